@@ -1,0 +1,1 @@
+"""The networks of the paper: generators and the patch discriminator, one network a file."""

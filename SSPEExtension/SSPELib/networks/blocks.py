@@ -1,0 +1,113 @@
+"""Building blocks that the generators share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LEAKY_SLOPE = 0.01
+
+
+def instance_norm(channels: int) -> nn.GroupNorm:
+    """Instance normalization as a group norm of one channel a group, which stays finite in bfloat16 on the CPU."""
+    return nn.GroupNorm(channels, channels)
+
+
+def convolution(
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding_mode: str = "reflect"
+) -> nn.Conv3d:
+    """A convolution that keeps the size (or divides it by the stride), padded by reflection at the borders."""
+    return nn.Conv3d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=stride,
+        padding=kernel_size // 2,
+        padding_mode=padding_mode if kernel_size > 1 else "zeros",
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Convolution, norm, activation, convolution, norm, added to a shortcut (1 x 1 x 1 where channels change).
+
+    Args:
+        in_channels: channels that come in.
+        out_channels: channels that go out.
+        kernel_size: kernel of both convolutions; 1 mixes channels only.
+        padding_mode: how convolutions see past the border.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, padding_mode: str = "reflect"
+    ) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            convolution(in_channels, out_channels, kernel_size, padding_mode=padding_mode),
+            instance_norm(out_channels),
+            nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
+            convolution(out_channels, out_channels, kernel_size, padding_mode=padding_mode),
+            instance_norm(out_channels),
+        )
+        self.shortcut = (
+            nn.Identity() if in_channels == out_channels else nn.Conv3d(in_channels, out_channels, 1, bias=False)
+        )
+        self.activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.activation(self.body(features) + self.shortcut(features))
+
+
+class Downsample(nn.Module):
+    """A strided convolution that halves every axis and doubles the channels."""
+
+    def __init__(self, in_channels: int, out_channels: int, padding_mode: str = "reflect") -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            convolution(in_channels, out_channels, 3, stride=2, padding_mode=padding_mode),
+            instance_norm(out_channels),
+            nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.body(features)
+
+
+class Upsample(nn.Module):
+    """Channels reduced by a 1 x 1 x 1 convolution, then trilinear upsampling (nearest neighbors leave checkers)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv3d(in_channels, out_channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.interpolate(self.reduce(features), scale_factor=2, mode="trilinear", align_corners=False)
+
+
+class ScopeStem(nn.Module):
+    """What the first convolution sees of a scope, and the plain continuation that the network corrects.
+
+    The output of the generator lies one step further along the body than its input, so a skip connection would hand
+    on features from the wrong place. The stem therefore gives three channels: the scope as it is (all context), the
+    scope slid forward by the step with its edge slice repeated (aligned with the output), and the distance from the
+    edge (negative in the repeated part of the body, positive where slices are new).
+
+    Args:
+        step: sliding step in slices, delta in eq. 2.
+    """
+
+    channels = 3
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def slide(self, scope: Tensor) -> Tensor:
+        """Slide a scope (n, 1, z, y, x) forward by the step; its edge slice is repeated in the new part."""
+        edge = scope[:, :, -1:].expand(-1, -1, self.step, -1, -1)
+        return torch.cat([scope[:, :, self.step :], edge], dim=2)
+
+    def forward(self, scope: Tensor, slid: Tensor) -> Tensor:
+        depth = scope.shape[2]
+        ramp = (torch.arange(depth, device=scope.device, dtype=scope.dtype) - (depth - self.step) + 0.5) / self.step
+        return torch.cat([scope, slid, ramp.view(1, 1, -1, 1, 1).expand_as(scope)], dim=1)

@@ -1,0 +1,1 @@
+"""Training of the six systems of the paper (extra: train)."""

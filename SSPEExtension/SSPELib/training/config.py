@@ -1,0 +1,152 @@
+"""The configuration of a training run, read from a TOML file and checked before anything is computed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GeneratorConfig(_Section):
+    """Which network, and its constructor arguments."""
+
+    architecture: Literal["ResUNet"] = "ResUNet"
+    base: int = 16
+    depth: int = 4
+    bottom_blocks: int = 6
+    kernel_size: int = 3
+    end_kernel_size: int = 3
+
+
+class DiscriminatorConfig(_Section):
+    """The patch discriminator."""
+
+    base: int = 16
+    depth: int = 4
+
+
+class ScopeConfig(_Section):
+    """The working grid and the sliding scope. Sizes in voxels (z, y, x)."""
+
+    spacing_mm: float = Field(4.0, gt=0)
+    size: tuple[int, int, int] = (32, 64, 112)
+    step: int = Field(16, gt=0)
+    window_hu: tuple[float, float] = (-1000.0, 2000.0)
+    shortest_context: int = Field(10, gt=0, description="slices of real context that a training scope has at least")
+
+    @model_validator(mode="after")
+    def _step_within_scope(self) -> ScopeConfig:
+        if self.step >= self.size[0]:
+            raise ValueError(f"step {self.step} must be smaller than the {self.size[0]} slices of the scope")
+        return self
+
+
+class LossConfig(_Section):
+    """Weights of eq. 4 to 7; new_weight is lambda."""
+
+    new_weight: float = 4.0
+    gradient_matching: float = 1.0
+    adversarial: float = 0.01
+    feature_matching: float = 0.1
+
+
+class AugmentationConfig(_Section):
+    """Random changes of a training scope; each value is the largest."""
+
+    flip_left_right: bool = True
+    shift_mm: float = 24.0
+    scale: float = 0.1
+    rotation_degrees: float = 6.0
+    tilt_degrees: float = 3.0
+    noise_hu: float = 30.0
+
+
+class DataSource(_Section):
+    """Volumes matching a pattern below the data root, drawn with a weight against the other sources."""
+
+    pattern: str
+    weight: float = 1.0
+    exclude: list[str] = []
+
+
+class DataConfig(_Section):
+    """Where the volumes are."""
+
+    sources: list[DataSource]
+    validation: list[DataSource] = []
+
+
+class ScheduleConfig(_Section):
+    """How long and how fast."""
+
+    iterations: int = Field(4000, gt=0)
+    batch: int = Field(1, gt=0)
+    generator_rate: float = 4e-4
+    discriminator_rate: float = 2e-4
+    warm_up: int = 100
+    cosine: bool = True
+    clip_norm: float = 1.0
+    average_decay: float = 0.999
+    average_warm_up: int = 10
+
+
+class LoggingConfig(_Section):
+    """What is written while it runs, every so many iterations."""
+
+    log_every: int = 20
+    validate_every: int = 500
+    validation_scopes: int = 24
+    checkpoint_every: int = 250
+
+
+class TrainingConfig(_Section):
+    """Everything that defines a training run."""
+
+    name: str
+    output: Path
+    seed: int = 1
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    nodes: int = 1
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    scope: ScopeConfig = ScopeConfig()
+    losses: LossConfig = LossConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    data: DataConfig
+    schedule: ScheduleConfig = ScheduleConfig()
+    logging: LoggingConfig = LoggingConfig()
+    initial_weights: Path | None = None
+
+
+def read_config(path: Path) -> TrainingConfig:
+    """Read and check a configuration.
+
+    Raises:
+        InputError: the file is missing, is no TOML or holds an unknown or impossible setting.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The training configuration {path} cannot be read: {error.strerror}. Check the path.") from error
+    try:
+        return TrainingConfig.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"The training configuration {path} is no valid TOML: {error}. Correct that line.") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InputError(f"The training configuration {path} has wrong settings: {faults}. Correct them.") from error

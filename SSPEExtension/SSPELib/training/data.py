@@ -1,0 +1,157 @@
+"""Training scopes: volumes on the working grid, kept in a cache, cut and changed at random.
+
+Every scope is a function of the seed and its number alone, so that a resumed run sees what an uninterrupted one sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from ..errors import InputError
+from ..grid import to_working
+from ..volume import AIR_HU, Volume
+from .config import AugmentationConfig, DataSource, ScopeConfig
+
+HU_SCALE = 1000.0
+GRID_VERSION = 1
+
+
+def data_root() -> Path:
+    """The folder with the training volumes: SSPE_DATA, or ../shared/data beside the repository."""
+    default = Path(__file__).resolve().parents[4] / "shared" / "data"
+    return Path(os.environ.get("SSPE_DATA", default))
+
+
+def find_volumes(source: DataSource, root: Path) -> list[Path]:
+    """List the volumes of a source in a fixed order.
+
+    Raises:
+        InputError: there is none.
+    """
+    paths = [path for path in sorted(root.glob(source.pattern)) if not any(name in path.name for name in source.exclude)]
+    if not paths:
+        raise InputError(f"No volume matches {source.pattern} in {root}. Set SSPE_DATA to the folder with the data.")
+    return paths
+
+
+def working_array(path: Path, spacing_mm: float, cache: Path) -> NDArray[np.int16]:
+    """Return a volume on the working grid, (z, y, x) HU toward the head, from the cache where it is there."""
+    key = hashlib.sha256(f"{path.resolve()} {path.stat().st_mtime_ns} {spacing_mm} {GRID_VERSION}".encode()).hexdigest()
+    cached = cache / f"{path.name.split('.')[0]}-{key[:12]}.npy"
+    if not cached.exists():
+        working = to_working(Volume.from_image(sitk.ReadImage(str(path)), path.name), spacing_mm, "inferior")
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = cached.with_suffix(f".{os.getpid()}.part.npy")
+        np.save(partial, np.rint(working.array).astype(np.int16))
+        partial.replace(cached)
+    return np.load(cached)
+
+
+class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs of scopes (X[t], X[t + delta]), each (1, z, y, x) in HU / 1000, z in the direction of growth.
+
+    Args:
+        groups: for every source its weight and its volumes (z, y, x) HU toward the head.
+        scope: sizes on the working grid.
+        augmentation: random changes; None for none (validation).
+        seed: seed of everything random.
+        length: number of scopes; number i is always the same pair.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[tuple[float, Sequence[NDArray[np.int16]]]],
+        scope: ScopeConfig,
+        augmentation: AugmentationConfig | None,
+        seed: int,
+        length: int,
+    ) -> None:
+        self.groups = groups
+        self.weights = np.array([weight for weight, _ in groups], dtype=float)
+        self.weights /= self.weights.sum()
+        self.scope = scope
+        self.augmentation = augmentation
+        self.seed = seed
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        random = np.random.default_rng([self.seed, number])
+        _, volumes = self.groups[random.choice(len(self.groups), p=self.weights)]
+        array = volumes[random.integers(len(volumes))]
+        if random.random() < 0.5:
+            array = array[::-1]
+        depth, step = self.scope.size[0], self.scope.step
+        low, high = min(self.scope.shortest_context, array.shape[0] - step), array.shape[0] - step
+        edge = int(random.integers(low, high + 1))
+        slab = self._slab(array, edge - depth, depth + step, random)
+        slab = slab.clamp(*self.scope.window_hu) / HU_SCALE
+        current, following = slab[:, :depth], slab[:, step:]
+        if self.augmentation is not None and self.augmentation.noise_hu > 0:
+            sigma = random.uniform(0, self.augmentation.noise_hu) / HU_SCALE
+            noise = torch.from_numpy(random.normal(0, sigma, current.shape).astype(np.float32))
+            current = torch.where(current > AIR_HU / HU_SCALE + 0.01, current + noise, current)
+        return current.contiguous(), following.contiguous()
+
+    def _slab(self, array: NDArray[np.int16], start: int, depth: int, random: np.random.Generator) -> Tensor:
+        """Sample (1, depth, y, x) voxels from slice start on; slices before the volume's first are air."""
+        height, width = self.scope.size[1:]
+        first, last = max(0, start - 4), min(array.shape[0], start + depth + 4)
+        block = torch.from_numpy(np.ascontiguousarray(array[first:last]).astype(np.float32))
+        body = (block[max(0, start - first) :] > -500).any(dim=0)
+        rows, columns = body.any(dim=1).nonzero(), body.any(dim=0).nonzero()
+        center = [
+            start - first + (depth - 1) / 2,
+            float(rows.float().mean()) if len(rows) else array.shape[1] / 2,
+            float(columns.float().mean()) if len(columns) else array.shape[2] / 2,
+        ]
+        matrix = np.eye(3)
+        if self.augmentation is not None:
+            matrix, shift = self._random_affine(self.augmentation, random)
+            center = [value + offset for value, offset in zip(center, shift, strict=True)]
+        # Row i of the output coordinates (z, y, x), centered, maps to matrix @ out + center in the block.
+        axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in (depth, height, width)]
+        z, y, x = torch.meshgrid(*axes, indexing="ij")
+        points = torch.stack([z, y, x], dim=-1) @ torch.from_numpy(matrix.T.astype(np.float32))
+        points = points + torch.tensor(center, dtype=torch.float32)
+        # In z the last real slice is held (a tilted slab must not see air past the end); in plane it is air.
+        points[..., 0].clamp_(0, block.shape[0] - 1)
+        size = torch.tensor(block.shape, dtype=torch.float32)
+        normalized = (2 * points + 1) / size - 1
+        sampled = functional.grid_sample(
+            block[None, None] - AIR_HU, normalized.flip(-1)[None], mode="bilinear", align_corners=False
+        )[0]
+        sampled += AIR_HU
+        if start < 0:
+            sampled[:, :-start] = AIR_HU
+        return sampled
+
+    def _random_affine(
+        self, limits: AugmentationConfig, random: np.random.Generator
+    ) -> tuple[NDArray[np.float64], list[float]]:
+        angles = np.radians(
+            [random.uniform(-1, 1) * limit for limit in (limits.rotation_degrees, limits.tilt_degrees, limits.tilt_degrees)]
+        )
+        matrix = np.eye(3)
+        for angle, (a, b) in zip(angles, [(1, 2), (0, 1), (0, 2)], strict=True):
+            rotation = np.eye(3)
+            rotation[[a, a, b, b], [a, b, a, b]] = [np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)]
+            matrix = matrix @ rotation
+        matrix = matrix @ np.diag(1 + random.uniform(-limits.scale, limits.scale, 3))
+        if limits.flip_left_right and random.random() < 0.5:
+            matrix[:, 2] *= -1
+        shift = random.uniform(-1, 1, 2) * limits.shift_mm / self.scope.spacing_mm
+        return matrix, [0.0, *shift.tolist()]

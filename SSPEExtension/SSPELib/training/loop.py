@@ -1,0 +1,234 @@
+"""The training loop: generator and discriminator in turn, averaged weights, checkpoints that resume exactly."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from ..errors import SSPEError
+from .config import TrainingConfig
+from .losses import (
+    adversarial_loss,
+    discriminator_loss,
+    feature_matching_loss,
+    gradient_matching_loss,
+    reconstruction_loss,
+)
+
+MOST_SKIPPED_IN_A_ROW = 20
+
+Pairs = Dataset[tuple[Tensor, Tensor]]
+
+
+class TrainingDiverged(SSPEError):
+    """Losses or gradients stayed non-finite; the last good checkpoint is kept."""
+
+
+@dataclass
+class Validation:
+    """Error on fixed validation scopes, new slices only, body voxels only, against repeating the edge slice."""
+
+    name: str
+    pairs: Pairs
+    ratios: list[float] = field(default_factory=list)
+
+
+class Trainer:
+    """Train one system of the paper.
+
+    Args:
+        config: the run.
+        fabric: device, precision and processes.
+        generator: maps a scope to the next one.
+        discriminator: the patch discriminator.
+        folder: where checkpoints, logs and pictures go.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, fabric: Fabric, generator: nn.Module, discriminator: nn.Module, folder: Path
+    ) -> None:
+        self.config = config
+        self.fabric = fabric
+        self.folder = folder
+        schedule = config.schedule
+        self.averaged = fabric.to_device(copy.deepcopy(generator).eval().requires_grad_(False))
+        generator = generator.to(memory_format=torch.channels_last_3d)
+        self.generator, self.generator_optimizer = fabric.setup(
+            generator, torch.optim.Adam(generator.parameters(), schedule.generator_rate, betas=(0.9, 0.99))
+        )
+        self.discriminator, self.discriminator_optimizer = fabric.setup(
+            discriminator, torch.optim.Adam(discriminator.parameters(), schedule.discriminator_rate, betas=(0.5, 0.99))
+        )
+        self.iteration = 0
+        self.skipped = 0
+
+    def train(self, pairs: Pairs, validations: list[Validation], workers: int = 1) -> None:
+        """Run from the present iteration to the last one.
+
+        Raises:
+            TrainingDiverged: too many steps in a row had a loss or gradient that was not finite.
+        """
+        schedule, logging = self.config.schedule, self.config.logging
+        started, first = time.monotonic(), self.iteration
+        sums: dict[str, float] = {}
+        for scope, target in self._batches(pairs, workers):
+            self._set_rates()
+            for name, value in self.step(scope, target).items():
+                sums[name] = sums.get(name, 0.0) + value
+            self.iteration += 1
+            if self.iteration % logging.log_every == 0:
+                pace = (time.monotonic() - started) / (self.iteration - first)
+                means = {name: value / logging.log_every for name, value in sums.items()}
+                self._log("losses.csv", {**means, "skipped": self.skipped, "seconds_per_iteration": pace})
+                self.fabric.print(
+                    f"{self.iteration}/{schedule.iterations} "
+                    + " ".join(f"{name} {value:.4f}" for name, value in means.items())
+                    + f", {pace:.2f} s each, {pace * (schedule.iterations - self.iteration) / 60:.0f} min left",
+                    flush=True,
+                )
+                sums.clear()
+            last = self.iteration == schedule.iterations
+            if self.iteration % logging.validate_every == 0 or last:
+                self.validate(validations)
+            if self.iteration % logging.checkpoint_every == 0 or last:
+                self.save(self.folder / "last.ckpt")
+
+    def step(self, scope: Tensor, target: Tensor) -> dict[str, float]:
+        """One step of the discriminator and one of the generator; returns the losses."""
+        weights = self.config.losses
+        generated = self.generator(scope)
+        values: dict[str, Tensor] = {}
+        total = torch.zeros((), device=generated.device)
+        values["rec"] = reconstruction_loss(generated, target, self.config.scope.step, weights.new_weight)
+        total = total + values["rec"]
+        if weights.gradient_matching > 0:
+            values["gm"] = gradient_matching_loss(generated, target)
+            total = total + weights.gradient_matching * values["gm"]
+        if weights.adversarial > 0 or weights.feature_matching > 0:
+            judged, features = self.discriminator(torch.cat([generated.detach(), target]))
+            judged_generated, judged_real = judged.chunk(2)
+            values["disc"] = discriminator_loss(judged_generated, judged_real)
+            if not self._update(self.discriminator, self.discriminator_optimizer, values["disc"]):
+                return {name: float(value.detach()) for name, value in values.items()}
+            real_features = [feature.detach().chunk(2)[1] for feature in features]
+            self.discriminator.requires_grad_(False)
+            judged_generated, generated_features = self.discriminator(generated)
+            values["adv"] = adversarial_loss(judged_generated)
+            values["fm"] = feature_matching_loss(generated_features, real_features)
+            total = total + weights.adversarial * values["adv"] + weights.feature_matching * values["fm"]
+            self.discriminator.requires_grad_(True)
+        if self._update(self.generator, self.generator_optimizer, total):
+            self._average()
+        return {name: float(value.detach()) for name, value in values.items()}
+
+    def validate(self, validations: list[Validation]) -> None:
+        """Log the error of the averaged generator on the validation scopes."""
+        step = self.config.scope.step
+        row: dict[str, float] = {}
+        for validation in validations:
+            error = baseline = 0.0
+            for number in range(len(validation.pairs)):  # type: ignore[arg-type]
+                scope, target = (self.fabric.to_device(t[None]) for t in validation.pairs[number])
+                with torch.no_grad(), self.fabric.autocast():
+                    predicted = self.averaged(scope).float()[:, :, -step:]
+                new = target[:, :, -step:]
+                body = new > -0.95
+                error += float((predicted - new).abs()[body].sum())
+                baseline += float((scope[:, :, -1:] - new).abs()[body].sum())
+            row[validation.name] = error / max(baseline, 1e-6)
+        self._log("validation.csv", row)
+        self.fabric.print(f"validation at {self.iteration}: {row}", flush=True)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint beside, then rename."""
+        partial = path.with_suffix(".part")
+        self.fabric.save(partial, self._state())
+        if self.fabric.global_rank == 0:
+            partial.replace(path)
+        self.fabric.barrier()
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint as if the run had never stopped."""
+        state = self._state()
+        self.fabric.load(path, state)
+        self.iteration, self.skipped = state["iteration"], state["skipped"]
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "averaged": self.averaged,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+            "iteration": self.iteration,
+            "skipped": self.skipped,
+        }
+
+    def _batches(self, pairs: Pairs, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+        world, rank, batch = self.fabric.world_size, self.fabric.global_rank, self.config.schedule.batch
+        numbers = [
+            [(iteration * world + rank) * batch + index for index in range(batch)]
+            for iteration in range(self.iteration, self.config.schedule.iterations)
+        ]
+        loader = DataLoader(pairs, batch_sampler=numbers, num_workers=workers)
+        for scope, target in loader:
+            yield self.fabric.to_device(scope), self.fabric.to_device(target)
+
+    def _set_rates(self) -> None:
+        schedule = self.config.schedule
+        factor = min(1.0, (self.iteration + 1) / max(1, schedule.warm_up))
+        if schedule.cosine:
+            factor *= 0.5 * (1 + math.cos(math.pi * self.iteration / schedule.iterations))
+        for optimizer, rate in (
+            (self.generator_optimizer, schedule.generator_rate),
+            (self.discriminator_optimizer, schedule.discriminator_rate),
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+
+    def _update(self, module: nn.Module, optimizer: Any, loss: Tensor) -> bool:
+        """Take a step unless loss or gradient are not finite; many such steps in a row end the run."""
+        optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(module.parameters(), self.config.schedule.clip_norm)
+        if torch.isfinite(loss) and torch.isfinite(norm):
+            optimizer.step()
+            self.skipped = 0
+            return True
+        self.skipped += 1
+        if self.skipped > MOST_SKIPPED_IN_A_ROW:
+            raise TrainingDiverged(
+                f"The loss was not finite in {self.skipped} steps in a row at iteration {self.iteration}. The last good "
+                f"checkpoint is {self.folder / 'last.ckpt'}. Lower the learning rate or train in 32-true precision."
+            )
+        return False
+
+    def _average(self) -> None:
+        # Early on the weights change fast: a slow average would remember their beginnings for thousands of steps.
+        schedule = self.config.schedule
+        decay = min(schedule.average_decay, (1 + self.iteration) / (schedule.average_warm_up + self.iteration))
+        for average, value in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
+            average.detach().lerp_(value.detach(), 1 - decay)
+
+    def _log(self, file: str, row: dict[str, float]) -> None:
+        if self.fabric.global_rank != 0:
+            return
+        path = self.folder / file
+        fresh = not path.exists()
+        with path.open("a", newline="") as stream:
+            writer = csv.DictWriter(stream, ["iteration", *row])
+            if fresh:
+                writer.writeheader()
+            writer.writerow({"iteration": self.iteration, **{name: round(value, 6) for name, value in row.items()}})
+

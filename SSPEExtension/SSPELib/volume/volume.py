@@ -1,0 +1,84 @@
+"""A CT volume: voxels in Hounsfield units with their geometry in patient coordinates (LPS)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+AIR_HU = -1000
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An immutable scalar volume.
+
+    Attributes:
+        array: voxels (z, y, x) in HU, in the data type of the input.
+        spacing: voxel size along the x, y and z index axes, mm.
+        origin: center of voxel (0, 0, 0), LPS mm.
+        direction: (3, 3), its columns are the unit vectors of the x, y and z index axes in LPS.
+        name: the file or node that the volume came from, for messages.
+        frame_of_reference: DICOM frame of reference UID, where one is known.
+    """
+
+    array: NDArray[np.generic]
+    spacing: tuple[float, float, float]
+    origin: tuple[float, float, float]
+    direction: NDArray[np.float64]
+    name: str = "volume"
+    frame_of_reference: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 3:
+            raise ValueError(f"A volume has three axes, {self.name} has {self.array.ndim}.")
+        view = self.array.view()
+        view.flags.writeable = False
+        object.__setattr__(self, "array", view)
+        object.__setattr__(self, "spacing", tuple(float(value) for value in self.spacing))
+        object.__setattr__(self, "origin", tuple(float(value) for value in self.origin))
+        direction = np.array(self.direction, dtype=np.float64).reshape(3, 3)
+        direction.flags.writeable = False
+        object.__setattr__(self, "direction", direction)
+
+    @classmethod
+    def from_image(cls, image: sitk.Image, name: str = "volume", frame_of_reference: str | None = None) -> Volume:
+        """Take voxels and geometry from a three-dimensional scalar image."""
+        return cls(
+            array=sitk.GetArrayFromImage(image),
+            spacing=image.GetSpacing(),
+            origin=image.GetOrigin(),
+            direction=np.array(image.GetDirection(), dtype=np.float64),
+            name=name,
+            frame_of_reference=frame_of_reference,
+        )
+
+    def to_image(self) -> sitk.Image:
+        """Return a SimpleITK image with the same voxels and geometry."""
+        image = sitk.GetImageFromArray(self.array)
+        image.SetSpacing(self.spacing)
+        image.SetOrigin(self.origin)
+        image.SetDirection(self.direction.ravel().tolist())
+        return image
+
+    def like(self, array: NDArray[np.generic]) -> Volume:
+        """Return other voxels (z, y, x) of the same shape on this grid."""
+        if array.shape != self.array.shape:
+            raise ValueError(f"Voxels of shape {array.shape} do not fit the grid {self.array.shape} of {self.name}.")
+        return replace(self, array=array)
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Number of voxels along the x, y and z index axes."""
+        depth, height, width = self.array.shape
+        return width, height, depth
+
+    @property
+    def index_to_lps(self) -> NDArray[np.float64]:
+        """(4, 4) matrix from (i, j, k, 1) to LPS mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = self.direction * np.array(self.spacing)
+        matrix[:3, 3] = self.origin
+        return matrix
