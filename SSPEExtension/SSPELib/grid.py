@@ -9,11 +9,14 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from .volume import AIR_HU, Volume
+from .volume import AIR_HU, BodyAxis, Volume, body_axis
 from .volume.body import mask_of_slices, outside_to_air
 
 End = Literal["inferior", "superior"]
 """An end of the body axis."""
+
+DETAIL_FADES_MM = 8.0
+BACKGROUND_BELOW_HU = -950.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,3 +91,84 @@ def _reference(upright: sitk.Image, spacing_mm: float, end: End) -> sitk.Image:
     reference.SetDirection(upright.GetDirection())
     reference.SetOrigin(upright.TransformContinuousIndexToPhysicalPoint(index))
     return reference
+
+
+def append_to_own_grid(
+    volume: Volume, working: WorkingVolume, grown: NDArray[np.float32], count: int
+) -> NDArray[np.generic]:
+    """Bring slices grown on the working grid to the own grid of the volume, beyond its anchored end.
+
+    The fine detail of the volume's last slice, which the working grid cannot hold, fades out over the first slices, so
+    that no step shows at the border.
+
+    Args:
+        volume: the volume that grows.
+        working: the same on the working grid.
+        grown: (z, y, x) HU, z away from the volume, on the working grid beyond its anchored end.
+        count: number of own slices wanted.
+
+    Returns:
+        The new slices (z, y, x) in the axis order and data type of the volume.
+    """
+    axis = body_axis(volume)
+    at_last_index = (working.end == "superior") == (axis.superior > 0)
+    length = volume.size[axis.index]
+    border = length - 1 if at_last_index else 0
+    # The own border slice and the new slices, one block in index order along the body.
+    first = border if at_last_index else -count
+    size, origin_index = list(volume.size), [0.0, 0.0, 0.0, 1.0]
+    size[axis.index], origin_index[axis.index] = count + 1, float(first)
+    reference = sitk.Image(size, sitk.sitkUInt8)
+    reference.SetSpacing(volume.spacing)
+    reference.SetDirection(volume.direction.ravel().tolist())
+    reference.SetOrigin((volume.index_to_lps @ np.array(origin_index))[:3].tolist())
+    extended = _extended(working, grown)
+    block = sitk.GetArrayFromImage(sitk.Resample(extended, reference, sitk.Transform(), sitk.sitkLinear, AIR_HU))
+    stack = np.moveaxis(block, axis.numpy_axis, 0)
+    own = np.moveaxis(volume.array, axis.numpy_axis, 0)[border].astype(np.float32)
+    if at_last_index:
+        coarse, new = stack[0], stack[1:]
+    else:
+        coarse, new = stack[-1], stack[:-1][::-1]
+    inside = mask_of_slices(own[None], _in_plane_mm(volume, axis))[0]
+    background = _background(own, inside)
+    distance = np.arange(1, count + 1, dtype=np.float32) * volume.spacing[axis.index]
+    detail = np.where(inside, own - coarse, 0.0)
+    new = new + np.exp(-distance / DETAIL_FADES_MM)[:, None, None] * detail
+    new = np.where(new < BACKGROUND_BELOW_HU, background, new)
+    ordered = np.moveaxis(new if at_last_index else new[::-1], 0, axis.numpy_axis)
+    return _as_type(ordered, volume.array.dtype)
+
+
+def _extended(working: WorkingVolume, grown: NDArray[np.float32]) -> sitk.Image:
+    """The last real working slice and the grown ones as an upright image; its far end is held for one more slice."""
+    held = grown[-1:]
+    if working.end == "superior":
+        array = np.concatenate([working.array[-1:], grown, held])
+        first = working.array.shape[0] - 1
+    else:
+        array = np.concatenate([held, grown[::-1], working.array[:1]])
+        first = -(grown.shape[0] + 1)
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(working.reference.GetSpacing())
+    image.SetDirection(working.reference.GetDirection())
+    image.SetOrigin(working.reference.TransformContinuousIndexToPhysicalPoint([0.0, 0.0, float(first)]))
+    return image
+
+
+def _in_plane_mm(volume: Volume, axis: BodyAxis) -> list[float]:
+    return [volume.spacing[index] for index in (2, 1, 0) if index != axis.index]
+
+
+def _background(own: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
+    """What the volume holds outside the body (-1000, -1024, -3024 ...), for its new slices."""
+    outside = own[~inside]
+    middle = float(np.median(outside)) if outside.size else float(AIR_HU)
+    return middle if middle < BACKGROUND_BELOW_HU else float(AIR_HU)
+
+
+def _as_type(array: NDArray[np.floating], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        return np.clip(np.rint(array), limits.min, limits.max).astype(dtype)
+    return array.astype(dtype)

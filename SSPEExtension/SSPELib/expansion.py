@@ -1,0 +1,222 @@
+"""Sequential expansion: the generator applied again and again, X[t + k delta] = G^k(X[t]) (eq. 3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from .errors import InputError
+from .grid import End, WorkingVolume, append_to_own_grid, to_working
+from .progress import Progress, part, silent
+from .volume import AIR_HU, Volume, body_axis, body_length_mm, with_slices
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .bundle import ModelBundle
+
+Direction = Literal["inferior", "superior", "both"]
+
+HU_SCALE = 1000.0
+SHORTEST_MM = 30.0
+FARTHEST_MM = 400.0
+DOUBTFUL_MM = 150.0
+MARGIN_VOXELS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """A volume grown along the body.
+
+    Attributes:
+        volume: the longer volume on the input's own grid (direction, spacing and in-plane size unchanged).
+        synthetic: (z, y, x) uint8, 1 where a voxel was made by the network.
+        original: the input, whose voxels stand unchanged in `volume`.
+        synthetic_mm: length added at the ends "inferior" and "superior", mm.
+        warnings: what a clinician should know.
+    """
+
+    volume: Volume
+    synthetic: NDArray[np.uint8]
+    original: Volume
+    synthetic_mm: dict[str, float]
+    warnings: tuple[str, ...]
+
+    def mask_image(self) -> sitk.Image:
+        """The synthetic slices as a uint8 image on the grid of `volume`."""
+        return self.volume.like(self.synthetic).to_image()
+
+
+class Expander:
+    """Grow volumes with one model on one device.
+
+    Args:
+        bundle: the model.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        DeviceError: the device is not there.
+        ModelError: the weights do not fit.
+    """
+
+    def __init__(self, bundle: ModelBundle, device: str = "auto") -> None:
+        from .device import choose_device
+
+        self.bundle = bundle
+        self.device, self.device_warning = choose_device(device)
+        self.network = bundle.network(self.device)
+
+    def expand(
+        self, volume: Volume, direction: Direction, distance_mm: float = 64.0, progress: Progress = silent
+    ) -> Expansion:
+        """Append synthetic slices at one or both ends of the body.
+
+        Args:
+            volume: the input; it is not changed.
+            direction: the end or ends that grow.
+            distance_mm: length to add at each of them, rounded up to whole slices.
+            progress: told of every part of a step; may raise `Cancelled`.
+
+        Raises:
+            InputError: the distance is out of range, the volume too short or without a body in view.
+        """
+        warnings = [warning for warning in (self.device_warning,) if warning]
+        warnings += check_distance(distance_mm)
+        if body_length_mm(volume) < SHORTEST_MM:
+            raise InputError(
+                f"{volume.name} is only {body_length_mm(volume):.0f} mm long along the body; at least {SHORTEST_MM:.0f} mm "
+                "are needed. Load a series with more slices."
+            )
+        ends: list[End] = ["inferior", "superior"] if direction == "both" else [direction]
+        axis = body_axis(volume)
+        spacing = volume.spacing[axis.index]
+        count = math.ceil(distance_mm / spacing - 1e-6)
+        appended: dict[End, NDArray[np.generic]] = {}
+        for number, end in enumerate(ends):
+            share = part(progress, number / len(ends), (number + 1) / len(ends))
+            appended[end] = self._new_slices(volume, end, count, share, warnings)
+        first: End = "inferior" if axis.superior > 0 else "superior"
+        last: End = "superior" if axis.superior > 0 else "inferior"
+        grown = with_slices(volume, appended.get(first), appended.get(last))
+        synthetic = np.ones(grown.array.shape, dtype=np.uint8)
+        start = count if first in appended else 0
+        real: list[slice] = [slice(None)] * 3
+        real[axis.numpy_axis] = slice(start, start + volume.array.shape[axis.numpy_axis])
+        synthetic[tuple(real)] = 0
+        progress(1.0, "Expanded")
+        added: dict[str, float] = {end: count * spacing if end in appended else 0.0 for end in ("inferior", "superior")}
+        return Expansion(grown, synthetic, volume, added, tuple(dict.fromkeys(warnings)))
+
+    def _new_slices(
+        self, volume: Volume, end: End, count: int, progress: Progress, warnings: list[str]
+    ) -> NDArray[np.generic]:
+        """Slices beyond one end (z, y, x), in the axis order and data type of the volume."""
+        progress(0.0, f"Preparing the {end} end")
+        working = to_working(volume, self.bundle.card.spacing_mm, end)
+        if not working.mask.any():
+            raise InputError(f"No body is in view in {volume.name}. Check that it is a CT of a patient.")
+        axis = body_axis(volume)
+        length_mm = count * volume.spacing[axis.index]
+        grown = self._grow(working, math.ceil(length_mm / working.spacing_mm), part(progress, 0.05, 0.9), warnings)
+        progress(0.9, f"Bringing the {end} slices back to the grid of the volume")
+        return append_to_own_grid(volume, working, grown, count)
+
+    def _grow(
+        self, working: WorkingVolume, count: int, progress: Progress, warnings: list[str]
+    ) -> NDArray[np.float32]:
+        """Predict count slices (z, y, x), HU, z away from the volume, beyond the anchored end (eq. 3)."""
+        import torch
+
+        card = self.bundle.card
+        toward_end = working.array[::-1] if working.end == "inferior" else working.array
+        mask = working.mask[::-1] if working.end == "inferior" else working.mask
+        rows, columns = _window(mask[-card.scope[0] :], (card.scope[1], card.scope[2]), self._multiple())
+        scope = np.full((card.scope[0], rows.stop - rows.start, columns.stop - columns.start), AIR_HU, dtype=np.float32)
+        _copy_overlap(toward_end[-card.scope[0] :], scope, rows.start, columns.start)
+        current = torch.from_numpy(scope).clamp_(*card.window_hu).div_(HU_SCALE)[None, None]
+        steps = math.ceil(count / card.step)
+        pieces: list[Tensor] = []
+        for number in range(steps):
+            message = f"Step {number + 1} of {steps} toward the {'feet' if working.end == 'inferior' else 'head'}"
+            new_part = self._step(current, partial(progress, number / steps, message), warnings)[:, :, -card.step :]
+            # The overlap part of the next scope is known already: it stays as it is instead of being predicted again.
+            current = torch.cat([current[:, :, card.step :], new_part], dim=2)
+            pieces.append(new_part[0, 0])
+        new = torch.cat(pieces)[:count].mul_(HU_SCALE).clamp_(*card.window_hu).numpy()
+        full = np.full((count, *working.array.shape[1:]), AIR_HU, dtype=np.float32)
+        _copy_overlap(new, full, -rows.start, -columns.start)
+        return full
+
+    def _multiple(self) -> int:
+        return 2 ** int(self.bundle.card.arguments.get("depth", 4))
+
+    def _step(self, scope: Tensor, check: Callable[[], None], warnings: list[str]) -> Tensor:
+        """Apply the generator once: scope (1, 1, z, y, x) in HU / 1000 to the next one, on the CPU."""
+        import torch
+
+        from .device import is_out_of_memory
+        from .networks.interruption import checked_at_every_convolution
+
+        with checked_at_every_convolution(self.network, check), torch.inference_mode():
+            try:
+                return self.network(scope.to(self.device)).cpu()
+            except RuntimeError as error:
+                if self.device.type == "cpu" or not is_out_of_memory(error):
+                    raise
+        warnings.append(f"The memory of the GPU ({self.device}) was too small, so the work went on on the CPU.")
+        self.device = torch.device("cpu")
+        self.network = self.network.to(self.device)
+        return self._step(scope, check, warnings)
+
+
+def check_distance(distance_mm: float) -> list[str]:
+    """Return warnings on a distance in mm.
+
+    Raises:
+        InputError: it is not above 0 and at most 400 mm.
+    """
+    if not 0 < distance_mm <= FARTHEST_MM:
+        raise InputError(
+            f"The distance is {distance_mm:g} mm; it must be above 0 and at most {FARTHEST_MM:.0f} mm. Choose for example 64."
+        )
+    if distance_mm > DOUBTFUL_MM:
+        return [
+            f"Slices {distance_mm:.0f} mm beyond the edge were asked for. Errors add up with distance: past "
+            f"{DOUBTFUL_MM:.0f} mm the anatomy shown is a guess."
+        ]
+    return []
+
+
+def _window(mask: NDArray[np.bool_], smallest: tuple[int, int], multiple: int) -> tuple[slice, slice]:
+    """Rows and columns around the body that the network is given; they may reach past the grid."""
+    windows = []
+    for axis, least in ((1, smallest[0]), (2, smallest[1])):
+        inside = np.flatnonzero(mask.any(axis=(0, 3 - axis)))
+        low, high = (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, mask.shape[axis])
+        wanted = max(least, high - low + 2 * MARGIN_VOXELS)
+        wanted += -wanted % multiple
+        start = (low + high - wanted) // 2
+        windows.append(slice(start, start + wanted))
+    return windows[0], windows[1]
+
+
+def _copy_overlap(source: NDArray[np.float32], target: NDArray[np.float32], row: int, column: int) -> None:
+    """Copy source (z, y, x) into target; target's row 0 and column 0 lie at (row, column) of source; ends flush in z."""
+    depth = min(source.shape[0], target.shape[0])
+    spans = []
+    for start, source_size, target_size in ((row, *_sizes(source, target, 1)), (column, *_sizes(source, target, 2))):
+        low, high = max(0, start), min(source_size, start + target_size)
+        spans.append((slice(low, high), slice(low - start, high - start)))
+    (source_rows, target_rows), (source_columns, target_columns) = spans
+    target[-depth:, target_rows, target_columns] = source[-depth:, source_rows, source_columns]
+
+
+def _sizes(source: NDArray[np.float32], target: NDArray[np.float32], axis: int) -> tuple[int, int]:
+    return source.shape[axis], target.shape[axis]
