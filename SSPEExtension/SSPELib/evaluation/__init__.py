@@ -1,0 +1,1 @@
+"""Benchmarks of expansion and registration on volumes with a known answer."""
