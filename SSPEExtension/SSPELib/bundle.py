@@ -41,7 +41,7 @@ class ModelCard:
 
     name: str
     architecture: str
-    arguments: Mapping[str, int]
+    arguments: Mapping[str, Any]
     spacing_mm: float
     scope: tuple[int, int, int]
     step: int
@@ -88,10 +88,12 @@ class ModelBundle:
             raise ModelError(
                 f"The weights in {self.folder} do not fit the network that its {CARD_FILE} describes. {REINSTALL}"
             ) from error
-        return network.to(device=device, memory_format=torch.channels_last_3d).eval()
+        network.to(device)
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        return network.eval()
 
 
-def build_generator(architecture: str, step: int, arguments: Mapping[str, int]) -> nn.Module:
+def build_generator(architecture: str, step: int, arguments: Mapping[str, Any]) -> nn.Module:
     """Build a generator with random weights.
 
     Raises:
@@ -99,7 +101,7 @@ def build_generator(architecture: str, step: int, arguments: Mapping[str, int]) 
     """
     from .networks.resunet import ResUNet
 
-    generators = {"ResUNet": ResUNet}
+    generators: dict[str, type[ResUNet]] = {"ResUNet": ResUNet}
     if architecture not in generators:
         raise ModelError(f"The network {architecture!r} is unknown. Known are {', '.join(generators)}.")
     return generators[architecture](step=step, **arguments)
@@ -136,7 +138,9 @@ def load_bundle(name_or_folder: str | Path | None = None) -> ModelBundle:
     if not weights.is_file():
         raise ModelError(f"The model {folder.name} has no weights: {weights} is missing. {REINSTALL}")
     if _sha256(weights) != card.weights_sha256:
-        raise ModelError(f"The weights {weights} are damaged or were changed: their SHA-256 is not that of {CARD_FILE}. {REINSTALL}")
+        raise ModelError(
+            f"The weights {weights} are damaged or were changed: their SHA-256 is not that of {CARD_FILE}. {REINSTALL}"
+        )
     return ModelBundle(card, folder)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -91,14 +91,14 @@ class Expander:
         warnings += check_distance(distance_mm)
         if body_length_mm(volume) < SHORTEST_MM:
             raise InputError(
-                f"{volume.name} is only {body_length_mm(volume):.0f} mm long along the body; at least {SHORTEST_MM:.0f} mm "
-                "are needed. Load a series with more slices."
+                f"{volume.name} is only {body_length_mm(volume):.0f} mm long along the body; "
+                f"at least {SHORTEST_MM:.0f} mm are needed. Load a series with more slices."
             )
         ends: list[End] = ["inferior", "superior"] if direction == "both" else [direction]
         axis = body_axis(volume)
         spacing = volume.spacing[axis.index]
         count = math.ceil(distance_mm / spacing - 1e-6)
-        appended: dict[End, NDArray[np.generic]] = {}
+        appended: dict[End, NDArray[Any]] = {}
         for number, end in enumerate(ends):
             share = part(progress, number / len(ends), (number + 1) / len(ends))
             appended[end] = self._new_slices(volume, end, count, share, warnings)
@@ -116,7 +116,7 @@ class Expander:
 
     def _new_slices(
         self, volume: Volume, end: End, count: int, progress: Progress, warnings: list[str]
-    ) -> NDArray[np.generic]:
+    ) -> NDArray[Any]:
         """Slices beyond one end (z, y, x), in the axis order and data type of the volume."""
         progress(0.0, f"Preparing the {end} end")
         working = to_working(volume, self.bundle.card.spacing_mm, end)
@@ -128,9 +128,7 @@ class Expander:
         progress(0.9, f"Bringing the {end} slices back to the grid of the volume")
         return append_to_own_grid(volume, working, grown, count)
 
-    def _grow(
-        self, working: WorkingVolume, count: int, progress: Progress, warnings: list[str]
-    ) -> NDArray[np.float32]:
+    def _grow(self, working: WorkingVolume, count: int, progress: Progress, warnings: list[str]) -> NDArray[np.float32]:
         """Predict count slices (z, y, x), HU, z away from the volume, beyond the anchored end (eq. 3)."""
         import torch
 
@@ -184,7 +182,8 @@ def check_distance(distance_mm: float) -> list[str]:
     """
     if not 0 < distance_mm <= FARTHEST_MM:
         raise InputError(
-            f"The distance is {distance_mm:g} mm; it must be above 0 and at most {FARTHEST_MM:.0f} mm. Choose for example 64."
+            f"The distance is {distance_mm:g} mm; it must be above 0 and at most {FARTHEST_MM:.0f} mm. "
+            "Choose for example 64."
         )
     if distance_mm > DOUBTFUL_MM:
         return [
@@ -208,7 +207,7 @@ def _window(mask: NDArray[np.bool_], smallest: tuple[int, int], multiple: int) -
 
 
 def _copy_overlap(source: NDArray[np.float32], target: NDArray[np.float32], row: int, column: int) -> None:
-    """Copy source (z, y, x) into target; target's row 0 and column 0 lie at (row, column) of source; ends flush in z."""
+    """Copy source (z, y, x) into target, whose first voxel in plane is (row, column) of source; ends flush in z."""
     depth = min(source.shape[0], target.shape[0])
     spans = []
     for start, source_size, target_size in ((row, *_sizes(source, target, 1)), (column, *_sizes(source, target, 2))):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -93,9 +93,7 @@ def _reference(upright: sitk.Image, spacing_mm: float, end: End) -> sitk.Image:
     return reference
 
 
-def append_to_own_grid(
-    volume: Volume, working: WorkingVolume, grown: NDArray[np.float32], count: int
-) -> NDArray[np.generic]:
+def append_to_own_grid(volume: Volume, working: WorkingVolume, grown: NDArray[np.float32], count: int) -> NDArray[Any]:
     """Bring slices grown on the working grid to the own grid of the volume, beyond its anchored end.
 
     The fine detail of the volume's last slice, which the working grid cannot hold, fades out over the first slices, so
@@ -167,7 +165,7 @@ def _background(own: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     return middle if middle < BACKGROUND_BELOW_HU else float(AIR_HU)
 
 
-def _as_type(array: NDArray[np.floating], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+def _as_type(array: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
     if np.issubdtype(dtype, np.integer):
         limits = np.iinfo(dtype)
         return np.clip(np.rint(array), limits.min, limits.max).astype(dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -46,7 +46,7 @@ class ExpansionScore:
         return self.error_hu / max(self.repeated_hu, 1e-9)
 
 
-def hide(volume: Volume, end: End, distance_mm: float, cut: Cut) -> tuple[Volume, NDArray[np.generic]] | None:
+def hide(volume: Volume, end: End, distance_mm: float, cut: Cut) -> tuple[Volume, NDArray[Any]] | None:
     """Cut off what is to be predicted; None where too little would remain.
 
     With cut "end" the hidden slices are the outermost ones, with "middle" the input ends at mid-length.
@@ -90,7 +90,9 @@ def score(volume: Volume, expander: Expander, end: End, distance_mm: float, cut:
     for band in np.unique(bands):
         inside = body & (bands == band)[:, None, None]
         if inside.any():
-            rows.append(((band + 0.5) * BAND_MM, float(wrong[inside].mean()), float(repeated[inside].mean()), int(inside.sum())))
+            rows.append(
+                ((band + 0.5) * BAND_MM, float(wrong[inside].mean()), float(repeated[inside].mean()), int(inside.sum()))
+            )
     if not body.any():
         return None
     return ExpansionScore(
@@ -139,7 +141,9 @@ def error_by_distance(results: Sequence[ExpansionScore]) -> list[tuple[float, fl
     return [(distance, total / voxels) for distance, (total, voxels) in sorted(totals.items())]
 
 
-def _hidden_body(volume: Volume, truth: NDArray[np.generic], end: End, cut: Cut) -> NDArray[np.bool_]:
-    masked = hide(volume.like(body_mask(volume).astype(np.uint8)), end, len(truth) * volume.spacing[body_axis(volume).index], cut)
+def _hidden_body(volume: Volume, truth: NDArray[Any], end: End, cut: Cut) -> NDArray[np.bool_]:
+    masked = hide(
+        volume.like(body_mask(volume).astype(np.uint8)), end, len(truth) * volume.spacing[body_axis(volume).index], cut
+    )
     assert masked is not None
     return masked[1] > 0

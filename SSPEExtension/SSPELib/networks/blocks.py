@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 LEAKY_SLOPE = 0.01
 
@@ -15,7 +19,7 @@ def instance_norm(channels: int) -> nn.GroupNorm:
 
 
 def convolution(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding_mode: str = "reflect"
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding_mode: PaddingMode = "reflect"
 ) -> nn.Conv3d:
     """A convolution that keeps the size (or divides it by the stride), padded by reflection at the borders."""
     return nn.Conv3d(
@@ -39,7 +43,7 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int = 3, padding_mode: str = "reflect"
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, padding_mode: PaddingMode = "reflect"
     ) -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -61,7 +65,7 @@ class ResidualBlock(nn.Module):
 class Downsample(nn.Module):
     """A strided convolution that halves every axis and doubles the channels."""
 
-    def __init__(self, in_channels: int, out_channels: int, padding_mode: str = "reflect") -> None:
+    def __init__(self, in_channels: int, out_channels: int, padding_mode: PaddingMode = "reflect") -> None:
         super().__init__()
         self.body = nn.Sequential(
             convolution(in_channels, out_channels, 3, stride=2, padding_mode=padding_mode),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
-from .blocks import Downsample, ResidualBlock, ScopeStem, Upsample, convolution
+from .blocks import Downsample, PaddingMode, ResidualBlock, ScopeStem, Upsample, convolution
 
 
 class ResUNet(nn.Module):
@@ -38,7 +40,7 @@ class ResUNet(nn.Module):
         bottom_blocks: int = 6,
         kernel_size: int = 3,
         end_kernel_size: int = 3,
-        padding_mode: str = "reflect",
+        padding_mode: PaddingMode = "reflect",
         deep_precision_level: int = 3,
     ) -> None:
         super().__init__()
@@ -47,16 +49,10 @@ class ResUNet(nn.Module):
         widths = [base * 2**level for level in range(depth + 1)]
         self.stem = ScopeStem(step)
         self.first = convolution(ScopeStem.channels, base, end_kernel_size, padding_mode=padding_mode)
-        self.encoders = nn.ModuleList(
-            ResidualBlock(width, width, kernel_size, padding_mode) for width in widths[:-1]
-        )
-        self.downsamples = nn.ModuleList(
-            Downsample(width, wider, padding_mode) for width, wider in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.encoders = nn.ModuleList(ResidualBlock(width, width, kernel_size, padding_mode) for width in widths[:-1])
+        self.downsamples = nn.ModuleList(Downsample(width, wider, padding_mode) for width, wider in pairwise(widths))
         self.bottom = self.make_bottom(widths[-1], bottom_blocks)
-        self.upsamples = nn.ModuleList(
-            Upsample(wider, width) for width, wider in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.upsamples = nn.ModuleList(Upsample(wider, width) for width, wider in pairwise(widths))
         self.decoders = nn.ModuleList(
             ResidualBlock(2 * width, width, kernel_size, padding_mode) for width in widths[:-1]
         )

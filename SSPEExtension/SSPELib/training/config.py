@@ -41,11 +41,11 @@ class DiscriminatorConfig(_Section):
 class ScopeConfig(_Section):
     """The working grid and the sliding scope. Sizes in voxels (z, y, x)."""
 
-    spacing_mm: float = Field(4.0, gt=0)
+    spacing_mm: float = Field(default=4.0, gt=0)
     size: tuple[int, int, int] = (32, 64, 112)
-    step: int = Field(16, gt=0)
+    step: int = Field(default=16, gt=0)
     window_hu: tuple[float, float] = (-1000.0, 2000.0)
-    shortest_context: int = Field(10, gt=0, description="slices of real context that a training scope has at least")
+    shortest_context: int = Field(default=10, gt=0, description="slices of real context that a training scope has at least")
 
     @model_validator(mode="after")
     def _step_within_scope(self) -> ScopeConfig:
@@ -92,8 +92,8 @@ class DataConfig(_Section):
 class ScheduleConfig(_Section):
     """How long and how fast."""
 
-    iterations: int = Field(4000, gt=0)
-    batch: int = Field(1, gt=0)
+    iterations: int = Field(default=4000, gt=0)
+    batch: int = Field(default=1, gt=0)
     generator_rate: float = 4e-4
     discriminator_rate: float = 2e-4
     warm_up: int = 100
@@ -142,11 +142,11 @@ def read_config(path: Path) -> TrainingConfig:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"The training configuration {path} cannot be read: {error.strerror}. Check the path.") from error
+        raise InputError(f"The configuration {path} cannot be read: {error.strerror}. Check the path.") from error
     try:
         return TrainingConfig.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"The training configuration {path} is no valid TOML: {error}. Correct that line.") from error
+        raise InputError(f"The configuration {path} is no valid TOML: {error}. Correct that line.") from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InputError(f"The training configuration {path} has wrong settings: {faults}. Correct them.") from error
+        raise InputError(f"The configuration {path} has wrong settings: {faults}. Correct them.") from error

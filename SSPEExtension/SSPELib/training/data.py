@@ -39,7 +39,8 @@ def find_volumes(source: DataSource, root: Path) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    paths = [path for path in sorted(root.glob(source.pattern)) if not any(name in path.name for name in source.exclude)]
+    matching = sorted(root.glob(source.pattern))
+    paths = [path for path in matching if not any(name in path.name for name in source.exclude)]
     if not paths:
         raise InputError(f"No volume matches {source.pattern} in {root}. Set SSPE_DATA to the folder with the data.")
     return paths
@@ -91,7 +92,7 @@ class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         random = np.random.default_rng([self.seed, number])
         _, volumes = self.groups[random.choice(len(self.groups), p=self.weights)]
-        array = volumes[random.integers(len(volumes))]
+        array = volumes[int(random.integers(len(volumes)))]
         if random.random() < 0.5:
             array = array[::-1]
         depth, step = self.scope.size[0], self.scope.step
@@ -142,9 +143,8 @@ class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
     def _random_affine(
         self, limits: AugmentationConfig, random: np.random.Generator
     ) -> tuple[NDArray[np.float64], list[float]]:
-        angles = np.radians(
-            [random.uniform(-1, 1) * limit for limit in (limits.rotation_degrees, limits.tilt_degrees, limits.tilt_degrees)]
-        )
+        largest = np.array([limits.rotation_degrees, limits.tilt_degrees, limits.tilt_degrees])
+        angles = np.radians(random.uniform(-1, 1, 3) * largest)
         matrix = np.eye(3)
         for angle, (a, b) in zip(angles, [(1, 2), (0, 1), (0, 2)], strict=True):
             rotation = np.eye(3)

@@ -63,7 +63,7 @@ class Trainer:
         self.folder = folder
         schedule = config.schedule
         self.averaged = fabric.to_device(copy.deepcopy(generator).eval().requires_grad_(False))
-        generator = generator.to(memory_format=torch.channels_last_3d)
+        generator.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.generator, self.generator_optimizer = fabric.setup(
             generator, torch.optim.Adam(generator.parameters(), schedule.generator_rate, betas=(0.9, 0.99))
         )
@@ -209,8 +209,9 @@ class Trainer:
         self.skipped += 1
         if self.skipped > MOST_SKIPPED_IN_A_ROW:
             raise TrainingDiverged(
-                f"The loss was not finite in {self.skipped} steps in a row at iteration {self.iteration}. The last good "
-                f"checkpoint is {self.folder / 'last.ckpt'}. Lower the learning rate or train in 32-true precision."
+                f"The loss was not finite in {self.skipped} steps in a row at iteration {self.iteration}. "
+                f"The last good checkpoint is {self.folder / 'last.ckpt'}. "
+                "Lower the learning rate or train in 32-true precision."
             )
         return False
 
@@ -231,4 +232,3 @@ class Trainer:
             if fresh:
                 writer.writeheader()
             writer.writerow({"iteration": self.iteration, **{name: round(value, 6) for name, value in row.items()}})
-

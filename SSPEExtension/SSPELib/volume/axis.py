@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +54,7 @@ def slices(volume: Volume, start: int, stop: int) -> Volume:
     )
 
 
-def with_slices(
-    volume: Volume, before: NDArray[np.generic] | None, after: NDArray[np.generic] | None
-) -> Volume:
+def with_slices(volume: Volume, before: NDArray[Any] | None, after: NDArray[Any] | None) -> Volume:
     """Append slices (z, y, x, in the volume's own axis order) before the first and after the last along the body.
 
     Raises:

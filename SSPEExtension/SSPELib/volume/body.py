@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -32,7 +34,7 @@ def body_mask(volume: Volume) -> NDArray[np.bool_]:
     return np.ascontiguousarray(np.moveaxis(fine, 0, axis.numpy_axis))
 
 
-def mask_of_slices(stack: NDArray[np.generic], in_plane_mm: list[float]) -> NDArray[np.bool_]:
+def mask_of_slices(stack: NDArray[Any], in_plane_mm: list[float]) -> NDArray[np.bool_]:
     """Body mask of a stack of slices (slice, row, column) in HU, rows and columns spaced by in_plane_mm."""
     image = sitk.GetImageFromArray((stack > BODY_THRESHOLD_HU).astype(np.uint8))
     radius = [max(1, round(OPENING_RADIUS_MM / spacing / 2)) for spacing in in_plane_mm]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -24,7 +25,7 @@ class Volume:
         frame_of_reference: DICOM frame of reference UID, where one is known.
     """
 
-    array: NDArray[np.generic]
+    array: NDArray[Any]
     spacing: tuple[float, float, float]
     origin: tuple[float, float, float]
     direction: NDArray[np.float64]
@@ -63,7 +64,7 @@ class Volume:
         image.SetDirection(self.direction.ravel().tolist())
         return image
 
-    def like(self, array: NDArray[np.generic]) -> Volume:
+    def like(self, array: NDArray[Any]) -> Volume:
         """Return other voxels (z, y, x) of the same shape on this grid."""
         if array.shape != self.array.shape:
             raise ValueError(f"Voxels of shape {array.shape} do not fit the grid {self.array.shape} of {self.name}.")
