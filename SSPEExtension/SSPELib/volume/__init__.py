@@ -2,7 +2,10 @@
 
 from .axis import BodyAxis, body_axis, body_length_mm, slices, with_slices
 from .body import body_mask
+from .checks import check_ct
+from .reading import read_volume
 from .volume import AIR_HU, Volume
+from .writing import write_image, write_transform
 
 __all__ = [
     "AIR_HU",
@@ -11,6 +14,10 @@ __all__ = [
     "body_axis",
     "body_length_mm",
     "body_mask",
+    "check_ct",
+    "read_volume",
     "slices",
     "with_slices",
+    "write_image",
+    "write_transform",
 ]

@@ -1,0 +1,156 @@
+"""Writing results: everything is written beside its place and renamed when all of it is complete."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+
+import SimpleITK as sitk
+
+from ..errors import InputError
+
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+TRANSFORM_SUFFIXES = (".tfm", ".h5", ".txt")
+PREFIX = ".sspe-"
+
+
+class Outputs:
+    """Files of one result that appear together or not at all.
+
+    Used as a context manager. Each file is written into a hidden folder beside its place; leaving without an exception
+    renames all of them, leaving with one (also Ctrl-C) removes them.
+    """
+
+    def __init__(self) -> None:
+        self._staging: dict[Path, Path] = {}
+        self._targets: list[Path] = []
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._rename()
+        finally:
+            for folder in self._staging.values():
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def beside(self, path: str | PathLike[str]) -> Path:
+        """Return the place where a file may be written until all are complete; it has the file's own name.
+
+        Raises:
+            InputError: its folder cannot be written.
+        """
+        target = Path(path).absolute()
+        if target.parent not in self._staging:
+            self._staging[target.parent] = _staging_folder(target)
+        self._targets.append(target)
+        return self._staging[target.parent] / target.name
+
+    def image(self, image: sitk.Image, path: str | PathLike[str]) -> None:
+        """Write an image, compressed where the format can.
+
+        Raises:
+            InputError: the suffix is unknown or the file cannot be written.
+        """
+        check_suffix(path, IMAGE_SUFFIXES)
+        place = self.beside(path)
+        try:
+            sitk.WriteImage(image, str(place), useCompression=True)
+        except RuntimeError as error:
+            raise InputError(_unwritable(Path(path))) from error
+
+    def transform(self, transform: sitk.Transform, path: str | PathLike[str]) -> None:
+        """Write a transform in ITK's format.
+
+        Raises:
+            InputError: the suffix is unknown or the file cannot be written.
+        """
+        check_suffix(path, TRANSFORM_SUFFIXES)
+        place = self.beside(path)
+        try:
+            sitk.WriteTransform(transform, str(place))
+        except RuntimeError as error:
+            raise InputError(_unwritable(Path(path))) from error
+
+    def text(self, text: str, path: str | PathLike[str]) -> None:
+        """Write text as UTF-8.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        place = self.beside(path)
+        try:
+            place.write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise InputError(_unwritable(Path(path))) from error
+
+    def _rename(self) -> None:
+        # Besides the targets there may be files that a format brings along, as the voxels of an .mhd; they go first.
+        for parent, folder in self._staging.items():
+            for file in sorted(folder.iterdir(), key=lambda one: parent / one.name in self._targets):
+                try:
+                    file.replace(parent / file.name)
+                except OSError as error:
+                    raise InputError(_unwritable(parent / file.name)) from error
+
+
+def write_image(image: sitk.Image, path: str | PathLike[str]) -> None:
+    """Write one image beside its place, then rename it.
+
+    Raises:
+        InputError: the suffix is unknown or the folder cannot be written.
+    """
+    with Outputs() as outputs:
+        outputs.image(image, path)
+
+
+def write_transform(transform: sitk.Transform, path: str | PathLike[str]) -> None:
+    """Write one transform (fixed to moving points, LPS) beside its place, then rename it.
+
+    Raises:
+        InputError: the suffix is unknown or the folder cannot be written.
+    """
+    with Outputs() as outputs:
+        outputs.transform(transform, path)
+
+
+def check_suffix(path: str | PathLike[str], suffixes: tuple[str, ...]) -> None:
+    """Raise InputError where the name of an output does not end as one of some formats."""
+    if not Path(path).name.lower().endswith(suffixes):
+        raise InputError(f"{path} has no suffix that can be written; end its name in {' or '.join(suffixes)}.")
+
+
+def check_writable(path: str | PathLike[str]) -> None:
+    """Make sure, before any work, that a file can be written; the folder is really written to, for rights can lie.
+
+    Raises:
+        InputError: the folder is missing or cannot be written, or the path is a folder itself.
+    """
+    target = Path(path).absolute()
+    if target.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file.")
+    _staging_folder(target).rmdir()
+
+
+def _staging_folder(target: Path) -> Path:
+    parent = target.parent
+    if not parent.is_dir():
+        why = "is not a folder" if parent.exists() else "does not exist"
+        raise InputError(f"{target} cannot be written because {parent} {why}; create that folder or choose another.")
+    try:
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    except OSError as error:
+        raise InputError(_unwritable(target)) from error
+
+
+def _unwritable(path: Path) -> str:
+    return (
+        f"{path} cannot be written; check that its folder is writable and the disk not full, or choose another folder."
+    )

@@ -1,0 +1,180 @@
+"""Reading files: formats, geometry, data types, and one clear sentence for each file that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from phantoms import rotation, torso, write
+
+from SSPELib.errors import InputError
+from SSPELib.volume import Volume, body_axis, read_volume
+
+FLIPPED = np.diag([-1.0, 1.0, -1.0])
+LEFT_HANDED = np.diag([1.0, 1.0, -1.0])
+SAGITTAL = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])
+def test_every_format_keeps_voxels_type_and_geometry(tmp_path: Path, suffix: str) -> None:
+    volume = torso(direction=rotation((7, -4, 12)), center=(11.5, -30.25, 400))
+    read = read_volume(write(volume, tmp_path / f"torso{suffix}"))
+    assert read.array.dtype == np.int16
+    np.testing.assert_array_equal(read.array, volume.array)
+    np.testing.assert_allclose(read.index_to_lps, volume.index_to_lps, atol=1e-4)
+
+
+@pytest.mark.parametrize("direction", [FLIPPED, LEFT_HANDED, SAGITTAL], ids=["flipped", "left-handed", "sagittal"])
+def test_flipped_left_handed_and_sagittal_grids_are_read_as_they_are(tmp_path: Path, direction: np.ndarray) -> None:
+    volume = torso(size=(40, 40, 40), spacing=(8, 8, 8), direction=direction)
+    read = read_volume(write(volume, tmp_path / "torso.nrrd"))
+    np.testing.assert_allclose(read.direction, direction, atol=1e-9)
+    assert body_axis(read) == body_axis(volume)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
+def test_data_type_is_kept(tmp_path: Path, small_torso: Volume, dtype: type) -> None:
+    read = read_volume(write(small_torso.like(small_torso.array.astype(dtype)), tmp_path / "torso.nrrd"))
+    assert read.array.dtype == dtype
+    np.testing.assert_array_equal(read.array, small_torso.array)
+
+
+def test_names_and_folders_that_are_not_ascii(tmp_path: Path, small_torso: Volume) -> None:
+    folder = tmp_path / "Müller 患者 №1"
+    folder.mkdir()
+    path = write(small_torso, folder / "Brust Übersicht.nii.gz")
+    read = read_volume(path)
+    np.testing.assert_array_equal(read.array, small_torso.array)
+    assert read.name == str(path)
+
+
+def test_fourth_axis_of_one_time_point_is_dropped(tmp_path: Path, small_torso: Volume) -> None:
+    path = tmp_path / "one_time_point.mha"
+    sitk.WriteImage(sitk.JoinSeries([small_torso.to_image()]), str(path))
+    read = read_volume(path)
+    np.testing.assert_array_equal(read.array, small_torso.array)
+    np.testing.assert_allclose(read.index_to_lps, small_torso.index_to_lps)
+
+
+def _missing(folder: Path, _: Volume) -> Path:
+    return folder / "nowhere.nii.gz"
+
+
+def _text(folder: Path, _: Volume) -> Path:
+    path = folder / "notes.nii.gz"
+    path.write_text("this is no image " * 30, encoding="utf-8")
+    return path
+
+
+def _plain_text(folder: Path, _: Volume) -> Path:
+    path = folder / "notes.txt"
+    path.write_text("this is no image " * 30, encoding="utf-8")
+    return path
+
+
+def _empty(folder: Path, _: Volume) -> Path:
+    path = folder / "empty.nrrd"
+    path.touch()
+    return path
+
+
+def _truncated(folder: Path, volume: Volume) -> Path:
+    path = write(volume, folder / "torso.nrrd")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def _picture(folder: Path, _: Volume) -> Path:
+    path = folder / "picture.png"
+    sitk.WriteImage(sitk.Image([40, 30], sitk.sitkUInt8), str(path))
+    return path
+
+
+def _four_dimensions(folder: Path, volume: Volume) -> Path:
+    path = folder / "times.nii.gz"
+    sitk.WriteImage(sitk.JoinSeries([volume.to_image()] * 3), str(path))
+    return path
+
+
+def _vector(folder: Path, volume: Volume) -> Path:
+    path = folder / "vector.nrrd"
+    sitk.WriteImage(sitk.Compose([volume.to_image()] * 2), str(path))
+    return path
+
+
+def _color(folder: Path, _: Volume) -> Path:
+    path = folder / "color.mha"
+    sitk.WriteImage(sitk.Image([20, 20, 40], sitk.sitkVectorUInt8, 3), str(path))
+    return path
+
+
+def _short(folder: Path, _: Volume) -> Path:
+    return write(torso(size=(40, 40, 11), spacing=(8, 8, 2.5)), folder / "short.nii.gz")
+
+
+def _not_a_number(folder: Path, volume: Volume) -> Path:
+    array = volume.array.astype(np.float32)
+    array[4, 5, 6:9] = np.nan
+    return write(volume.like(array), folder / "holes.nii.gz")
+
+
+def _infinite(folder: Path, volume: Volume) -> Path:
+    array = volume.array.astype(np.float32)
+    array[4, 5, 6], array[4, 5, 7] = np.inf, -np.inf
+    return write(volume.like(array), folder / "infinite.nrrd")
+
+
+def _not_a_number_in_doubles(folder: Path, volume: Volume) -> Path:
+    array = volume.array.astype(np.float64)
+    array[-1, -1, -1] = np.nan
+    return write(volume.like(array), folder / "holes.nii")
+
+
+def _folder_without_dicom(folder: Path, _: Volume) -> Path:
+    (folder / "series" / "inside").mkdir(parents=True)
+    (folder / "series" / "notes.txt").write_text("nothing " * 40, encoding="utf-8")
+    return folder / "series"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (_missing, "does not exist"),
+        (_text, "is not an image"),
+        (_plain_text, "is not an image"),
+        (_empty, "is empty"),
+        (_truncated, "damaged or incomplete"),
+        (_picture, r"is a 2-D image \(40 x 30\)"),
+        (_four_dimensions, r"is 4-D \(48 x 40 x 40 x 3\)"),
+        (_vector, "2 values a voxel"),
+        (_color, "3 values a voxel"),
+        (_short, r"only 27.5 mm long along the body \(11 slices\)"),
+        (_not_a_number, "3 voxels that are NaN or infinite"),
+        (_not_a_number_in_doubles, "1 voxels that are NaN"),
+        (_infinite, "2 voxels that are NaN or infinite"),
+        (_folder_without_dicom, "holds no DICOM images .*inside"),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_one_sentence(
+    tmp_path: Path, small_torso: Volume, make: Callable[[Path, Volume], Path], says: str
+) -> None:
+    path = make(tmp_path, small_torso)
+    with pytest.raises(InputError, match=says) as caught:
+        read_volume(path)
+    assert str(path) in str(caught.value)
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+
+
+def test_sheared_axes_are_refused(tmp_path: Path) -> None:
+    header = (
+        "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 20 20 40\n"
+        "space directions: (2,0,0) (0,2,0) (0,0.6,2)\nspace origin: (0,0,0)\nendian: little\nencoding: raw\n\n"
+    )
+    path = tmp_path / "sheared.nrrd"
+    path.write_bytes(header.encode() + np.zeros((40, 20, 20), dtype=np.int16).tobytes())
+    with pytest.raises(InputError, match="not at right angles"):
+        read_volume(path)

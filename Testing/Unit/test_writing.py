@@ -1,0 +1,96 @@
+"""Writing: all of a result or nothing of it, and no surprise after the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from SSPELib.errors import InputError
+from SSPELib.volume import Volume, read_volume, write_image, write_transform
+from SSPELib.volume.writing import Outputs, check_suffix, check_writable
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])
+def test_written_image_reads_back_and_nothing_else_is_left(tmp_path: Path, small_torso: Volume, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    write_image(small_torso.to_image(), path)
+    np.testing.assert_array_equal(read_volume(path).array, small_torso.array)
+    expected = {path.name} | ({"out.zraw"} if suffix == ".mhd" else set())
+    assert {file.name for file in tmp_path.iterdir()} == expected
+
+
+@pytest.mark.parametrize("suffix", [".tfm", ".txt", ".h5"])
+def test_written_transform_reads_back(tmp_path: Path, suffix: str) -> None:
+    transform = sitk.VersorRigid3DTransform((0, 0, 1), 0.2, (3, 4, -5), (10, 20, 30))
+    path = tmp_path / f"found{suffix}"
+    write_transform(transform, path)
+    read = sitk.ReadTransform(str(path))
+    np.testing.assert_allclose(read.TransformPoint((1, 2, 3)), transform.TransformPoint((1, 2, 3)), atol=1e-9)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_an_earlier_result_is_replaced(tmp_path: Path, small_torso: Volume) -> None:
+    path = tmp_path / "out.nrrd"
+    path.write_text("older", encoding="utf-8")
+    write_image(small_torso.to_image(), path)
+    assert read_volume(path).size == small_torso.size
+
+
+@pytest.mark.parametrize("error", [RuntimeError("work failed"), KeyboardInterrupt()])
+def test_an_interruption_leaves_nothing_and_keeps_the_earlier_result(
+    tmp_path: Path, small_torso: Volume, error: BaseException
+) -> None:
+    (tmp_path / "report.json").write_text("older", encoding="utf-8")
+
+    def work() -> None:
+        with Outputs() as outputs:
+            outputs.image(small_torso.to_image(), tmp_path / "out.nii.gz")
+            outputs.text("newer", tmp_path / "report.json")
+            raise error
+
+    with pytest.raises(type(error)):
+        work()
+    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+    assert (tmp_path / "report.json").read_text(encoding="utf-8") == "older"
+
+
+def test_outputs_of_one_result_may_lie_in_several_folders(tmp_path: Path, small_torso: Volume) -> None:
+    (tmp_path / "a").mkdir()
+    with Outputs() as outputs:
+        outputs.image(small_torso.to_image(), tmp_path / "a" / "out.nii.gz")
+        outputs.text("{}", tmp_path / "report.json")
+        assert not (tmp_path / "report.json").exists()
+    assert (tmp_path / "a" / "out.nii.gz").is_file()
+    assert (tmp_path / "report.json").read_text(encoding="utf-8") == "{}"
+
+
+def test_unknown_suffixes_are_refused_with_those_that_are_known(tmp_path: Path, small_torso: Volume) -> None:
+    with pytest.raises(InputError, match=r"out\.png has no suffix.*\.nii\.gz"):
+        write_image(small_torso.to_image(), tmp_path / "out.png")
+    with pytest.raises(InputError, match=r"\.tfm or \.h5 or \.txt"):
+        check_suffix("found.mat", (".tfm", ".h5", ".txt"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_cannot_be_written_are_found_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"missing does not exist; create"):
+        check_writable(tmp_path / "missing" / "out.nii.gz")
+    with pytest.raises(InputError, match="is not a folder"):
+        check_writable(tmp_path / "file" / "out.nii.gz")
+    with pytest.raises(InputError, match="is a folder; give the name of a file"):
+        check_writable(tmp_path)
+    check_writable(tmp_path / "out.nii.gz")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_without_rights_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(InputError, match=r"out\.nii\.gz cannot be written; check that its folder is writable"):
+        check_writable(tmp_path / "out.nii.gz")
