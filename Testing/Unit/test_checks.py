@@ -53,7 +53,7 @@ WRONG = {
     "normalized": (lambda hu: (hu / 1000).astype(np.float32), "spans only"),
     "zero mean": (lambda hu: ((hu - hu.mean()) / hu.std()).astype(np.float32), "spans only"),
     "display window": (lambda hu: hu.clip(-160, 240).astype(np.int16), "display window"),
-    "eight bit": (lambda hu: ((hu + 1024) / 3).clip(0, 255).astype(np.uint8), "no Hounsfield units"),
+    "eight bit": (lambda hu: ((hu + 1024) / 3).clip(0, 255).astype(np.uint8), "no Hounsfield units|label map"),
     "rescaled twice": (lambda hu: (hu - 1024).astype(np.int16), "no body|soft tissue"),
     "wrong slope": (lambda hu: (hu * 8).astype(np.int16), "soft tissue"),
     "air only": (lambda hu: np.full(hu.shape, -1000, dtype=np.int16), "no body"),
