@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Literal, get_args
 
 from .errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -17,6 +18,8 @@ def choose_device(name: str) -> tuple[torch.device, str | None]:
     Raises:
         DeviceError: the device asked for is unknown or not on this machine.
     """
+    import torch
+
     if name not in get_args(DeviceName):
         raise DeviceError(f"The device {name!r} is unknown. Choose one of {', '.join(get_args(DeviceName))}.")
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -36,6 +39,8 @@ def choose_device(name: str) -> tuple[torch.device, str | None]:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that the memory of the GPU ran out."""
+    import torch
+
     return isinstance(error, torch.cuda.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
     )
