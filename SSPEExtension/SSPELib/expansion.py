@@ -16,6 +16,7 @@ from .errors import InputError
 from .grid import End, WorkingVolume, append_to_own_grid, to_working
 from .progress import Progress, part, silent
 from .volume import AIR_HU, Volume, body_axis, body_length_mm, with_slices
+from .volume.body import mask_of_slices, outside_to_air
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,7 +148,8 @@ class Expander:
             # The overlap part of the next scope is known already: it stays as it is instead of being predicted again.
             current = torch.cat([current[:, :, card.step :], new_part], dim=2)
             pieces.append(new_part[0, 0])
-        new = torch.cat(pieces)[:count].mul_(HU_SCALE).clamp_(*card.window_hu).numpy()
+        predicted = torch.cat(pieces)[:count].mul_(HU_SCALE).clamp_(*card.window_hu).numpy()
+        new = outside_to_air(predicted, mask_of_slices(predicted, [card.spacing_mm, card.spacing_mm]))
         full = np.full((count, *working.array.shape[1:]), AIR_HU, dtype=np.float32)
         _copy_overlap(new, full, -rows.start, -columns.start)
         return full

@@ -6,9 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+from hypothesis import settings
 from phantoms import torso, write
 
+from SSPELib.bundle import ModelBundle, ModelCard, build_generator, save_bundle
 from SSPELib.volume import Volume
+
+settings.register_profile("project", max_examples=50, deadline=None, derandomize=True)
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +37,29 @@ def ct_data() -> Path:
     if not (folder / "openkbp").is_dir():
         pytest.skip(f"no CT data in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    """A small generator with seeded random weights that really changes its input."""
+    torch.manual_seed(3)
+    arguments = {"base": 4, "depth": 2, "bottom_blocks": 1}
+    network = build_generator("ResUNet", 8, arguments)
+    torch.nn.init.normal_(network.last.weight, std=0.003)
+    card = ModelCard(
+        name="tiny",
+        architecture="ResUNet",
+        arguments=arguments,
+        spacing_mm=4.0,
+        scope=(16, 16, 16),
+        step=8,
+        window_hu=(-1000.0, 2000.0),
+        weights_sha256="",
+        error_by_distance=((4.0, 60.0), (32.0, 150.0), (64.0, 200.0)),
+        training={"data": "none, random weights for tests"},
+        held_out={},
+        limits="for tests",
+        license="Apache-2.0",
+        research_use="Research use only.",
+    )
+    return save_bundle(tmp_path_factory.mktemp("models") / "tiny", card, network.state_dict())

@@ -1,0 +1,220 @@
+"""Sequential expansion on any geometry: the own grid, real voxels, marked slices, several steps, cancel, devices."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+from geometries import GEOMETRIES, any_geometry, rotation
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from SSPELib.device import choose_device
+from SSPELib.errors import Cancelled, DeviceError, InputError
+from SSPELib.expansion import Expander
+from SSPELib.volume import Volume, body_axis
+
+
+@pytest.fixture(scope="module")
+def expander(tiny_bundle):
+    return Expander(tiny_bundle, "cpu")
+
+
+def body(geometry, shape_mm=(70.0, 90.0, 110.0), dtype=np.int16, background=-1000) -> Volume:
+    """An upright cylinder of tissue with a bone, whatever the image axes are; size as (x, y, z) of the patient, mm."""
+    order = np.argmax(np.abs(geometry.direction), axis=0)
+    size = [math.ceil(shape_mm[order[i]] / geometry.spacing[i]) for i in range(3)]
+    empty = Volume(
+        np.full(size[::-1], background, dtype=dtype), geometry.spacing, geometry.origin, geometry.direction, "cylinder"
+    )
+    k, j, i = np.meshgrid(*[np.arange(n) for n in size[::-1]], indexing="ij")
+    points = np.stack([i, j, k, np.ones_like(i)], axis=-1) @ empty.index_to_lps.T
+    center = points.reshape(-1, 4).mean(axis=0)
+    along = geometry.direction[:, body_axis(empty).index]
+    offset = (points - center)[..., :3]
+    offset -= (offset @ along)[..., None] * along
+    radius = np.linalg.norm(offset, axis=-1)
+    array = np.array(empty.array)
+    array[radius < 30], array[radius < 8] = 50, 700
+    return empty.like(array)
+
+
+@settings(max_examples=25)
+@given(any_geometry(), st.sampled_from(["inferior", "superior", "both"]), st.floats(5, 70))
+def test_expansion_keeps_the_own_grid_and_every_real_voxel(expander, geometry, direction, distance):
+    volume = body(geometry)
+    before = volume.array.copy()
+    expansion = expander.expand(volume, direction, distance)
+    grown, axis = expansion.volume, body_axis(volume)
+    count = math.ceil(distance / volume.spacing[axis.index] - 1e-6)
+    ends = 2 if direction == "both" else 1
+    assert grown.spacing == volume.spacing
+    assert np.array_equal(grown.direction, volume.direction)
+    assert grown.size[axis.index] == volume.size[axis.index] + ends * count
+    assert grown.array.dtype == volume.array.dtype
+    assert np.array_equal(grown.array[expansion.synthetic == 0].ravel(), volume.array.ravel())
+    # The real block lies where it lay: its first voxel, found through the mask, has the place of the input's first.
+    first = np.argwhere(expansion.synthetic == 0)[0][::-1]
+    assert (grown.index_to_lps @ [*first, 1])[:3] == pytest.approx(volume.origin, abs=1e-4)
+    expected = {"inferior": 0.0, "superior": 0.0} | dict.fromkeys(
+        ("inferior", "superior") if direction == "both" else (direction,), count * volume.spacing[axis.index]
+    )
+    assert expansion.synthetic_mm == pytest.approx(expected)
+    head_index = -1 if axis.superior > 0 else 0
+    marked_at_head = np.moveaxis(expansion.synthetic, axis.numpy_axis, 0)[head_index].all()
+    assert marked_at_head == (direction in ("superior", "both"))
+    assert np.array_equal(volume.array, before)
+
+
+def test_mask_image_lies_on_the_grid_of_the_result(expander):
+    expansion = expander.expand(body(GEOMETRIES["oblique"]), "both", 20.0)
+    mask, grown = expansion.mask_image(), expansion.volume.to_image()
+    assert mask.GetSize() == grown.GetSize()
+    assert mask.GetOrigin() == grown.GetOrigin()
+    assert mask.GetDirection() == grown.GetDirection()
+
+
+@pytest.mark.parametrize("end", ["inferior", "superior"])
+def test_both_ends_see_the_same_network(expander, end):
+    """A volume upside down, expanded at its other end, gives the mirrored slices: one network, both directions."""
+    volume = body(GEOMETRIES["upright"])
+    other = {"inferior": "superior", "superior": "inferior"}[end]
+    mirrored = volume.like(np.ascontiguousarray(volume.array[::-1]))
+    grown = expander.expand(volume, end, 48.0).volume.array
+    again = expander.expand(mirrored, other, 48.0).volume.array
+    assert np.array_equal(grown, again[::-1])
+
+
+def test_two_steps_are_the_network_applied_twice(expander, tiny_bundle):
+    """Eq. 3 on a volume that lies on the working grid already: expansion equals the hand-made chain."""
+    cylinder = body(GEOMETRIES["upright"], (64.0, 64.0, 64.0), np.float32)
+    volume = cylinder.like(np.maximum(cylinder.array, -100.0))
+    expansion = expander.expand(volume, "superior", 64.0)
+    scope = torch.from_numpy(np.array(volume.array)).clamp(-1000, 2000)[None, None] / 1000
+    network = tiny_bundle.network(torch.device("cpu"))
+    # The expander gives the network the body with a margin: 24 x 24 around the 16 x 16 of a volume full of tissue.
+    scope = torch.nn.functional.pad(scope, (4, 4, 4, 4), value=-1.0)
+    with torch.inference_mode():
+        once = torch.cat([scope[:, :, 8:], network(scope)[:, :, -8:]], dim=2)
+        twice = torch.cat([once[:, :, 8:], network(once)[:, :, -8:]], dim=2)
+    expected = (twice[0, 0, :, 4:-4, 4:-4] * 1000).clamp(-1000, 2000).numpy()
+    found = expansion.volume.array[16:]
+    assert (expected > -350).all()
+    assert found == pytest.approx(expected, abs=0.05)
+
+
+def test_a_body_wider_than_the_training_scope_is_grown_whole(expander):
+    volume = body(GEOMETRIES["coarse"], (260.0, 240.0, 80.0))
+    new = expander.expand(volume, "superior", 10.0).volume.array[-1]
+    wide = volume.like(np.full_like(volume.array, 50))
+    whole = expander.expand(wide, "superior", 10.0).volume.array[-1]
+    assert new.shape == volume.array.shape[1:]
+    assert (whole > -900).mean() > 0.95
+
+
+def test_background_of_the_volume_goes_on_outside_the_body(expander):
+    volume = body(GEOMETRIES["coarse"], background=-1024)
+    expansion = expander.expand(volume, "inferior", 30.0)
+    corner = expansion.volume.array[:6, 0, 0]
+    assert (corner == -1024).all()
+
+
+def test_no_step_at_the_border(tiny_bundle):
+    """With an untrained generator the first new slice is the last real one, fine detail included."""
+    import dataclasses
+
+    from SSPELib.bundle import build_generator, save_bundle
+
+    card = dataclasses.replace(tiny_bundle.card, name="untrained")
+    network = build_generator(card.architecture, card.step, card.arguments)
+    bundle = save_bundle(tiny_bundle.folder.parent / "untrained", card, network.state_dict())
+    fine = GEOMETRIES["upright"].__class__((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), rotation((5.0, 0.0, 0.0)))
+    volume = body(fine)
+    noise = np.random.default_rng(1).normal(0, 40, volume.array.shape)
+    volume = volume.like(np.where(volume.array > -500, volume.array + noise, volume.array).astype(np.int16))
+    expansion = Expander(bundle, "cpu").expand(volume, "superior", 20.0)
+    last, new = volume.array[-1].astype(float), expansion.volume.array[len(volume.array) :].astype(float)
+    inside = last > -500
+    assert np.abs(new[0] - last)[inside].mean() < 20.0
+    assert np.abs(new[15] - last)[inside].mean() > 25.0
+
+
+def test_progress_runs_from_zero_to_one(expander):
+    seen: list[float] = []
+    expander.expand(body(GEOMETRIES["coarse"]), "both", 60.0, lambda fraction, message: seen.append(fraction))
+    assert seen[0] == 0.0
+    assert seen[-1] == 1.0
+    assert seen == sorted(seen)
+
+
+def test_cancel_inside_a_step_is_prompt(expander):
+    volume = body(GEOMETRIES["coarse"])
+
+    def cancel(fraction: float, message: str) -> None:
+        if "Step 2" in message:
+            raise Cancelled
+
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        expander.expand(volume, "superior", 300.0, cancel)
+    assert time.monotonic() - started < 2.0
+
+
+@pytest.mark.parametrize("distance", [0.0, -5.0, 401.0, float("nan")])
+def test_impossible_distance(expander, distance):
+    with pytest.raises(InputError, match="must be above 0 and at most 400 mm"):
+        expander.expand(body(GEOMETRIES["coarse"]), "superior", distance)
+
+
+def test_far_distance_warns(expander):
+    assert any("150 mm" in w for w in expander.expand(body(GEOMETRIES["coarse"]), "superior", 160.0).warnings)
+
+
+def test_short_volume(expander):
+    volume = body(GEOMETRIES["coarse"], (70.0, 90.0, 25.0))
+    with pytest.raises(InputError, match="cylinder is only 25 mm long"):
+        expander.expand(volume, "superior", 20.0)
+
+
+def test_volume_without_body(expander):
+    volume = body(GEOMETRIES["coarse"])
+    with pytest.raises(InputError, match="No body is in view in cylinder"):
+        expander.expand(volume.like(np.full_like(volume.array, -1000)), "superior", 20.0)
+
+
+def test_memory_of_the_gpu_runs_out_and_the_cpu_takes_over(tiny_bundle, monkeypatch):
+    expander = Expander(tiny_bundle, "cpu")
+    volume = body(GEOMETRIES["coarse"])
+    expected = expander.expand(volume, "superior", 40.0).volume.array
+    forward, failures = expander.network.forward, []
+
+    def run_out_once(scope):
+        if not failures:
+            failures.append(1)
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return forward(scope)
+
+    monkeypatch.setattr(expander.network, "forward", run_out_once)
+    # The meta device stands for a GPU: what reaches it before the failure is never computed.
+    monkeypatch.setattr(expander, "device", torch.device("meta"))
+    expansion = expander.expand(volume, "superior", 40.0)
+    assert np.array_equal(expansion.volume.array, expected)
+    assert any("too small" in warning for warning in expansion.warnings)
+    assert expander.device == torch.device("cpu")
+
+
+def test_missing_devices_are_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match="finds no NVIDIA GPU"):
+        choose_device("cuda")
+    with pytest.raises(DeviceError, match="'tpu' is unknown"):
+        choose_device("tpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    device, warning = choose_device("auto")
+    assert device.type == "cpu"
+    assert "No GPU was found" in warning
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == (torch.device("cuda"), None)

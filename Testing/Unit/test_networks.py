@@ -1,0 +1,104 @@
+"""Generator and discriminator: shapes, the scope they slide, gradients, interruption, TorchScript-free determinism."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from SSPELib.errors import Cancelled
+from SSPELib.networks.blocks import ResidualBlock, ScopeStem, Upsample
+from SSPELib.networks.discriminator import PatchDiscriminator
+from SSPELib.networks.interruption import checked_at_every_convolution
+from SSPELib.networks.resunet import ResUNet
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shape"),
+    [
+        ({"base": 4, "depth": 2}, (16, 16, 16)),
+        ({"base": 4, "depth": 3, "bottom_blocks": 2}, (16, 24, 32)),
+        ({"base": 2, "depth": 4, "kernel_size": 3, "end_kernel_size": 7}, (32, 32, 48)),
+    ],
+)
+def test_generator_keeps_the_shape_of_the_scope(arguments, shape):
+    network = ResUNet(step=shape[0] // 2, **arguments)
+    assert network(torch.randn(2, 1, *shape)).shape == (2, 1, *shape)
+
+
+def test_paper_configuration_has_the_size_it_should_have():
+    network = ResUNet(step=46, base=16, depth=4, end_kernel_size=7)
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(5.02e6, rel=0.01)
+
+
+def test_untrained_generator_is_the_plain_continuation():
+    scope = torch.randn(1, 1, 16, 16, 16)
+    predicted = ResUNet(step=8, base=4, depth=2)(scope)
+    assert torch.equal(predicted[:, :, :8], scope[:, :, 8:])
+    assert torch.equal(predicted[:, :, 8:], scope[:, :, -1:].expand(-1, -1, 8, -1, -1))
+
+
+def test_stem_tells_known_from_new_slices():
+    stem = ScopeStem(step=6)
+    scope = torch.randn(1, 1, 16, 4, 4)
+    channels = stem(scope, stem.slide(scope))
+    assert channels.shape == (1, 3, 16, 4, 4)
+    ramp = channels[0, 2, :, 0, 0]
+    assert (ramp[:10] < 0).all()
+    assert (ramp[10:] > 0).all()
+
+
+def test_every_parameter_takes_part_in_the_gradient():
+    network = ResUNet(step=8, base=4, depth=2, bottom_blocks=1)
+    torch.nn.init.normal_(network.last.weight)
+    network(torch.randn(1, 1, 16, 16, 16)).square().mean().backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_deep_levels_stay_in_float32_under_autocast():
+    network = ResUNet(step=8, base=4, depth=3, deep_precision_level=2)
+    seen = {}
+    for name in ("encoders.1", "encoders.2", "bottom"):
+        module = network.get_submodule(name)
+        module.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output.dtype}))
+    network.encoders[1].body[0].register_forward_hook(lambda _, __, output: seen.update(shallow=output.dtype))
+    network.encoders[2].body[0].register_forward_hook(lambda _, __, output: seen.update(deep=output.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = network(torch.randn(1, 1, 16, 16, 16))
+    assert seen["shallow"] == torch.bfloat16
+    assert seen["deep"] == seen["bottom"] == torch.float32
+    assert torch.isfinite(result).all()
+
+
+def test_upsampling_leaves_no_checkers():
+    layer = Upsample(2, 1)
+    ramp = torch.arange(8.0).view(1, 1, 1, 1, 8).expand(1, 2, 8, 8, 8)
+    inner = layer(ramp)[0, 0, 8, 8, 2:-2]
+    steps = inner.diff()
+    assert torch.allclose(steps, steps.mean().expand_as(steps), atol=1e-5)
+
+
+def test_residual_block_shortcut_fits_changed_channels():
+    assert ResidualBlock(3, 5)(torch.randn(1, 3, 8, 8, 8)).shape == (1, 5, 8, 8, 8)
+
+
+def test_discriminator_gives_a_map_and_its_features():
+    judged, features = PatchDiscriminator(base=4, depth=3)(torch.randn(2, 1, 32, 32, 48))
+    assert judged.shape == (2, 1, 4, 4, 6)
+    assert [tuple(f.shape[1:]) for f in features] == [(4, 16, 16, 24), (8, 8, 8, 12), (16, 4, 4, 6)]
+
+
+def test_a_pass_can_be_cancelled_inside_and_leaves_no_hook():
+    network = ResUNet(step=8, base=4, depth=2)
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise Cancelled
+
+    scope = torch.randn(1, 1, 16, 16, 16)
+    with pytest.raises(Cancelled), checked_at_every_convolution(network, check):
+        network(scope)
+    assert len(calls) == 3
+    network(scope)
+    assert len(calls) == 3

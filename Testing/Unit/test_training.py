@@ -1,0 +1,172 @@
+"""Training: the scopes that are cut, and a run that resumes as if it had never stopped."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from phantoms import torso, write
+
+from SSPELib.errors import InputError
+from SSPELib.training.config import AugmentationConfig, ScopeConfig, read_config
+from SSPELib.training.data import ScopeDataset
+from SSPELib.training.loop import TrainingDiverged
+from SSPELib.training.run import make_trainer, train_from_file
+
+SCOPE = ScopeConfig(size=(16, 16, 16), step=8, shortest_context=6)
+
+
+def counting_volume(depth: int = 40) -> np.ndarray:
+    """Every voxel of slice z holds 10 z HU."""
+    return np.broadcast_to((np.arange(depth) * 10)[:, None, None], (depth, 20, 24)).astype(np.int16)
+
+
+def test_scopes_are_one_step_apart_and_never_see_past_the_volume():
+    dataset = ScopeDataset([(1.0, [counting_volume()])], SCOPE, None, seed=1, length=60)
+    shortest = 16
+    for number in range(len(dataset)):
+        current, following = (scope[0, :, 8, 8] * 1000 for scope in dataset[number])
+        assert torch.equal(current[8:], following[:8])
+        known = current > -1000
+        shortest = min(shortest, int(known.sum()))
+        values = torch.cat([current[known], following[8:]])
+        steps = values.diff()
+        # Real slices only, in order, in either direction; what lies before the volume's first slice is air.
+        assert torch.allclose(steps.abs(), torch.full_like(steps, 10.0), atol=0.01)
+        assert (steps > 0).all() or (steps < 0).all()
+        assert values.min() > -0.01
+        assert values.max() < 390.01
+    assert shortest == SCOPE.shortest_context
+
+
+def test_scope_number_is_the_same_scope_whatever_came_before():
+    groups = [(1.0, [counting_volume()]), (2.0, [counting_volume(50)])]
+    first = ScopeDataset(groups, SCOPE, AugmentationConfig(), seed=1, length=9)
+    again = ScopeDataset(groups, SCOPE, AugmentationConfig(), seed=1, length=9)
+    assert all(torch.equal(a, b) for a, b in zip([*first[3], *first[7]], [*again[3], *again[7]], strict=True))
+    other = ScopeDataset(groups, SCOPE, AugmentationConfig(), seed=2, length=9)
+    assert not torch.equal(first[3][0], other[3][0])
+
+
+def configuration(folder: Path, iterations: int, **schedule: object) -> Path:
+    """A tiny run on one phantom; returns the path of its TOML file."""
+    data = folder / "data"
+    if not data.exists():
+        data.mkdir(parents=True)
+        write(torso(), data / "one.nii.gz")
+    settings = {"iterations": iterations, "cosine": "false", "warm_up": 1, **schedule}
+    lines = "\n".join(f"{name} = {value}" for name, value in settings.items())
+    path = folder / "run.toml"
+    path.write_text(
+        f"""
+name = "tiny"
+output = "run"
+precision = "32-true"
+[generator]
+base = 2
+depth = 2
+bottom_blocks = 1
+[discriminator]
+base = 2
+depth = 2
+[scope]
+size = [16, 16, 16]
+step = 8
+shortest_context = 6
+[data]
+sources = [{{ pattern = "one.nii.gz" }}]
+validation = [{{ pattern = "one.nii.gz" }}]
+[schedule]
+{lines}
+[logging]
+log_every = 1
+validate_every = 4
+validation_scopes = 2
+checkpoint_every = 4
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+def rows(file: Path) -> list[dict[str, float]]:
+    """A log without its time column."""
+    with file.open() as stream:
+        return [
+            {name: float(value) for name, value in row.items() if name != "seconds_per_iteration"}
+            for row in csv.DictReader(stream)
+        ]
+
+
+def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, monkeypatch):
+    logs = {}
+    for name, stops in (("whole", [8]), ("resumed", [4, 8])):
+        folder = tmp_path / name
+        monkeypatch.setenv("SSPE_DATA", str(folder / "data"))
+        for stop in stops:
+            train_from_file(configuration(folder, stop))
+        logs[name] = rows(folder / "run" / "losses.csv"), rows(folder / "run" / "validation.csv")
+    assert len(logs["whole"][0]) == 8
+    assert logs["resumed"] == logs["whole"]
+    assert logs["whole"][0][0]["rec"] != logs["whole"][0][-1]["rec"]
+
+
+def test_generator_and_discriminator_both_learn(tmp_path):
+    config = read_config(configuration(tmp_path, 1))
+    trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1), tmp_path)
+    before = {name: p.clone() for name, p in trainer.generator.named_parameters()}
+    judge = {name: p.clone() for name, p in trainer.discriminator.named_parameters()}
+    scope, target = torch.randn(1, 1, 16, 16, 16), torch.randn(1, 1, 16, 16, 16)
+    for _ in range(2):
+        losses = trainer.step(scope, target)
+    assert set(losses) == {"rec", "gm", "disc", "adv", "fm"}
+    assert any(not torch.equal(before[name], p) for name, p in trainer.generator.named_parameters())
+    assert any(not torch.equal(judge[name], p) for name, p in trainer.discriminator.named_parameters())
+
+
+def test_a_loss_that_stays_non_finite_ends_the_run_and_keeps_the_weights(tmp_path):
+    config = read_config(configuration(tmp_path, 1))
+    trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1), tmp_path)
+    before = {name: value.clone() for name, value in trainer.generator.state_dict().items()}
+    scope, target = torch.randn(1, 1, 16, 16, 16), torch.full((1, 1, 16, 16, 16), float("nan"))
+    with pytest.raises(TrainingDiverged, match="not finite"):
+        for _ in range(50):
+            trainer.step(scope, target)
+    assert all(torch.equal(before[name], value) for name, value in trainer.generator.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "no valid TOML"),
+        ('name = "x"\noutput = "y"\n[data]\nsources = []\n[scope]\nstep = 40', "must be smaller than the 32 slices"),
+        ('name = "x"\noutput = "y"\nspeed = 3\n[data]\nsources = []', "speed"),
+    ],
+)
+def test_wrong_configuration_names_the_fault(tmp_path, text, message):
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_config(path)
+
+
+def test_missing_data_names_the_pattern(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "empty"))
+    with pytest.raises(InputError, match=r"No volume matches one\.nii\.gz"):
+        train_from_file(_without_data(configuration(tmp_path, 1)))
+
+
+def _without_data(path: Path) -> Path:
+    (path.parent / "data" / "one.nii.gz").unlink()
+    return path
+
+
+def test_written_configuration_is_kept_beside_the_results(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    path = configuration(tmp_path, 1)
+    folder = train_from_file(path)
+    assert (folder / "config.toml").read_text() == path.read_text()
