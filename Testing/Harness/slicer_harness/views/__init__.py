@@ -1,0 +1,1 @@
+"""Live views: rendered offscreen by the real MRML pipelines, and painted as images in Qt widgets."""
