@@ -1,0 +1,1 @@
+"""The parts of the module SSPE Expand, one reason to change each."""

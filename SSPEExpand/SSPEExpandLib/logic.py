@@ -1,0 +1,136 @@
+"""Expanding volume nodes, with or without a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+from SSPELib.errors import InputError
+from SSPESlicer import volumes
+from SSPESlicer.background import BackgroundJob, Event, PythonProcess
+from SSPESlicer.scene_job import SceneJob, exportVolume
+
+MARKINGS = ("segmentation", "labelMap")
+GROWS = {"upper": "inferior", "lower": "superior"}
+
+
+@dataclass
+class ExpansionNodes:
+    """The nodes that an expansion made; None for a volume that was not given."""
+
+    upper: Any = None
+    lower: Any = None
+    marks: list[Any] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """Say what was made, and what to heed."""
+        names = _(" and ").join(node.GetName() for node in (self.upper, self.lower) if node is not None)
+        return "\n".join([_("Made {names}. Their synthetic slices are marked.").format(names=names), *self.warnings])
+
+
+class SSPEExpandLogic(ScriptedLoadableModuleLogic):
+    """Expands volume nodes; needs no panel.
+
+        nodes = SSPEExpandLogic().expand(upperNode, lowerNode, distanceMm=64)
+
+    Args:
+        processFactory: makes the process that does the work; tests inject their own.
+    """
+
+    def __init__(self, processFactory: Callable[[], Any] = PythonProcess) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._processFactory = processFactory
+        self._sceneJob = SceneJob()
+
+    def cancel(self) -> None:
+        """Stop a run in the background, if there is one; its end is told as Cancelled."""
+        self._sceneJob.cancel()
+
+    def whyNot(self, upperNode: Any, lowerNode: Any, upperOutput: Any = None, lowerOutput: Any = None) -> str | None:
+        """Return why these nodes cannot be expanded, None where they can."""
+        inputs = [node for node in (upperNode, lowerNode) if node is not None]
+        outputs = [node for node in (upperOutput, lowerOutput) if node is not None]
+        if not inputs:
+            return _("Choose an upper or a lower volume.")
+        if upperNode is lowerNode:
+            return _("Upper and lower volume must not be the same.")
+        for node in inputs:
+            if node.GetImageData() is None:
+                return _("{name} has no voxels.").format(name=node.GetName())
+            if volumes.originalOf(node) is not None:
+                return _("{name} is expanded already. Choose the original.").format(name=node.GetName())
+        if any(output in inputs for output in outputs) or (len(outputs) == 2 and outputs[0] is outputs[1]):
+            return _("Every result needs a volume of its own; inputs are never overwritten.")
+        return None
+
+    def expand(
+        self,
+        upperNode: Any,
+        lowerNode: Any = None,
+        distanceMm: float = 64.0,
+        model: str | None = None,
+        device: str = "auto",
+        upperOutput: Any = None,
+        lowerOutput: Any = None,
+        marking: str = "segmentation",
+        waitForCompletion: bool = True,
+        onProgress: Callable[[float, str, float | None], None] | None = None,
+        onEnd: Callable[[Any, Exception | None], None] | None = None,
+    ) -> ExpansionNodes | None:
+        """Grow the upper volume toward the feet and the lower one toward the head; either may be None.
+
+        Args:
+            distanceMm: length to add to each, mm.
+            model: a bundled model or the folder of one; the default model where None.
+            marking: "segmentation" or "labelMap", the kind of node that marks the synthetic slices.
+            waitForCompletion: False returns at once; onEnd then gets the nodes or the error.
+
+        Raises:
+            InputError: the nodes cannot be expanded.
+            SSPEError: the work failed, with words for the user (with waitForCompletion).
+        """
+        reason = self.whyNot(upperNode, lowerNode, upperOutput, lowerOutput)
+        if reason is not None:
+            raise InputError(reason)
+        if marking not in MARKINGS:
+            raise InputError(f"The marking {marking!r} is unknown. Choose one of {', '.join(MARKINGS)}.")
+        sides = {"upper": (upperNode, upperOutput), "lower": (lowerNode, lowerOutput)}
+        given = {role: nodes for role, nodes in sides.items() if nodes[0] is not None}
+        copies = {role: volumes.volumeFromNode(nodes[0]) for role, nodes in given.items()}
+        job = BackgroundJob(self._processFactory(), onProgress)
+        described = [{**exportVolume(copies[role], job.folder, role), "grow": GROWS[role]} for role in given]
+        description = {"task": "expand", "volumes": described, "distance_mm": distanceMm, "model": model, "device": device}
+
+        def makeNodes(result: Event) -> ExpansionNodes:
+            nodes = ExpansionNodes(warnings=job.warnings)
+            for role, grown in zip(given, result["expansions"], strict=True):
+                grownNode, mark = self._makeNodes(*given[role], copies[role].origin, grown, job.folder, marking)
+                grownNode.SetAttribute("SSPE.Model", result["model"])
+                setattr(nodes, role, grownNode)
+                nodes.marks.append(mark)
+            return nodes
+
+        inputs = [nodes[0] for nodes in given.values()]
+        end = onEnd or (lambda nodes, error: None)
+        return self._sceneJob.run(job, description, inputs, makeNodes, None if waitForCompletion else end)
+
+    def _makeNodes(
+        self, inputNode: Any, outputNode: Any, origin: tuple[float, ...], grown: Event, folder: Path, marking: str
+    ) -> tuple[Any, Any]:
+        name = f"{inputNode.GetName()} expanded"
+        if outputNode is None:
+            outputNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        matrix = np.array(grown["direction"]) * np.array(grown["spacing"])
+        offset = np.linalg.solve(matrix, np.array(grown["origin"]) - np.array(origin)).round().astype(int)
+        volumes.fillGrownNode(outputNode, inputNode, np.load(folder / grown["file"]), offset)
+        outputNode.SetAttribute(volumes.INFERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['inferior']:g}")
+        outputNode.SetAttribute(volumes.SUPERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['superior']:g}")
+        mark = volumes.mark(outputNode, np.load(folder / grown["synthetic_file"]), marking)
+        return outputNode, mark

@@ -1,0 +1,132 @@
+"""SSPE: what it does, whether this Slicer is set up for it, sample data, and the way to its two modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleWidget,
+)
+from SSPELib.errors import SSPEError
+from SSPESlicer import panel, plan
+from SSPESlicer.home_selftest import SSPEExtensionTest
+from SSPESlicer.model_card import describeModel, modelProblem
+from SSPESlicer.pytorch import DeviceCheck, installTorch, isTorchExtensionInstalled, torchVersion
+from SSPESlicer.sample_data import PARTS, registerSampleData
+
+__all__ = ["SSPEExtension", "SSPEExtensionLogic", "SSPEExtensionTest", "SSPEExtensionWidget"]
+
+
+class SSPEExtension(ScriptedLoadableModule):
+    """Module description; registers the sample data once Slicer has started."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("SSPE")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        parent.dependencies = []
+        parent.contributors = ["SSPE contributors"]
+        parent.helpText = _(
+            "<p>SSPE joins partial CTs that hardly overlap: it continues each volume beyond its last slice (SSPE Expand) and "
+            "registers them (SSPE Register). This module shows whether everything is set up, and has sample data.</p>"
+            "<p>Limits: CT in Hounsfield units only; linear alignment only; the farther a synthetic slice lies from the "
+            "last real one, the less it means.</p><p><b>For research use only.</b></p>"
+        )
+        parent.acknowledgementText = plan.acknowledgement()
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
+
+    def onStartupCompleted(self) -> None:
+        registerSampleData(self.resourcePath("Icons"))
+
+
+class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
+    """The panel."""
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/SSPEExtension.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        self.logic = SSPEExtensionLogic()
+        self.ui.sampleDataButton.connect("clicked()", self.onSampleDataButton)
+        self.ui.expandButton.connect("clicked()", lambda: slicer.util.selectModule("SSPEExpand"))
+        self.ui.registerButton.connect("clicked()", lambda: slicer.util.selectModule("SSPERegister"))
+        self.ui.installButton.connect("clicked()", self.onInstallButton)
+        self.ui.checkButton.connect("clicked()", self.onCheckButton)
+        self.ui.deviceLabel.text = _("not checked yet")
+        self.updateSetUp()
+
+    def enter(self) -> None:
+        self.updateSetUp()
+
+    def cleanup(self) -> None:
+        self.logic.cancel()
+
+    def updateSetUp(self) -> None:
+        """Show the state of PyTorch and of the bundled model."""
+        version = torchVersion()
+        self.ui.torchLabel.text = version or panel.note(_("not installed"))
+        self.ui.installButton.visible = version is None
+        self.ui.installButton.enabled = isTorchExtensionInstalled()
+        if not isTorchExtensionInstalled():
+            self.ui.installButton.toolTip = _("Install the PyTorch extension (Extensions Manager) and restart Slicer first.")
+        self.ui.checkButton.enabled = version is not None
+        problem = modelProblem()
+        self.ui.modelLabel.text = panel.note(problem) if problem else _("complete")
+        self.ui.cardLabel.text = describeModel()
+        self.ui.cardCollapsibleButton.visible = not problem
+
+    def onSampleDataButton(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The sample volumes could not be loaded."), waitCursor=True):
+            nodes = self.logic.loadSampleVolumes()
+            slicer.util.setSliceViewerLayers(background=nodes[0], foreground=nodes[1], foregroundOpacity=0.5, fit=True)
+
+    def onInstallButton(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
+            installTorch()
+        self.updateSetUp()
+
+    def onCheckButton(self) -> None:
+        self.ui.checkButton.enabled = False
+        self.ui.deviceLabel.text = _("PyTorch is starting…")
+        with slicer.util.tryWithErrorDisplay(_("The device could not be checked.")):
+            self.logic.checkDevice(self.onDeviceChecked)
+
+    def onDeviceChecked(self, found: Any, error: Exception | None) -> None:
+        self.ui.checkButton.enabled = True
+        self.ui.deviceLabel.text = panel.note(str(error)) if error else found
+
+
+class SSPEExtensionLogic(ScriptedLoadableModuleLogic):
+    """Set-up and sample data; needs no panel."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._check = DeviceCheck()
+
+    def checkDevice(self, onEnd: Any) -> None:
+        """Find the device in a process of its own; onEnd gets a sentence or an error."""
+        self._check.start(onEnd)
+
+    def cancel(self) -> None:
+        """Stop a check of the device, if one runs."""
+        self._check.cancel()
+
+    @staticmethod
+    def loadSampleVolumes() -> list[Any]:
+        """Download and load the two partial CTs; return their nodes.
+
+        Raises:
+            SSPEError: the download failed.
+        """
+        import SampleData
+
+        nodes = [SampleData.downloadSample(name) for name in PARTS]
+        if None in nodes:
+            raise SSPEError(_("The sample volumes could not be downloaded. Check the network connection and try again."))
+        return nodes

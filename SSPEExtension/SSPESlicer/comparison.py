@@ -1,0 +1,191 @@
+"""Showing two volumes together where they meet: blended, in alternating squares, or switching; in linked views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+from numpy.typing import NDArray
+from SSPELib.volume import AIR_HU, Volume
+
+from .volumes import RAS_TO_LPS, volumeFromNode
+
+FLICKER_MILLISECONDS = 600
+CHECKER_SPACING_MM = 2.0
+CHECKER_SQUARE_MM = 32.0
+MODES = ("blend", "checkerboard", "flicker")
+OUTSIDE = AIR_HU - 10000
+
+
+class Comparison:
+    """Shows a fixed volume (background) and a moving one (foreground) in all slice views."""
+
+    def __init__(self) -> None:
+        self._fixed: Any = None
+        self._moving: Any = None
+        self._mode = "blend"
+        self._opacity = 0.5
+        self._board: Any = None
+        self._timer: Any = None
+
+    def show(self, fixedNode: Any, movingNode: Any, mode: str = "blend", center: bool = False) -> None:
+        """Show two volumes in a mode of MODES; `center` brings the junction to the middle of the views."""
+        changed = (fixedNode, movingNode) != (self._fixed, self._moving)
+        self._stopFlicker()
+        self._fixed, self._moving, self._mode = fixedNode, movingNode, mode
+        self._link()
+        if mode == "checkerboard":
+            self._showBoard()
+        else:
+            self._removeBoard()
+            slicer.util.setSliceViewerLayers(
+                background=fixedNode, foreground=movingNode, foregroundOpacity=self._opacity, fit=changed and not center
+            )
+        if mode == "flicker":
+            self._startFlicker()
+        if center:
+            self.centerOnJunction()
+
+    def setBlend(self, opacity: float) -> None:
+        """Set the share of the moving volume, 0 to 1, in every view at once."""
+        self._opacity = opacity
+        if self._mode == "blend" and self._moving is not None:
+            self._setForegroundOpacity(opacity)
+
+    def centerOnJunction(self) -> None:
+        """Bring the place where the volumes meet to the middle of all slice views, at a size that shows both sides."""
+        point, extent = junction(self._fixed, self._moving)
+        for logic in _sliceLogics():
+            sliceNode = logic.GetSliceNode()
+            logic.FitSliceToBackground()
+            sliceNode.JumpSliceByCentering(*point)
+            width, height, depth = sliceNode.GetFieldOfView()
+            factor = extent / max(min(width, height), 1.0)
+            sliceNode.SetFieldOfView(width * factor, height * factor, depth)
+            sliceNode.UpdateMatrices()
+
+    def stop(self) -> None:
+        """Stop flickering and take away what was made for the comparison."""
+        self._stopFlicker()
+        self._removeBoard()
+        self._fixed = self._moving = None
+
+    @staticmethod
+    def _link() -> None:
+        for logic in _sliceLogics():
+            logic.GetSliceCompositeNode().SetLinkedControl(1)
+
+    @staticmethod
+    def _setForegroundOpacity(opacity: float) -> None:
+        for logic in _sliceLogics():
+            logic.GetSliceCompositeNode().SetForegroundOpacity(opacity)
+
+    def _startFlicker(self) -> None:
+        import qt
+
+        self._setForegroundOpacity(1.0)
+        self._timer = qt.QTimer()
+        self._timer.setInterval(FLICKER_MILLISECONDS)
+        self._timer.connect("timeout()", self._onFlicker)
+        self._timer.start()
+
+    def _onFlicker(self) -> None:
+        composite = _sliceLogics()[0].GetSliceCompositeNode()
+        self._setForegroundOpacity(0.0 if composite.GetForegroundOpacity() > 0.5 else 1.0)
+
+    def _stopFlicker(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+            self._setForegroundOpacity(self._opacity)
+
+    def _showBoard(self) -> None:
+        self._removeBoard()
+        array, grid = checkerboard(self._fixed, self._moving)
+        self._board = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Checkerboard")
+        self._board.SetSaveWithScene(False)
+        self._board.SetHideFromEditors(True)
+        slicer.util.updateVolumeFromArray(self._board, array)
+        self._board.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(RAS_TO_LPS @ grid.index_to_lps))
+        self._board.CreateDefaultDisplayNodes()
+        self._board.GetDisplayNode().CopyContent(self._fixed.GetDisplayNode())
+        slicer.util.setSliceViewerLayers(background=self._board, foreground=None)
+
+    def _removeBoard(self) -> None:
+        if self._board is not None and slicer.mrmlScene.IsNodePresent(self._board):
+            slicer.mrmlScene.RemoveNode(self._board)
+        self._board = None
+
+
+def junction(fixedNode: Any, movingNode: Any) -> tuple[NDArray[np.float64], float]:
+    """Return the point (RAS mm) in the middle of where two volumes meet or come nearest, and a fitting view size, mm."""
+    boxes = [np.array(_worldBounds(node)).reshape(3, 2) for node in (fixedNode, movingNode)]
+    low = np.maximum(boxes[0][:, 0], boxes[1][:, 0])
+    high = np.minimum(boxes[0][:, 1], boxes[1][:, 1])
+    extent = max(box[axis, 1] - box[axis, 0] for box in boxes for axis in (0, 1))
+    return (low + high) / 2, float(extent)
+
+
+def _worldBounds(node: Any) -> list[float]:
+    bounds = [0.0] * 6
+    node.GetRASBounds(bounds)
+    return bounds
+
+
+def checkerboard(fixedNode: Any, movingNode: Any) -> tuple[NDArray[np.float32], Volume]:
+    """Return alternating squares (z, y, x) of two volumes on one grid that holds both, and that grid.
+
+    Where only one of the volumes has voxels it is shown without squares.
+    """
+    grid = _commonGrid(fixedNode, movingNode)
+    fixed, moving = (_onGrid(volumeFromNode(node), grid) for node in (fixedNode, movingNode))
+    fixed, moving = np.where(fixed == OUTSIDE, moving, fixed), np.where(moving == OUTSIDE, fixed, moving)
+    board = vtk.vtkImageCheckerboard()
+    board.SetInput1Data(_vtkImage(fixed))
+    board.SetInput2Data(_vtkImage(moving))
+    squares = [max(1, round(count * CHECKER_SPACING_MM / CHECKER_SQUARE_MM)) for count in grid.size]
+    board.SetNumberOfDivisions(*squares)
+    board.Update()
+    voxels = vtk.util.numpy_support.vtk_to_numpy(board.GetOutput().GetPointData().GetScalars())
+    array = voxels.reshape(fixed.shape).astype(np.float32)
+    array[array == OUTSIDE] = AIR_HU
+    return array, grid
+
+
+def _commonGrid(fixedNode: Any, movingNode: Any) -> Volume:
+    boxes = np.array([_worldBounds(node) for node in (fixedNode, movingNode)]).reshape(2, 3, 2)
+    low, high = boxes[:, :, 0].min(axis=0), boxes[:, :, 1].max(axis=0)
+    size = np.ceil((high - low) / CHECKER_SPACING_MM).astype(int)
+    origin = RAS_TO_LPS[:3, :3] @ (low + CHECKER_SPACING_MM / 2)
+    return Volume(
+        array=np.zeros(size[::-1], dtype=np.uint8),
+        spacing=(CHECKER_SPACING_MM,) * 3,
+        origin=tuple(origin),
+        direction=RAS_TO_LPS[:3, :3],
+        name="checkerboard",
+    )
+
+
+def _onGrid(volume: Volume, grid: Volume) -> NDArray[np.float32]:
+    image = sitk.Cast(volume.to_image(), sitk.sitkFloat32)
+    resampled = sitk.Resample(image, grid.to_image(), sitk.Transform(), sitk.sitkLinear, float(OUTSIDE))
+    array: NDArray[np.float32] = sitk.GetArrayFromImage(resampled)
+    return array
+
+
+def _vtkImage(array: NDArray[np.float32]) -> Any:
+    image = vtk.vtkImageData()
+    image.SetDimensions(*array.shape[::-1])
+    scalars = vtk.util.numpy_support.numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True)
+    image.GetPointData().SetScalars(scalars)
+    return image
+
+
+def _sliceLogics() -> list[Any]:
+    layoutManager = slicer.app.layoutManager()
+    if layoutManager is None:  # Slicer without a main window
+        return []
+    return [layoutManager.sliceWidget(name).sliceLogic() for name in layoutManager.sliceViewNames()]

@@ -1,0 +1,47 @@
+"""The self-test of the home module: the same in 3D Slicer and in the project's CI."""
+
+from __future__ import annotations
+
+import re
+
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
+from SSPELib.bundle import ModelCard
+
+from . import model_card, pytorch
+
+
+class SSPEExtensionTest(ScriptedLoadableModuleTest):
+    """Sample data, model card and the state of PyTorch."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+
+    def runTest(self) -> None:
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            getattr(self, name)()
+            self.delayDisplay(f"{name} passed", msec=100)
+
+    def test_sampleDataAreRegisteredWithChecksumsAndThumbnails(self) -> None:
+        sources = slicer.modules.sampleDataSources["SSPE"]
+        self.assertEqual(len(sources), 3)
+        for source in sources:
+            self.assertTrue(all(re.fullmatch("SHA256:[0-9a-f]{64}", checksum) for checksum in source.checksums))
+            self.assertTrue(all(uri.startswith("https://") for uri in source.uris))
+            self.assertTrue(source.thumbnailFileName.endswith(".png"))
+
+    def test_modelCardTellsFiguresAndLimits(self) -> None:
+        card = ModelCard(
+            name="test", architecture="ResUNet", arguments={}, spacing_mm=4.0, scope=(32, 64, 112), step=16,
+            window_hu=(-1000.0, 3000.0), weights_sha256="", error_by_distance=((32.0, 150.0), (64.0, 210.0)),
+            training={"patients": 90}, held_out={"heads_and_necks": {"ratio": 0.55}}, limits="CT <only>.",
+            license="Apache-2.0", research_use="Research use only.",
+        )  # fmt: skip
+        text = model_card.describeCard(card)
+        for words in ("64 mm", "210 HU", "patients", "heads and necks", "ratio: 0.55", "CT &lt;only&gt;.", "Research use only."):
+            self.assertIn(words, text)
+
+    def test_stateOfPyTorchIsFoundWithoutLoadingIt(self) -> None:
+        version = pytorch.torchVersion()
+        self.assertTrue(version is None or re.match(r"\d+\.\d+", version))

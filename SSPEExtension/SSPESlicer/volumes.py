@@ -1,0 +1,219 @@
+"""MRML volume nodes as SSPELib volumes and back; parent transforms are applied to the copy, never to the node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from SSPELib.errors import InputError
+from SSPELib.volume import Volume
+
+ORIGINAL_ROLE = "SSPEOriginal"
+SYNTHETIC_ROLE = "SSPESynthetic"
+PLACED_ROLE = "SSPEPlacedBy"
+EARLIER_ROLE = "SSPEEarlierTransform"
+INFERIOR_ATTRIBUTE = "SSPE.SyntheticInferiorMm"
+SUPERIOR_ATTRIBUTE = "SSPE.SyntheticSuperiorMm"
+SYNTHETIC_COLOR = (1.0, 0.62, 0.1)
+SYNTHETIC_OPACITY = 0.3
+
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+SHEAR_TOLERANCE = 1e-3
+
+
+def ijkToWorld(volumeNode: Any, beforeRegistration: bool = False) -> NDArray[np.float64]:
+    """Return the (4, 4) matrix from voxel indices to world RAS mm, the linear parent transforms included.
+
+    Args:
+        beforeRegistration: as the volume lay before SSPE Register moved it, if it did.
+
+    Raises:
+        InputError: a parent transform is not linear.
+    """
+    ijkToRas = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(ijkToRas)
+    return parentToWorld(volumeNode, beforeRegistration) @ slicer.util.arrayFromVTKMatrix(ijkToRas)
+
+
+def parentToWorld(node: Any, beforeRegistration: bool = False) -> NDArray[np.float64]:
+    """Return the (4, 4) matrix that the parent transforms of a node amount to, RAS mm.
+
+    Raises:
+        InputError: a parent transform is not linear.
+    """
+    parent = node.GetParentTransformNode()
+    if beforeRegistration and node.GetNodeReference(PLACED_ROLE) is not None:
+        parent = node.GetNodeReference(EARLIER_ROLE)
+    if parent is None:
+        return np.eye(4)
+    if not parent.IsTransformToWorldLinear():
+        raise InputError(
+            f"{node.GetName()} lies under the transform {parent.GetName()}, which is not linear. "
+            "Harden it on a copy of the volume (module Transforms) and choose that copy."
+        )
+    matrix = vtk.vtkMatrix4x4()
+    parent.GetMatrixTransformToWorld(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def volumeFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
+    """Return a copy of a volume node in world coordinates (see `ijkToWorld`); the node stays as it is.
+
+    Raises:
+        InputError: the node has no voxels, or its parent transform is not linear or shears the volume.
+    """
+    header = headerFromNode(volumeNode, beforeRegistration)
+    return header.like(header.array.copy())
+
+
+def headerFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
+    """Return a volume node in world coordinates without copying its voxels: valid as long as the node does not change.
+
+    Raises:
+        InputError: as `volumeFromNode`.
+    """
+    name = volumeNode.GetName()
+    if volumeNode.GetImageData() is None or volumeNode.GetImageData().GetPointData().GetScalars() is None:
+        raise InputError(f"{name} has no voxels. Load it again, or choose another volume.")
+    if volumeNode.GetImageData().GetNumberOfScalarComponents() != 1:
+        raise InputError(f"{name} has several values a voxel; a CT has one. Choose a CT volume.")
+    matrix = RAS_TO_LPS @ ijkToWorld(volumeNode, beforeRegistration)
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    direction = matrix[:3, :3] / spacing
+    if np.abs(direction.T @ direction - np.eye(3)).max() > SHEAR_TOLERANCE:
+        raise InputError(
+            f"The axes of {name} are not at right angles (a parent transform shears it, or the gantry was tilted). "
+            "Resample it (module Resample Scalar/Vector/DWI Volume) and choose the result."
+        )
+    return Volume(
+        array=slicer.util.arrayFromVolume(volumeNode),
+        spacing=tuple(spacing),
+        origin=tuple(matrix[:3, 3]),
+        direction=direction,
+        name=name,
+        frame_of_reference=frameOfReference(volumeNode),
+    )
+
+
+def frameOfReference(volumeNode: Any) -> str | None:
+    """Return the DICOM frame of reference of a volume that was loaded through Slicer's DICOM database."""
+    instances = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    if not instances or database is None:
+        return None
+    return database.instanceValue(instances[0], "0020,0052") or None
+
+
+def fillGrownNode(grownNode: Any, inputNode: Any, array: NDArray[np.generic], offset: NDArray[np.int_]) -> None:
+    """Fill a volume node with a grown volume (z, y, x) that starts at voxel `offset` (i, j, k) of the input.
+
+    Display, parent transform and the local geometry are the input's: no number goes through world coordinates and back.
+    """
+    with slicer.util.NodeModify(grownNode):
+        slicer.util.updateVolumeFromArray(grownNode, array)
+        grownNode.SetIJKToRASMatrix(_movedGrid(inputNode, offset))
+        grownNode.SetAndObserveTransformNodeID(inputNode.GetTransformNodeID())
+        copyDisplay(inputNode, grownNode)
+        grownNode.SetNodeReferenceID(ORIGINAL_ROLE, inputNode.GetID())
+
+
+def _movedGrid(inputNode: Any, offset: NDArray[np.int_]) -> Any:
+    ijkToRas = vtk.vtkMatrix4x4()
+    inputNode.GetIJKToRASMatrix(ijkToRas)
+    shift = np.eye(4)
+    shift[:3, 3] = offset
+    return slicer.util.vtkMatrixFromArray(slicer.util.arrayFromVTKMatrix(ijkToRas) @ shift)
+
+
+def copyDisplay(source: Any, target: Any) -> None:
+    """Give a scalar volume the window, level, color table and threshold of another."""
+    if target.GetDisplayNode() is None:
+        target.CreateDefaultDisplayNodes()
+    if source.GetDisplayNode() is not None and target.GetDisplayNode() is not None:
+        target.GetDisplayNode().CopyContent(source.GetDisplayNode())
+
+
+def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
+    """Mark the synthetic slices (z, y, x) of a grown volume in a "segmentation" or "labelMap" node and return that.
+
+    The node that marked them before is used again where it is of this kind, and removed where it is not.
+    """
+    nodeClass = {"segmentation": "vtkMRMLSegmentationNode", "labelMap": "vtkMRMLLabelMapVolumeNode"}[kind]
+    marking = grownNode.GetNodeReference(SYNTHETIC_ROLE)
+    if marking is not None and not marking.IsA(nodeClass):
+        slicer.mrmlScene.RemoveNode(marking)
+        marking = None
+    name = f"{grownNode.GetName()} synthetic slices"
+    if marking is None:
+        marking = slicer.mrmlScene.AddNewNodeByClass(nodeClass, name)
+    if kind == "labelMap":
+        fillLabelMap(marking, grownNode, synthetic)
+    else:
+        fillSegmentation(marking, grownNode, synthetic, name)
+    return marking
+
+
+def fillLabelMap(labelNode: Any, grownNode: Any, synthetic: NDArray[np.uint8]) -> None:
+    """Mark the synthetic slices (z, y, x), 1 where synthetic, in a label map on the grid of the grown volume."""
+    slicer.util.updateVolumeFromArray(labelNode, synthetic)
+    grid = vtk.vtkMatrix4x4()
+    grownNode.GetIJKToRASMatrix(grid)
+    labelNode.SetIJKToRASMatrix(grid)
+    labelNode.SetAndObserveTransformNodeID(grownNode.GetTransformNodeID())
+    if labelNode.GetDisplayNode() is None:
+        labelNode.CreateDefaultDisplayNodes()
+    grownNode.SetNodeReferenceID(SYNTHETIC_ROLE, labelNode.GetID())
+
+
+def fillSegmentation(segmentationNode: Any, grownNode: Any, synthetic: NDArray[np.uint8], name: str) -> None:
+    """Mark the synthetic slices (z, y, x), 1 where synthetic, in a segmentation: a tint in the slice views."""
+    segmentation = segmentationNode.GetSegmentation()
+    segmentation.RemoveAllSegments()
+    segmentationNode.SetAndObserveTransformNodeID(grownNode.GetTransformNodeID())
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(grownNode)
+    if segmentationNode.GetDisplayNode() is None:
+        segmentationNode.CreateDefaultDisplayNodes()
+    segmentId = segmentation.AddEmptySegment("", name, SYNTHETIC_COLOR)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(synthetic, segmentationNode, segmentId, grownNode)
+    displayNode = segmentationNode.GetDisplayNode()
+    displayNode.SetOpacity2DFill(SYNTHETIC_OPACITY)
+    displayNode.SetOpacity2DOutline(0.0)
+    displayNode.SetVisibility3D(False)
+    grownNode.SetNodeReferenceID(SYNTHETIC_ROLE, segmentationNode.GetID())
+
+
+def showMarks(shown: bool) -> None:
+    """Show or hide every node that marks synthetic slices by a tint."""
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        marking = node.GetNodeReference(SYNTHETIC_ROLE)
+        if marking is not None and marking.IsA("vtkMRMLSegmentationNode") and marking.GetDisplayNode() is not None:
+            marking.GetDisplayNode().SetVisibility(shown)
+
+
+def originalOf(volumeNode: Any) -> Any:
+    """Return the node that a volume was expanded from, None where it is not an expanded one."""
+    return volumeNode.GetNodeReference(ORIGINAL_ROLE) if volumeNode is not None else None
+
+
+def syntheticArray(grownNode: Any) -> NDArray[np.uint8]:
+    """Return which voxels (z, y, x) of an expanded volume are synthetic, from the node that marks them.
+
+    Raises:
+        InputError: the marking is gone or no longer fits the volume.
+    """
+    marking = grownNode.GetNodeReference(SYNTHETIC_ROLE)
+    voxels = None
+    if marking is not None and marking.IsA("vtkMRMLLabelMapVolumeNode"):
+        voxels = slicer.util.arrayFromVolume(marking)
+    elif marking is not None and marking.GetSegmentation().GetNumberOfSegments():
+        segmentId = marking.GetSegmentation().GetNthSegmentID(0)
+        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(marking, segmentId, grownNode)
+    if voxels is None or voxels.shape != slicer.util.arrayFromVolume(grownNode).shape:
+        raise InputError(
+            f"The marking of the synthetic slices of {grownNode.GetName()} was deleted or changed. "
+            "Expand the original volume again, or choose the original."
+        )
+    return (voxels > 0).astype(np.uint8)

@@ -1,0 +1,244 @@
+"""SSPE Register: align two partial CTs that hardly overlap, and compare them where they meet."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import slicer
+from slicer import vtkMRMLLinearTransformNode, vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+from SSPELib.bundle import list_bundles
+from SSPERegisterLib import outcome, placement
+from SSPERegisterLib.logic import SSPERegisterLogic
+from SSPERegisterLib.selftest import SSPERegisterTest
+from SSPESlicer import panel, plan, volumes
+from SSPESlicer.comparison import MODES, Comparison
+
+__all__ = ["SSPERegister", "SSPERegisterLogic", "SSPERegisterParameterNode", "SSPERegisterTest", "SSPERegisterWidget"]
+
+
+class SSPERegister(ScriptedLoadableModule):
+    """Module description."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("SSPE Register")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        parent.dependencies = ["SSPEExtension"]
+        parent.contributors = ["SSPE contributors"]
+        parent.helpText = _(
+            "<p>Aligns a moving CT to a fixed one when they share only a few centimeters of the body, or none. Volumes are "
+            "expanded toward each other first; where enough real slices overlap, these alone decide the result.</p>"
+            "<p>The result says how far it can be trusted. Check every alignment by eye: blend, checkerboard or flicker, "
+            "in linked views.</p><p><b>For research use only.</b></p>"
+        )
+        parent.acknowledgementText = plan.acknowledgement()
+
+
+@parameterNodeWrapper
+class SSPERegisterParameterNode:
+    """What the panel keeps in the scene."""
+
+    fixedVolume: vtkMRMLScalarVolumeNode
+    movingVolume: vtkMRMLScalarVolumeNode
+    start: Annotated[str, Choice(["header", "unknown", "landmarks"])] = "header"
+    fixedLandmarks: vtkMRMLMarkupsFiducialNode
+    movingLandmarks: vtkMRMLMarkupsFiducialNode
+    transformType: Annotated[str, Choice(["rigid", "affine"])] = "rigid"
+    outputTransform: vtkMRMLLinearTransformNode
+    expandFirst: bool = True
+    distanceMm: Annotated[float, WithinRange(4, 400)] = 64.0
+    backend: Annotated[str, Choice(["automatic", "brainsfit", "simpleitk"])] = "automatic"
+    model: str = ""
+    device: Annotated[str, Choice(["auto", "cpu", "cuda", "mps"])] = "auto"
+
+
+class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: collects parameters, runs the logic in the background, shows how far to trust the result."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self._parameterNode: Any = None
+        self._guiTag: Any = None
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/SSPERegister.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = SSPERegisterLogic()
+        self.comparison = Comparison()
+        self.controls = panel.RunControls(self.ui, _("Register"), self.ui.applyButton.toolTip)
+        panel.fillModels(self.ui.modelComboBox, list_bundles(), self.onModelChosen)
+        for text in (_("Blend"), _("Checkerboard"), _("Flicker")):
+            self.ui.comparisonComboBox.addItem(text)
+        self.ui.applyButton.connect("clicked()", self.onApplyButton)
+        self.ui.undoButton.connect("clicked()", self.onUndoButton)
+        self.ui.comparisonComboBox.connect("currentIndexChanged(int)", self.onCompare)
+        self.ui.tintCheckBox.connect("toggled(bool)", self.onCompare)
+        self.ui.blendSlider.connect("valueChanged(double)", self.onBlend)
+        self.ui.centerButton.connect("clicked()", self.onCenter)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        self.logic.cancel()
+        self.comparison.stop()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        self.comparison.stop()
+
+    def onSceneStartClose(self, caller: Any, event: Any) -> None:
+        self.logic.cancel()
+        self.comparison.stop()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller: Any, event: Any) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(SSPERegisterParameterNode(self.logic.getParameterNode()))
+
+    def setParameterNode(self, parameterNode: Any) -> None:
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode.parameterNode, "ModifiedEvent", self.onParametersChanged)
+        self._parameterNode = parameterNode
+        if parameterNode is None:
+            return
+        self._guiTag = parameterNode.connectGui(self.ui)
+        self._setItemTexts()
+        self.addObserver(parameterNode.parameterNode, "ModifiedEvent", self.onParametersChanged)
+        self.onParametersChanged()
+
+    def _setItemTexts(self) -> None:
+        starts = {
+            "header": _("Scanner positions (headers)"),
+            "unknown": _("Unknown: end to end along the body"),
+            "landmarks": _("Landmarks on both volumes"),
+        }
+        types = {"rigid": _("Rigid"), "affine": _("Affine")}
+        backends = {"automatic": _("Automatic"), "brainsfit": "BRAINSFit", "simpleitk": "SimpleITK"}
+        panel.setItemTexts(self.ui.startComboBox, starts)
+        panel.setItemTexts(self.ui.transformTypeComboBox, types)
+        panel.setItemTexts(self.ui.backendComboBox, backends)
+        panel.setItemTexts(self.ui.deviceComboBox, panel.deviceTexts())
+
+    def chooseVolumes(self, fixedNode: Any, movingNode: Any) -> None:
+        """Fill in the two volumes, for other modules."""
+        self._parameterNode.fixedVolume = fixedNode
+        self._parameterNode.movingVolume = movingNode
+
+    def onParametersChanged(self, caller: Any = None, event: Any = None) -> None:
+        parameters = self._parameterNode
+        if parameters is None:
+            return
+        panel.selectModel(self.ui.modelComboBox, parameters.model)
+        for widget in (self.ui.fixedLandmarksSelector, self.ui.fixedLandmarksLabel):
+            widget.visible = parameters.start == "landmarks"
+        for widget in (self.ui.movingLandmarksSelector, self.ui.movingLandmarksLabel):
+            widget.visible = parameters.start == "landmarks"
+        fixed, moving = parameters.fixedVolume, parameters.movingVolume
+        sentences = plan.registrationPlan(fixed, moving, parameters.expandFirst, parameters.distanceMm)
+        self.ui.planLabel.text = panel.paragraphs(sentences)
+        self.controls.allow(self.logic.whyNot(**self._arguments()))
+        self._updateResult()
+
+    def _arguments(self) -> dict[str, Any]:
+        parameters = self._parameterNode
+        names = ("start", "fixedLandmarks", "movingLandmarks", "outputTransform", "backend")
+        nodes = {"fixedNode": parameters.fixedVolume, "movingNode": parameters.movingVolume}
+        return nodes | {name: getattr(parameters, name) for name in names}
+
+    def _updateResult(self) -> None:
+        moving = self._parameterNode.movingVolume
+        placed = placement.isPlaced(moving) and not self.controls.isRunning
+        self.ui.undoButton.enabled = placed
+        result = self.logic.resultOf(moving) if placed else None
+        self.ui.resultCollapsibleButton.visible = result is not None
+        if result is not None:
+            self.ui.resultLabel.text = outcome.describe(result)
+        compared = self._compared() is not None
+        for widget in (self.ui.comparisonComboBox, self.ui.blendSlider, self.ui.tintCheckBox, self.ui.centerButton):
+            widget.enabled = compared
+
+    def onModelChosen(self, index: int) -> None:
+        if self._parameterNode is not None:
+            self._parameterNode.model = self.ui.modelComboBox.currentText
+
+    def onApplyButton(self) -> None:
+        if self.controls.isRunning:
+            self.logic.cancel()
+            return
+        parameters = self._parameterNode
+        with slicer.util.tryWithErrorDisplay(_("The registration could not be started."), waitCursor=True):
+            self.logic.register(
+                **self._arguments(),
+                transformType=parameters.transformType,
+                expandFirst=parameters.expandFirst,
+                distanceMm=parameters.distanceMm,
+                model=parameters.model or None,
+                device=parameters.device,
+                waitForCompletion=False,
+                onProgress=self.controls.progress,
+                onEnd=self.onEnd,
+            )
+            self.controls.started()
+            self._updateResult()
+
+    def onEnd(self, registered: Any, error: Exception | None) -> None:
+        if error is not None:
+            panel.showFailure(self.controls, _("The registration did not succeed."), error)
+        else:
+            self.controls.ended("\n".join(registered.warnings))
+        if self._parameterNode is None:
+            return
+        if registered is not None:
+            self._parameterNode.outputTransform = registered.transform
+            self.onCompare(center=True)
+        self._updateResult()
+
+    def onUndoButton(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The registration could not be undone.")):
+            placement.undo(self._parameterNode.movingVolume)
+            self.onParametersChanged()
+            self.onCompare()
+
+    def _compared(self) -> tuple[Any, Any] | None:
+        """The two nodes to show: originals, or expanded ones with their synthetic slices tinted."""
+        nodes = [self._parameterNode.fixedVolume, self._parameterNode.movingVolume]
+        if nodes[0] is None or nodes[1] is None or nodes[0] is nodes[1]:
+            return None
+        if not self.ui.tintCheckBox.checked:
+            nodes = [volumes.originalOf(node) or node for node in nodes]
+        return nodes[0], nodes[1]
+
+    def onCompare(self, *_arguments: Any, center: bool = False) -> None:
+        compared = self._compared()
+        if compared is None:
+            return
+        volumes.showMarks(self.ui.tintCheckBox.checked)
+        self.ui.blendSlider.enabled = self.ui.comparisonComboBox.currentIndex == 0
+        self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex], center=center)
+
+    def onBlend(self, percent: float) -> None:
+        self.comparison.setBlend(percent / 100)
+
+    def onCenter(self) -> None:
+        self.onCompare(center=True)

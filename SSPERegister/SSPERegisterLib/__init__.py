@@ -1,0 +1,1 @@
+"""The parts of the module SSPE Register, one reason to change each."""

@@ -1,0 +1,140 @@
+"""The back end BRAINSFit: one of Slicer's command-line modules, run on temporary nodes.
+
+Its exit status says nothing, so what counts is whether it wrote a transform, and whether that is near where it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+from slicer.util import VTKObservationMixin
+from SSPELib.errors import RegistrationError
+
+SAMPLES = 0.05
+UNTOUCHED_MM = 98765.0
+FARTHEST_FROM_START_MM = 60.0
+LARGEST_SCALING = 1.3
+CHOOSE_ANOTHER = "Choose SimpleITK (Advanced, Refine with) and register again."
+
+
+def isAvailable() -> bool:
+    """Tell whether Slicer has the module BRAINSFit."""
+    return hasattr(slicer.modules, "brainsfit")
+
+
+class BrainsFitRun(VTKObservationMixin):
+    """One refinement, as the worker of SSPE asks for it.
+
+    Args:
+        request: paths of images, masks and initial transform, and the transform type.
+        waitForCompletion: whether `start` blocks, for scripts.
+    """
+
+    def __init__(self, request: dict[str, Any], folder: Path, waitForCompletion: bool) -> None:
+        VTKObservationMixin.__init__(self)
+        self._request, self._folder, self._wait = request, folder, waitForCompletion
+        self._nodes: dict[str, Any] = {}
+        self._cliNode: Any = None
+        self._answer: Callable[[dict[str, Any]], None] = lambda message: None
+
+    def start(self, answer: Callable[[dict[str, Any]], None]) -> None:
+        """Run the module; `answer` gets the path of the transform, or the reason why there is none."""
+        self._answer = answer
+        self._makeNodes()
+        self._cliNode = slicer.cli.run(slicer.modules.brainsfit, None, self._parameters(), wait_for_completion=self._wait)
+        if not self._cliNode.IsBusy():
+            self._end()
+            return
+        self.addObserver(self._cliNode, "ModifiedEvent", self._onModified)
+
+    def cancel(self) -> None:
+        """Stop the module and take the temporary nodes away."""
+        if self._cliNode is not None:
+            self.removeObservers()
+            self._cliNode.Cancel()
+            self._removeNodes()
+
+    def _makeNodes(self) -> None:
+        for name in ("fixed", "moving"):
+            self._nodes[name] = slicer.util.loadVolume(str(self._folder / self._request[name]), {"show": False})
+            path = str(self._folder / self._request[f"{name}_mask"])
+            self._nodes[f"{name}Mask"] = slicer.util.loadLabelVolume(path, {"show": False})
+        self._nodes["initial"] = slicer.util.loadTransform(str(self._folder / self._request["initial"]))
+        self._nodes["output"] = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "BRAINSFit output")
+        self._nodes["output"].SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(_untouched()))
+        for node in self._nodes.values():
+            node.SetHideFromEditors(True)
+            node.SetSaveWithScene(False)
+
+    def _parameters(self) -> dict[str, Any]:
+        affine = self._request["transform_type"] == "affine"
+        return {
+            "fixedVolume": self._nodes["fixed"].GetID(),
+            "movingVolume": self._nodes["moving"].GetID(),
+            "linearTransform": self._nodes["output"].GetID(),
+            "initialTransform": self._nodes["initial"].GetID(),
+            "fixedBinaryVolume": self._nodes["fixedMask"].GetID(),
+            "movingBinaryVolume": self._nodes["movingMask"].GetID(),
+            "maskProcessingMode": "ROI",
+            "samplingPercentage": SAMPLES,
+            "backgroundFillValue": -1000.0,
+            "useRigid": True,
+            "useScaleVersor3D": affine,
+            "useScaleSkewVersor3D": affine,
+            "useAffine": affine,
+        }
+
+    def _onModified(self, caller: Any, event: Any) -> None:
+        if not self._cliNode.IsBusy():
+            self._end()
+
+    def _end(self) -> None:
+        self.removeObservers()
+        try:
+            path = self._folder / "refined.tfm"
+            self._check()
+            slicer.util.saveNode(self._nodes["output"], str(path))
+            self._answer({"transform": path.name})
+        except RegistrationError as error:
+            self._answer({"error": str(error)})
+        finally:
+            self._removeNodes()
+
+    def _check(self) -> None:
+        status = self._cliNode.GetStatusString()
+        details = (self._cliNode.GetErrorText() or "").strip().splitlines()
+        if status != "Completed":
+            reason = f": {details[-1]}" if details else ""
+            raise RegistrationError(f"BRAINSFit ended with the status {status}{reason}. {CHOOSE_ANOTHER}")
+        found, initial = (slicer.util.arrayFromTransformMatrix(self._nodes[name]) for name in ("output", "initial"))
+        if np.allclose(found, _untouched()):
+            raise RegistrationError(f"BRAINSFit said that it succeeded but wrote no transform. {CHOOSE_ANOTHER}")
+        center = self._centerOfMoving()
+        distance = np.linalg.norm((found @ center - initial @ center)[:3])
+        scaling = np.linalg.svd(found[:3, :3], compute_uv=False)
+        if not np.isfinite(found).all() or distance > FARTHEST_FROM_START_MM:
+            raise RegistrationError(f"BRAINSFit ran {distance:.0f} mm away from where it began. {CHOOSE_ANOTHER}")
+        if scaling.max() > LARGEST_SCALING or scaling.min() < 1 / LARGEST_SCALING:
+            raise RegistrationError(f"BRAINSFit stretched the moving volume {scaling.max():.1f} times. {CHOOSE_ANOTHER}")
+
+    def _centerOfMoving(self) -> np.ndarray:
+        bounds = [0.0] * 6
+        self._nodes["movingMask"].GetRASBounds(bounds)
+        return np.array([*np.array(bounds).reshape(3, 2).mean(axis=1), 1.0])
+
+    def _removeNodes(self) -> None:
+        for node in [self._cliNode, *self._nodes.values()]:
+            if node is not None and slicer.mrmlScene.IsNodePresent(node):
+                slicer.mrmlScene.RemoveNode(node)
+        self._nodes.clear()
+        self._cliNode = None
+
+
+def _untouched() -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = UNTOUCHED_MM
+    return matrix

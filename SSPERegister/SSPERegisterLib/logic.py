@@ -1,0 +1,208 @@
+"""Registering volume nodes, with or without a panel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+from SSPELib.errors import InputError
+from SSPESlicer import volumes
+from SSPESlicer.background import BackgroundJob, Event, PythonProcess
+from SSPESlicer.scene_job import SceneJob, exportVolume
+
+from . import brainsfit, placement
+
+STARTS = ("header", "unknown", "landmarks")
+BACKENDS = ("automatic", "brainsfit", "simpleitk")
+RESULT_ATTRIBUTE = "SSPE.Result"
+
+
+@dataclass
+class RegisteredNodes:
+    """What a registration made: the transform node, the verdict on it, and what to heed."""
+
+    transform: Any
+    result: Event
+    warnings: list[str] = field(default_factory=list)
+
+
+class SSPERegisterLogic(ScriptedLoadableModuleLogic):
+    """Registers volume nodes; needs no panel.
+
+        registered = SSPERegisterLogic().register(fixedNode, movingNode)
+
+    Args:
+        processFactory: makes the process that does the work; tests inject their own.
+    """
+
+    def __init__(self, processFactory: Callable[[], Any] = PythonProcess) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._processFactory = processFactory
+        self._sceneJob = SceneJob()
+        self._brainsFitRun: brainsfit.BrainsFitRun | None = None
+
+    def cancel(self) -> None:
+        """Stop a run in the background, if there is one; its end is told as Cancelled."""
+        self._sceneJob.cancel()
+
+    def whyNot(
+        self,
+        fixedNode: Any,
+        movingNode: Any,
+        start: str = "header",
+        fixedLandmarks: Any = None,
+        movingLandmarks: Any = None,
+        outputTransform: Any = None,
+        backend: str = "automatic",
+    ) -> str | None:
+        """Return why these nodes cannot be registered, None where they can."""
+        if fixedNode is None or movingNode is None:
+            return _("Choose a fixed and a moving volume.")
+        if placement.sameBody(fixedNode, movingNode):
+            return _("Fixed and moving volume must not be the same.")
+        for node in (fixedNode, movingNode):
+            if node.GetImageData() is None:
+                return _("{name} has no voxels.").format(name=node.GetName())
+        if start == "landmarks" and (fixedLandmarks is None or movingLandmarks is None):
+            return _("Choose the landmarks on the fixed and on the moving volume.")
+        if backend == "brainsfit" and not brainsfit.isAvailable():
+            return _("This Slicer has no module BRAINSFit. Choose another way to refine (Advanced).")
+        if outputTransform is not None and placement.isParent(outputTransform, fixedNode):
+            text = _("{fixed} itself lies under {transform}. Choose another output transform.")
+            return text.format(fixed=fixedNode.GetName(), transform=outputTransform.GetName())
+        return None
+
+    def register(
+        self,
+        fixedNode: Any,
+        movingNode: Any,
+        start: str = "header",
+        transformType: str = "rigid",
+        fixedLandmarks: Any = None,
+        movingLandmarks: Any = None,
+        outputTransform: Any = None,
+        expandFirst: bool = True,
+        distanceMm: float = 64.0,
+        backend: str = "automatic",
+        model: str | None = None,
+        device: str = "auto",
+        waitForCompletion: bool = True,
+        onProgress: Callable[[float, str, float | None], None] | None = None,
+        onEnd: Callable[[Any, Exception | None], None] | None = None,
+    ) -> RegisteredNodes | None:
+        """Align a moving volume to a fixed one and put it, and what belongs to it, under the transform found.
+
+        A volume that an earlier run has moved is taken as it lay before that run.
+
+        Args:
+            start: "header", "unknown" or "landmarks" (with the two markups nodes).
+            transformType: "rigid" or "affine".
+            expandFirst: expand volumes that are not expanded yet, by distanceMm.
+            backend: "automatic", "brainsfit" or "simpleitk", for the last refinement.
+            waitForCompletion: False returns at once; onEnd then gets the nodes or the error.
+
+        Raises:
+            InputError: the nodes cannot be registered.
+            SSPEError: the work failed, with words for the user (with waitForCompletion).
+        """
+        reason = self.whyNot(fixedNode, movingNode, start, fixedLandmarks, movingLandmarks, outputTransform, backend)
+        if reason is not None:
+            raise InputError(reason)
+        if start not in STARTS or backend not in BACKENDS:
+            raise InputError(f"Start is one of {', '.join(STARTS)}, back end one of {', '.join(BACKENDS)}.")
+        landmarks = None
+        if start == "landmarks":
+            landmarks = placement.landmarkTransform(fixedLandmarks, movingLandmarks, movingNode)
+        useBrainsFit = brainsfit.isAvailable() and backend != "simpleitk"
+        sides = {"fixed": _copiesOf(fixedNode), "moving": _copiesOf(movingNode, beforeRegistration=True)}
+        job = BackgroundJob(self._processFactory(), onProgress, self._answerWith(waitForCompletion))
+        self._folder = job.folder
+        description = {
+            "task": "register",
+            **{role: _export(copies, job.folder, role) for role, copies in sides.items()},
+            "start": start,
+            "transform_type": transformType,
+            "backend": "brainsfit" if useBrainsFit else "simpleitk",
+            "expand": expandFirst and any("original" not in copies for copies in sides.values()),
+            "distance_mm": distanceMm,
+            "model": model,
+            "device": device,
+        }
+        if landmarks is not None:
+            sitk.WriteTransform(landmarks, str(job.folder / "start.tfm"))
+            description["start_transform"] = "start.tfm"
+
+        def makeNodes(result: Event) -> RegisteredNodes:
+            transformNode = self._makeTransform(outputTransform, fixedNode, movingNode, job.folder / result["transform"])
+            verdict = {name: value for name, value in result.items() if name not in ("event", "transform")}
+            transformNode.SetAttribute(RESULT_ATTRIBUTE, json.dumps(verdict))
+            return RegisteredNodes(transformNode, verdict, job.warnings)
+
+        inputs = [fixedNode, movingNode]
+        end = self._endWith(onEnd or (lambda nodes, error: None))
+        return self._sceneJob.run(job, description, inputs, makeNodes, None if waitForCompletion else end)
+
+    def resultOf(self, movingNode: Any) -> Event | None:
+        """Return the verdict on the registration that placed a volume, also after the scene was saved and loaded."""
+        transformNode = movingNode.GetNodeReference(volumes.PLACED_ROLE)
+        text = transformNode.GetAttribute(RESULT_ATTRIBUTE) if transformNode is not None else None
+        return json.loads(text) if text else None
+
+    def _answerWith(self, waitForCompletion: bool) -> Callable[[Event, Callable[[Event], None]], None]:
+        def answer(request: Event, reply: Callable[[Event], None]) -> None:
+            self._brainsFitRun = brainsfit.BrainsFitRun(request, self._folder, waitForCompletion)
+            self._brainsFitRun.start(reply)
+
+        return answer
+
+    def _endWith(self, onEnd: Callable[[Any, Exception | None], None]) -> Callable[[Any, Exception | None], None]:
+        def end(nodes: Any, error: Exception | None) -> None:
+            if self._brainsFitRun is not None:
+                self._brainsFitRun.cancel()
+                self._brainsFitRun = None
+            onEnd(nodes, error)
+
+        return end
+
+    def _makeTransform(self, transformNode: Any, fixedNode: Any, movingNode: Any, path: Path) -> Any:
+        if transformNode is None:
+            name = f"{movingNode.GetName()} to {fixedNode.GetName()}"
+            transformNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
+        transformNode.SetAndObserveTransformNodeID(None)
+        # The storage node turns ITK's transform (LPS, fixed to moving) into Slicer's.
+        storage = slicer.vtkMRMLTransformStorageNode()
+        storage.SetFileName(str(path))
+        if not storage.ReadData(transformNode):
+            raise InputError(f"The transform {path} could not be read. Register again.")
+        placement.place(transformNode, fixedNode, movingNode)
+        return transformNode
+
+
+def _copiesOf(node: Any, beforeRegistration: bool = False) -> dict[str, Any]:
+    """A volume in world coordinates; for an expanded one also its original and what is synthetic in it."""
+    copies: dict[str, Any] = {"volume": volumes.volumeFromNode(node, beforeRegistration)}
+    original = volumes.originalOf(node)
+    if original is not None:
+        copies["original"] = volumes.volumeFromNode(original, beforeRegistration)
+        copies["synthetic"] = volumes.syntheticArray(node)
+        attributes = {"inferior": volumes.INFERIOR_ATTRIBUTE, "superior": volumes.SUPERIOR_ATTRIBUTE}
+        copies["synthetic_mm"] = {end: float(node.GetAttribute(name) or 0) for end, name in attributes.items()}
+    return copies
+
+
+def _export(copies: dict[str, Any], folder: Path, role: str) -> Event:
+    description = exportVolume(copies["volume"], folder, role)
+    if "original" in copies:
+        np.save(folder / f"{role}-synthetic.npy", copies["synthetic"])
+        description["synthetic_file"] = f"{role}-synthetic.npy"
+        description["original"] = exportVolume(copies["original"], folder, f"{role}-original")
+        description["synthetic_mm"] = copies["synthetic_mm"]
+    return description

