@@ -1,0 +1,143 @@
+"""Registration cases with a known answer: one volume cut in two, the lower part moved by a known transform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..registration.poses import Matrix, about, apply, from_transform, rotation_matrix, to_transform
+from ..volume import Volume, body_axis, body_length_mm, body_mask, slices
+
+Start = Literal["near", "unknown"]
+NEAR_ROTATION_DEGREES = 10.0
+NEAR_SHIFT_MM = 20.0
+UNKNOWN_ALONG_MM = 300.0
+UNKNOWN_ACROSS_MM = 60.0
+NOISE_HU = 20.0
+BODY_POINTS = 400
+SHORTEST_PART_MM = 40.0
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Two parts of one body and how they belong together.
+
+    Attributes:
+        fixed: the upper part, where it was.
+        moving: the lower part, moved.
+        truth: maps fixed points to moving points, LPS mm.
+        points: (n, 3) body points of the fixed frame that lie in the moving part.
+        overlap_mm: shared length along the body axis, negative for a gap.
+    """
+
+    fixed: Volume
+    moving: Volume
+    truth: sitk.Transform
+    points: NDArray[np.float64]
+    overlap_mm: float
+
+    def error_mm(self, transform: sitk.Transform) -> float:
+        """Mean distance between where a transform and the truth take the body points, mm."""
+        found = apply(from_transform(transform), self.points)
+        return float(np.linalg.norm(found - apply(from_transform(self.truth), self.points), axis=1).mean())
+
+    @property
+    def start_error_mm(self) -> float:
+        """The error of trusting the headers, mm."""
+        return self.error_mm(sitk.Transform(3, sitk.sitkIdentity))
+
+
+def make_case(
+    volume: Volume,
+    overlap_mm: float,
+    seed: int,
+    start: Start = "near",
+    affine: bool = False,
+    noise_hu: float = NOISE_HU,
+) -> Case:
+    """Cut a volume near mid-length so that both parts share overlap_mm, and move the lower one.
+
+    The motion changes origin and direction only (with affine also a resampling), so the moving part's grid is truly
+    oblique to the fixed one's and its voxels are as sharp; noise is drawn for both parts on its own.
+
+    Raises:
+        InputError: the volume is too short for two parts.
+    """
+    random = np.random.default_rng(seed)
+    upper, lower, really = cut(volume, overlap_mm, random)
+    mask = body_mask(lower)
+    inside = np.argwhere(mask)
+    inside = inside[random.choice(len(inside), min(BODY_POINTS, len(inside)), replace=False)][:, ::-1]
+    points = apply(lower.index_to_lps, inside.astype(np.float64))
+    truth = random_motion(random, points.mean(axis=0), start)
+    if affine:
+        truth = _stretch(random, points.mean(axis=0)) @ truth
+        moved = _resampled(lower, truth)
+    else:
+        moved = _moved(lower, truth)
+    center = points.mean(axis=0)
+    return Case(
+        fixed=replace(_noisy(upper, random, noise_hu), name=f"upper part of {volume.name}"),
+        moving=replace(_noisy(moved, random, noise_hu), name=f"lower part of {volume.name}"),
+        truth=to_transform(truth, "affine" if affine else "rigid", center),
+        points=points,
+        overlap_mm=really,
+    )
+
+
+def cut(volume: Volume, overlap_mm: float, random: np.random.Generator) -> tuple[Volume, Volume, float]:
+    """Upper part, lower part, and the overlap in mm after rounding to slices (negative: a gap)."""
+    axis = body_axis(volume)
+    count, spacing = volume.size[axis.index], volume.spacing[axis.index]
+    shared = round(overlap_mm / spacing)
+    shortest = int(np.ceil(SHORTEST_PART_MM / spacing))
+    middle = count / 2 + random.uniform(-0.05, 0.05) * count
+    stop = round(middle + shared / 2)
+    start = stop - shared
+    if min(stop, count - start) < shortest:
+        raise InputError(
+            f"{volume.name} is {body_length_mm(volume):.0f} mm long, too short for two parts with "
+            f"{overlap_mm:.0f} mm of overlap. Choose a longer volume."
+        )
+    low, high = slices(volume, 0, stop), slices(volume, start, count)
+    upper, lower = (high, low) if axis.superior > 0 else (low, high)
+    return upper, lower, shared * spacing
+
+
+def random_motion(random: np.random.Generator, center: NDArray[np.float64], start: Start) -> Matrix:
+    """Rigid motion (4, 4) about the center of the body: up to 10 degrees about each axis and 20 mm (near), or far (unknown)."""
+    angles = np.radians(random.uniform(-NEAR_ROTATION_DEGREES, NEAR_ROTATION_DEGREES, 3))
+    reach = [NEAR_SHIFT_MM] * 3 if start == "near" else [UNKNOWN_ACROSS_MM, UNKNOWN_ACROSS_MM, UNKNOWN_ALONG_MM]
+    return about(rotation_matrix(angles), center, random.uniform(-1, 1, 3) * reach)
+
+
+def _stretch(random: np.random.Generator, center: NDArray[np.float64]) -> Matrix:
+    """Scale up to 5 % an axis and shear up to 2 %."""
+    linear = np.diag(1 + random.uniform(-0.05, 0.05, 3)) + np.triu(random.uniform(-0.02, 0.02, (3, 3)), 1)
+    return about(linear, center, np.zeros(3))
+
+
+def _moved(volume: Volume, pose: Matrix) -> Volume:
+    origin = apply(pose, np.array([volume.origin]))[0]
+    return replace(volume, origin=tuple(origin), direction=pose[:3, :3] @ volume.direction)
+
+
+def _resampled(volume: Volume, pose: Matrix) -> Volume:
+    """The volume after an affine motion, on a grid moved by its rigid part."""
+    left, _, right = np.linalg.svd(pose[:3, :3])
+    center = apply(volume.index_to_lps, (np.array([volume.size]) - 1) / 2.0)[0]
+    shift = apply(pose, center[None])[0] - center
+    grid = _moved(volume, about(left @ right, center, shift))
+    inverse = to_transform(np.linalg.inv(pose), "affine", np.zeros(3))
+    image = sitk.Resample(volume.to_image(), grid.to_image(), inverse, sitk.sitkBSpline, float(volume.array.min()))
+    return grid.like(sitk.GetArrayFromImage(image).astype(volume.array.dtype))
+
+
+def _noisy(volume: Volume, random: np.random.Generator, sigma_hu: float) -> Volume:
+    noisy = volume.array + random.normal(0.0, sigma_hu, volume.array.shape)
+    return volume.like(np.clip(np.rint(noisy), -1024, 3071).astype(np.int16))

@@ -1,0 +1,19 @@
+"""Registration of partial volumes that hardly overlap, or do not."""
+
+from .backends import Backend, RefinementImages, SimpleITKBackend
+from .overlap import OverlapPrediction, predict_overlap
+from .pipeline import expand_toward, register
+from .result import Candidate, Registration, TransformType
+
+__all__ = [
+    "Backend",
+    "Candidate",
+    "OverlapPrediction",
+    "RefinementImages",
+    "Registration",
+    "SimpleITKBackend",
+    "TransformType",
+    "expand_toward",
+    "predict_overlap",
+    "register",
+]

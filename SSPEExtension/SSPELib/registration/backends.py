@@ -1,0 +1,119 @@
+"""The last refinement on real voxels, by a proven optimizer behind a small interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import SimpleITK as sitk
+
+from ..errors import Cancelled, RegistrationError
+from ..progress import Progress
+from .result import TransformType
+
+
+@dataclass(frozen=True, eq=False)
+class RefinementImages:
+    """What a back end compares: float32 HU, air outside the body, and uint8 masks of real body voxels."""
+
+    fixed: sitk.Image
+    moving: sitk.Image
+    fixed_mask: sitk.Image
+    moving_mask: sitk.Image
+
+
+class Backend(Protocol):
+    """Improves a linear transform that is already close."""
+
+    @property
+    def name(self) -> str:
+        """Shown in reports."""
+
+    def refine(
+        self, images: RefinementImages, initial: sitk.Transform, transform_type: TransformType, progress: Progress
+    ) -> sitk.Transform:
+        """Return an improved transform, fixed points to moving points.
+
+        Args:
+            images: images and masks in LPS.
+            initial: a VersorRigid3DTransform or AffineTransform near the answer.
+            transform_type: degrees of freedom.
+            progress: may raise `Cancelled`, which must reach the caller.
+
+        Raises:
+            RegistrationError: the back end gave no transform.
+        """
+
+
+@dataclass(frozen=True)
+class SimpleITKBackend:
+    """Mattes mutual information and regular steps in SimpleITK, with the metric and optimizer of BRAINSFit.
+
+    Attributes:
+        samples: how many fixed voxels are compared.
+        iterations: at most this many steps.
+    """
+
+    samples: int = 40000
+    iterations: int = 60
+    bins: int = 50
+    first_step_mm: float = 1.0
+    last_step_mm: float = 0.005
+
+    @property
+    def name(self) -> str:
+        """Shown in reports."""
+        return "SimpleITK"
+
+    def refine(
+        self, images: RefinementImages, initial: sitk.Transform, transform_type: TransformType, progress: Progress
+    ) -> sitk.Transform:
+        """See `Backend.refine`."""
+        method = sitk.ImageRegistrationMethod()
+        method.SetMetricAsMattesMutualInformation(self.bins)
+        method.SetMetricFixedMask(images.fixed_mask)
+        method.SetMetricMovingMask(images.moving_mask)
+        share = min(1.0, self.samples / images.fixed.GetNumberOfPixels())
+        if share < 1.0:
+            method.SetMetricSamplingStrategy(method.RANDOM)
+            method.SetMetricSamplingPercentage(share, 20240229)
+        method.SetInterpolator(sitk.sitkLinear)
+        method.SetOptimizerAsRegularStepGradientDescent(
+            self.first_step_mm, self.last_step_mm, self.iterations, relaxationFactor=0.6
+        )
+        method.SetOptimizerScalesFromPhysicalShift()
+        transform = as_type(initial, transform_type)
+        method.SetInitialTransform(transform, inPlace=True)
+        stop: list[Cancelled] = []
+
+        def report() -> None:
+            try:
+                progress(method.GetOptimizerIteration() / self.iterations, "Refining on real voxels")
+            except Cancelled as cancelled:
+                # An exception cannot cross the C++ code: stop there, raise behind it.
+                stop.append(cancelled)
+                method.StopRegistration()
+
+        method.AddCommand(sitk.sitkIterationEvent, report)
+        try:
+            method.Execute(images.fixed, images.moving)
+        except RuntimeError as error:
+            raise RegistrationError(
+                "The last refinement on real voxels found too little overlap of the two bodies to go on."
+            ) from error
+        if stop:
+            raise stop[0]
+        return transform
+
+
+def as_type(transform: sitk.Transform, transform_type: TransformType) -> sitk.Transform:
+    """A copy of a linear transform as VersorRigid3DTransform (rigid) or AffineTransform."""
+    result: sitk.Transform
+    if transform_type == "rigid":
+        result = sitk.VersorRigid3DTransform(transform)
+    else:
+        result = sitk.AffineTransform(3)
+        result.SetCenter(transform.GetCenter())
+        result.SetMatrix(transform.GetMatrix())
+        result.SetTranslation(transform.GetTranslation())
+    return result

@@ -1,0 +1,170 @@
+"""Refining a pose by climbing its total evidence, real and synthetic voxels each with the weight they deserve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from ..progress import Progress
+from .evidence import DEGREES_OF_FREEDOM, OUTLIERS, OUTLINE_PENALTY, Density
+from .parts import Part
+from .poses import Matrix, apply
+
+LEVER_MM = 100.0
+REACH_MM = 12.0
+STUDENT_CONSTANT = float(np.log(2.0 / (np.pi * np.sqrt(3.0))))
+
+
+@dataclass(frozen=True)
+class Account:
+    """The evidence of a pose, split by where it comes from.
+
+    Attributes:
+        total: log-likelihood ratio, all voxels of the overlap.
+        real: the part of it from pairs of two real voxels.
+        real_voxels, mixed_voxels: pairs inside both bodies, both real / at least one synthetic.
+    """
+
+    total: float
+    real: float
+    real_voxels: int
+    mixed_voxels: int
+
+
+class Climber:
+    """Evaluates and improves poses of one pair of parts at one voxel size."""
+
+    def __init__(
+        self,
+        fixed: Part,
+        moving: Part,
+        density: Density,
+        scales: tuple[NDArray[np.float32], NDArray[np.float32]],
+        real_scale_hu: float,
+        most_points: int = 60000,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            fixed, moving: parts on upright grids.
+            density: HU distribution inside the bodies.
+            scales: (z, y, x) expected error in HU of every voxel of fixed and moving, 0 where real.
+            real_scale_hu: expected difference of two real voxels, HU.
+            most_points: fixed voxels looked at while climbing; accounts use them all.
+        """
+        self.fixed, self.moving = fixed, moving
+        self.real_variance = real_scale_hu**2
+        self.most_points = most_points
+        kept = fixed.valid
+        self.points = fixed.points(kept)
+        self.fixed_hu = torch.from_numpy(fixed.hu[kept])
+        self.fixed_body = torch.from_numpy(fixed.body[kept])
+        self.fixed_log = torch.from_numpy(density.log_at(fixed.hu[kept]).astype(np.float32))
+        self.fixed_variance = torch.from_numpy(scales[0][kept] ** 2)
+        self.fixed_real = torch.from_numpy(fixed.depth[kept] < 0.5 * fixed.spacing)
+        channels = [
+            moving.hu,
+            moving.body,
+            density.log_at(moving.hu),
+            scales[1] ** 2,
+            moving.valid,
+            moving.depth < 0.5 * moving.spacing,
+        ]
+        stacked = np.stack([np.asarray(channel, dtype=np.float32) for channel in channels])
+        self.moving_channels = torch.from_numpy(stacked)[None]
+
+    def account(self, pose: Matrix) -> Account:
+        """The evidence of a pose (4, 4), fixed to moving."""
+        near = self._near(pose, 0.0)
+        with torch.no_grad():
+            evidence, both, real = self._evidence(torch.from_numpy(pose.astype(np.float32)), near)
+            body_real = both * real
+            return Account(
+                total=float(evidence.sum()),
+                real=float((evidence * real).sum()),
+                real_voxels=int(body_real.sum()),
+                mixed_voxels=int(both.sum() - body_real.sum()),
+            )
+
+    def climb(self, pose: Matrix, steps: int, first_mm: float, last_mm: float, kind: str, progress: Progress) -> Matrix:
+        """Improve a pose; step lengths fall from first_mm to last_mm.
+
+        Args:
+            pose: (4, 4) start.
+            kind: "rigid" (6 parameters) or "affine" (12; the further six keep near zero by a prior).
+        """
+        near = self._near(pose, REACH_MM)
+        if near.numel() == 0:
+            return pose
+        if near.numel() > self.most_points:
+            near = near[torch.linspace(0, near.numel() - 1, self.most_points).long()]
+        center = self.points[near.numpy()].mean(axis=0)
+        # Parameters in mm: shift, rotation times lever, and for affine the symmetric stretch times lever.
+        values = torch.zeros(6 if kind == "rigid" else 12, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.Adam([values], lr=first_mm, betas=(0.8, 0.95))
+        start = torch.from_numpy(pose)
+        best, best_value = pose, -np.inf
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = first_mm * (last_mm / first_mm) ** (step / max(steps - 1, 1))
+            optimizer.zero_grad()
+            current = start @ _increment(values, torch.from_numpy(center))
+            evidence, _, _ = self._evidence(current.float(), near)
+            objective = evidence.sum()
+            if float(objective.detach()) > best_value:
+                best, best_value = current.detach().numpy().copy(), float(objective.detach())
+            (-objective).backward()
+            optimizer.step()
+            progress(step / steps, "Refining the best positions")
+        return best
+
+    def _near(self, pose: Matrix, reach_mm: float) -> torch.Tensor:
+        """Indices of the fixed voxels that a pose takes into the moving grid, or within reach of it."""
+        mapped = apply(pose, self.points)
+        low = self.moving.origin - reach_mm
+        extent = (np.array(self.moving.hu.shape[::-1]) - 1) * self.moving.spacing
+        inside = ((mapped >= low) & (mapped <= self.moving.origin + extent + reach_mm)).all(axis=1)
+        return torch.from_numpy(np.flatnonzero(inside))
+
+    def _evidence(self, pose: torch.Tensor, near: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Evidence, share inside both bodies, and share of two real voxels, per fixed voxel in near (n,)."""
+        points = torch.from_numpy(self.points[near.numpy()].astype(np.float32))
+        mapped = points @ pose[:3, :3].T + pose[:3, 3]
+        size = torch.tensor(self.moving.hu.shape[::-1], dtype=torch.float32)
+        origin = torch.from_numpy(self.moving.origin.astype(np.float32))
+        normalized = (mapped - origin) / self.moving.spacing * (2.0 / (size - 1)) - 1
+        sampled = functional.grid_sample(self.moving_channels, normalized[None, :, None, None], align_corners=True)
+        hu, body, log, variance, valid, real = sampled[0, :, :, 0, 0]
+        scale_squared = self.real_variance + self.fixed_variance[near] + variance
+        difference = self.fixed_hu[near] - hu
+        log_density = (
+            STUDENT_CONSTANT
+            - 0.5 * torch.log(scale_squared)
+            - 2.0 * torch.log1p(difference**2 / (DEGREES_OF_FREEDOM * scale_squared))
+        )
+        ratio = log_density - 0.5 * (self.fixed_log[near] + log)
+        matched = torch.log((1 - OUTLIERS) * torch.exp(ratio.clamp(max=20)) + OUTLIERS)
+        fixed_body = self.fixed_body[near]
+        both = fixed_body * body * valid
+        outline = (fixed_body * (1 - body) + body * (1 - fixed_body)) * valid
+        return both * matched - OUTLINE_PENALTY * outline, both, self.fixed_real[near] * real
+
+
+def _increment(values: torch.Tensor, center: torch.Tensor) -> torch.Tensor:
+    """(4, 4) small motion about a center from its parameters in mm."""
+    rotation = values[3:6] / LEVER_MM
+    zero = torch.zeros((), dtype=values.dtype)
+    x, y, z = rotation
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero]).reshape(3, 3)
+    linear = torch.linalg.matrix_exp(cross)
+    if values.numel() == 12:
+        a, b, c, d, e, f = values[6:] / LEVER_MM
+        linear = linear @ torch.linalg.matrix_exp(torch.stack([a, d, e, d, b, f, e, f, c]).reshape(3, 3))
+    shift = center + values[:3] - linear @ center
+    top = torch.cat([linear, shift[:, None]], dim=1)
+    bottom = torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=values.dtype)
+    return torch.cat([top, bottom])

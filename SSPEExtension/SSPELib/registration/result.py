@@ -1,0 +1,67 @@
+"""What a registration hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import SimpleITK as sitk
+
+TransformType = Literal["rigid", "affine"]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One position that was refined and weighed.
+
+    Attributes:
+        transform: fixed points to moving points, LPS mm.
+        evidence: total log-likelihood ratio of 'aligned' against 'unrelated', tempered for dependent voxels, with the
+            preference for the start.
+        overlap_mm: real overlap along the body axis, negative for a gap.
+        shift_mm: how far the moving body lies from where the start put it.
+        rotation_degrees: how far it is turned from the start.
+    """
+
+    transform: sitk.Transform
+    evidence: float
+    overlap_mm: float
+    shift_mm: float
+    rotation_degrees: float
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """A transform and how far to trust it.
+
+    Attributes:
+        transform: maps fixed points to moving points, LPS mm; one plain VersorRigid3D or Affine transform.
+        transform_type: what was found: "affine" only where real overlap supports it.
+        start: "header", "unknown" or "transform".
+        backend: who did the last refinement.
+        overlap_mm: real overlap along the body axis, negative for a gap.
+        synthetic_mm: for "fixed" and "moving", length made by the network at the "inferior" and "superior" end.
+        metric: correlation of the two images inside both bodies, -1 to 1; real voxels where enough of them overlap.
+        metric_name: what metric is, in words.
+        confidence: estimated probability that the mean error is below 10 mm.
+        reliable: whether the result may be used without a closer look.
+        reasons: why, in words for a clinician.
+        seconds: time taken.
+        candidates: positions weighed, best first.
+        warnings: what a clinician should know of the input.
+    """
+
+    transform: sitk.Transform
+    transform_type: TransformType
+    start: str
+    backend: str
+    overlap_mm: float
+    synthetic_mm: dict[str, dict[str, float]]
+    metric: float
+    metric_name: str
+    confidence: float
+    reliable: bool
+    reasons: tuple[str, ...]
+    seconds: float
+    candidates: tuple[Candidate, ...]
+    warnings: tuple[str, ...]

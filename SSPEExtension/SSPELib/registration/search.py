@@ -1,0 +1,235 @@
+"""The global search: the evidence of every translation on a grid of rotations, by Fourier transforms."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from ..progress import Progress
+from .evidence import MatchTable
+from .parts import Part
+from .poses import Matrix, about, apply, mean_distance, rotation_matrix
+
+PEAKS_PER_ROTATION = 3
+DISTINCT_MM = 12.0
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Where to look, around a start pose.
+
+    Attributes:
+        start: (4, 4) pose, fixed to moving, from which rotations and shifts count.
+        low, high: (3,) limits of the shift of the moving body in the fixed frame, LPS mm.
+        rotations: (n, 3) rotation vectors, radians.
+        shift_sigma_mm, rotation_sigma: widths of a soft preference for the start pose; infinite for none.
+    """
+
+    start: Matrix
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    rotations: NDArray[np.float64]
+    shift_sigma_mm: NDArray[np.float64]
+    rotation_sigma: float
+
+    def log_prior(self, shift: NDArray[np.float64], rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log preference of shifts (..., 3) in mm and rotation vectors (..., 3)."""
+        along = -0.5 * ((shift / self.shift_sigma_mm) ** 2).sum(axis=-1)
+        about_it = -0.5 * ((rotation / self.rotation_sigma) ** 2).sum(axis=-1)
+        result: NDArray[np.float64] = along + about_it
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Peak:
+    """A pose worth refining."""
+
+    pose: Matrix
+    score: float
+
+
+def rotation_grid(limit_degrees: float, step_degrees: float) -> NDArray[np.float64]:
+    """Rotation vectors (n, 3) in radians on a cube grid of at most limit_degrees an axis."""
+    count = int(limit_degrees / step_degrees + 1e-6)
+    steps = np.arange(-count, count + 1) * step_degrees
+    return np.radians(np.array(list(itertools.product(steps, repeat=3)), dtype=np.float64))
+
+
+def search(
+    fixed: Part,
+    moving: Part,
+    table: MatchTable,
+    weights: tuple[NDArray[np.float32], NDArray[np.float32]],
+    window: Window,
+    temper: float,
+    count: int,
+    progress: Progress,
+) -> list[Peak]:
+    """Find the most telling poses.
+
+    Args:
+        fixed, moving: parts on grids of the same voxel size.
+        table: evidence of voxel pairs.
+        weights: (z, y, x) share with which each voxel of fixed and moving counts.
+        window: where to look.
+        temper: effective independent observations a voxel, by which the evidence is divided before the prior counts.
+        count: how many distinct peaks to return at most.
+
+    Returns:
+        Peaks, best first, at least DISTINCT_MM apart.
+    """
+    engine = _Engine(fixed, moving, table, weights, window)
+    peaks: list[Peak] = []
+    for number, rotation in enumerate(window.rotations):
+        if number % 8 == 0:
+            progress(number / len(window.rotations), "Searching over all positions")
+        peaks += engine.peaks(rotation, temper)
+    peaks.sort(key=lambda peak: -peak.score)
+    return distinct(peaks, moving.points(moving.body > 0.5)[::97], count)
+
+
+def distinct(peaks: list[Peak], moving_points: NDArray[np.float64], count: int) -> list[Peak]:
+    """The best peaks (sorted already) that take the moving body to places at least DISTINCT_MM apart."""
+    kept: list[Peak] = []
+    inverses: list[Matrix] = []
+    for peak in peaks:
+        inverse = np.linalg.inv(peak.pose)
+        if all(mean_distance(inverse, other, moving_points) >= DISTINCT_MM for other in inverses):
+            kept.append(peak)
+            inverses.append(inverse)
+        if len(kept) == count:
+            break
+    return kept
+
+
+class _Engine:
+    """Fourier transforms of the fixed part, kept while the moving part is rotated."""
+
+    def __init__(
+        self,
+        fixed: Part,
+        moving: Part,
+        table: MatchTable,
+        weights: tuple[NDArray[np.float32], NDArray[np.float32]],
+        window: Window,
+    ) -> None:
+        self.window = window
+        self.spacing = fixed.spacing
+        self.signs = torch.from_numpy(table.signs.astype(np.float32))
+        self.moving = moving
+        self.moving_features = _features(moving, table, weights[1])
+        self._lay_out(fixed, moving, window)
+        fixed_features = _features(fixed, table, weights[0])
+        self.fixed_spectrum = torch.fft.rfftn(fixed_features, s=self.shape, dim=(1, 2, 3))
+
+    def _lay_out(self, fixed: Part, moving: Part, window: Window) -> None:
+        """Choose the grid of the rotated moving part and a transform size free of wrap-around in the window."""
+        spacing = self.spacing
+        points = moving.points(moving.body > 0.5)
+        placed = apply(np.linalg.inv(window.start), points)
+        self.center = (placed.min(axis=0) + placed.max(axis=0)) / 2
+        limit = float(np.abs(window.rotations).max()) if window.rotations.size else 0.0
+        half = (placed.max(axis=0) - placed.min(axis=0)) / 2 + 2 * spacing
+        # Corners of the box hardly ever hold body, hence the factor.
+        half = half + 0.8 * np.sin(limit) * (half.sum() - half)
+        self.count = (2 * np.ceil(half / spacing)).astype(int) + 1
+        self.grid_origin = self.center - (self.count - 1) / 2 * spacing
+        # Shift of index s puts rotated voxel j onto fixed voxel j + s.
+        base = (self.grid_origin - fixed.origin) / spacing
+        self.base = base
+        fixed_count = np.array(fixed.hu.shape[::-1])
+        lowest = np.floor(window.low / spacing + base).astype(int)
+        highest = np.ceil(window.high / spacing + base).astype(int)
+        self.lowest = np.maximum(lowest, 1 - self.count)
+        self.highest = np.maximum(np.minimum(highest, fixed_count - 1), self.lowest)
+        least = np.maximum.reduce([fixed_count, self.count, fixed_count - self.lowest, self.count + self.highest])
+        self.shape = [_fast_size(int(n)) for n in least[::-1]]
+
+    def peaks(self, rotation: NDArray[np.float64], temper: float) -> list[Peak]:
+        """The best translations at one rotation."""
+        pose_in = self.window.start @ about(rotation_matrix(rotation), self.center, np.zeros(3))
+        rotated = self._rotated(pose_in)
+        spectrum = torch.fft.rfftn(rotated, s=self.shape, dim=(1, 2, 3))
+        product = (self.signs[:, None, None, None] * self.fixed_spectrum * spectrum.conj()).sum(dim=0)
+        scores = torch.fft.irfftn(product, s=self.shape, dim=(0, 1, 2))
+        for dim, axis in enumerate((2, 1, 0)):
+            indices = torch.arange(int(self.lowest[axis]), int(self.highest[axis]) + 1) % self.shape[dim]
+            scores = scores.index_select(dim, indices)
+        shifts = [(np.arange(self.lowest[a], self.highest[a] + 1) - self.base[a]) * self.spacing for a in range(3)]
+        prior = self._prior(shifts, rotation)
+        total = scores * temper + prior
+        return self._local_maxima(total, shifts, rotation)
+
+    def _rotated(self, pose: Matrix) -> torch.Tensor:
+        """Features of the moving part, resampled (feature, z, y, x) on the grid around its center."""
+        part = self.moving
+        to_index = np.eye(4)
+        to_index[:3, :3] /= part.spacing
+        to_index[:3, 3] = -part.origin / part.spacing
+        from_grid = np.eye(4)
+        from_grid[:3, :3] *= self.spacing
+        from_grid[:3, 3] = self.grid_origin
+        matrix = to_index @ pose @ from_grid
+        grid = sample_grid(matrix, tuple(self.count[::-1]), part.hu.shape)
+        return functional.grid_sample(self.moving_features[None], grid[None], align_corners=True)[0]
+
+    def _prior(self, shifts: list[NDArray[np.float64]], rotation: NDArray[np.float64]) -> torch.Tensor:
+        mesh = np.stack(np.meshgrid(shifts[2], shifts[1], shifts[0], indexing="ij")[::-1], axis=-1)
+        return torch.from_numpy(self.window.log_prior(mesh, rotation).astype(np.float32))
+
+    def _local_maxima(
+        self, total: torch.Tensor, shifts: list[NDArray[np.float64]], rotation: NDArray[np.float64]
+    ) -> list[Peak]:
+        highest = functional.max_pool3d(total[None, None], 3, 1, 1)[0, 0]
+        maxima = torch.where(total >= highest, total, torch.full_like(total, -torch.inf)).ravel()
+        best = torch.topk(maxima, min(PEAKS_PER_ROTATION, maxima.numel()))
+        found = []
+        for score, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            if not np.isfinite(score):
+                continue
+            k, j, i = np.unravel_index(place, tuple(total.shape))
+            shift = np.array([shifts[0][i], shifts[1][j], shifts[2][k]])
+            # The rotated image shifted by s shows at x what lay at x - s.
+            back = about(rotation_matrix(rotation), self.center, np.zeros(3))
+            undo = np.eye(4)
+            undo[:3, 3] = -shift
+            found.append(Peak(self.window.start @ back @ undo, score))
+        return found
+
+
+def sample_grid(matrix: Matrix, shape: tuple[int, ...], source_shape: tuple[int, ...]) -> torch.Tensor:
+    """Sampling positions (z, y, x, 3) in the -1 to 1 of grid_sample for a map of indices (x, y, z) to indices."""
+    size = np.array(source_shape[::-1], dtype=np.float64)
+    scale = 2.0 / np.maximum(size - 1, 1)
+    linear = torch.from_numpy((matrix[:3, :3] * scale[:, None]).astype(np.float32))
+    shift = torch.from_numpy((matrix[:3, 3] * scale - 1).astype(np.float32))
+    z, y, x = (torch.arange(n, dtype=torch.float32) for n in shape)
+    return (
+        x[None, None, :, None] * linear[:, 0]
+        + y[None, :, None, None] * linear[:, 1]
+        + z[:, None, None, None] * linear[:, 2]
+        + shift
+    )
+
+
+def _features(part: Part, table: MatchTable, weight: NDArray[np.float32]) -> torch.Tensor:
+    values = table.features[:, table.bins_of(part)] * (weight * part.valid)
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def _fast_size(least: int) -> int:
+    """The next size whose only prime factors are 2, 3 and 5."""
+    size = least
+    while True:
+        rest = size
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return size
+        size += 1

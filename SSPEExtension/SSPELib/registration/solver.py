@@ -1,0 +1,261 @@
+"""The stages of a registration: search everywhere, refine the best few coarse to fine, finish on real voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ..errors import RegistrationError
+from ..progress import Progress, part
+from ..volume import Volume
+from .backends import Backend, RefinementImages
+from .evidence import Density, MatchTable, scale_by_depth, weight_by_depth
+from .finish import correlation, native_images
+from .overlap import overlap_along_axis_mm, upper_of
+from .parts import PartSource
+from .poses import Matrix, apply, from_transform, mean_distance, rotation_angle, to_transform
+from .refine import Account, Climber
+from .result import Candidate, TransformType
+from .search import Peak, distinct, search
+from .start import Start, window_for
+from .verdict import Findings, Verdict, judge
+
+if TYPE_CHECKING:
+    from ..expansion import Expansion
+
+SEARCH_MM = 8.0
+SEARCH_SCALE_HU = 60.0
+SEARCH_RANK = 8
+SEARCH_PEAKS = 16
+REAL_FINISH_MM = 30.0
+AFFINE_FROM_MM = 40.0
+# A back end may polish, not relocate.
+FARTHEST_POLISH_MM = 6.0
+LARGEST_STRETCH = 0.12
+# Voxels are not independent witnesses: their errors go together over about this volume.
+INDEPENDENT_MM3 = 2500.0
+"""Effective volume of one independent observation, mm^3."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One level of refinement: voxel size, scale of real differences, steps of which length, survivors."""
+
+    spacing_mm: float
+    real_scale_hu: float
+    steps: int
+    first_mm: float
+    last_mm: float
+    points: int
+    survivors: int
+
+
+STAGES = (
+    Stage(6.0, 80.0, 25, 3.0, 0.5, 15000, 4),
+    Stage(4.0, 60.0, 30, 1.5, 0.2, 20000, 2),
+    Stage(3.0, 45.0, 30, 0.6, 0.05, 40000, 1),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the solver hands to the report."""
+
+    transform: sitk.Transform
+    transform_type: TransformType
+    backend: str
+    overlap_mm: float
+    correlation: float
+    correlation_name: str
+    verdict: Verdict
+    notes: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+
+
+class Solver:
+    """Solves one pair."""
+
+    def __init__(self, fixed: Volume | Expansion, moving: Volume | Expansion, start: Start, backend: Backend) -> None:
+        self.start = start
+        self.backend = backend
+        self.fixed_real = fixed if isinstance(fixed, Volume) else fixed.original
+        self.moving_real = moving if isinstance(moving, Volume) else moving.original
+        self.fixed = PartSource.of(fixed)
+        self.moving = PartSource.of(moving)
+        self.synthetic = not (isinstance(fixed, Volume) and isinstance(moving, Volume))
+
+    def solve(self, transform_type: TransformType, progress: Progress) -> Found:
+        """Run all stages."""
+        peaks = self._search(part(progress, 0.02, 0.4))
+        ranked, climber = self._refine(peaks, part(progress, 0.4, 0.8))
+        best = ranked[0]
+        overlap = overlap_along_axis_mm(self.fixed_real, self.moving_real, best.pose)
+        pose, kind, by, notes = self._finish(best.pose, overlap, transform_type, climber, part(progress, 0.8, 0.98))
+        overlap = overlap_along_axis_mm(self.fixed_real, self.moving_real, pose)
+        verdict = judge(self._findings(pose, ranked, climber, overlap))
+        real = overlap >= REAL_FINISH_MM
+        value = correlation(self.fixed.at(4.0), self.moving.at(4.0), pose, real)
+        name = "correlation of real voxels" if real else "correlation of real and synthetic voxels"
+        return Found(
+            transform=to_transform(pose, kind, self._center()),
+            transform_type=kind,
+            backend=by,
+            overlap_mm=overlap,
+            correlation=value,
+            correlation_name=name if self.synthetic else "correlation of real voxels",
+            verdict=verdict,
+            notes=tuple(notes),
+            candidates=tuple(self._candidate(peak) for peak in ranked),
+        )
+
+    def _search(self, progress: Progress) -> list[Peak]:
+        progress(0.0, "Preparing the search")
+        fixed, moving = self.fixed.at(SEARCH_MM), self.moving.at(SEARCH_MM)
+        self.window = window_for(self.start, fixed, moving)
+        density = Density.of([fixed, moving])
+        table = MatchTable.of(density, SEARCH_SCALE_HU, rank=SEARCH_RANK)
+        weights = weight_by_depth(fixed.depth), weight_by_depth(moving.depth)
+        self.body_points = moving.points((moving.body > 0.5) & (moving.depth == 0))[::29]
+        temper = SEARCH_MM**3 / INDEPENDENT_MM3
+        peaks = search(fixed, moving, table, weights, self.window, temper, SEARCH_PEAKS, progress)
+        if not peaks:
+            raise RegistrationError("No position at which the two bodies could meet was found. Check the inputs.")
+        return peaks
+
+    def _refine(self, peaks: list[Peak], progress: Progress) -> tuple[list[Peak], Climber]:
+        """Peaks refined stage by stage, best first; the first of them went through all stages."""
+        done: list[Peak] = []
+        climber = None
+        for number, stage in enumerate(STAGES):
+            share = part(progress, number / len(STAGES), (number + 1) / len(STAGES))
+            climber = self._climber(stage)
+            better = []
+            for index, peak in enumerate(peaks):
+                step = part(share, index / len(peaks), (index + 1) / len(peaks))
+                pose = climber.climb(peak.pose, stage.steps, stage.first_mm, stage.last_mm, "rigid", step)
+                better.append(Peak(pose, self._score(climber.account(pose), pose, stage)))
+            better.sort(key=lambda peak: -peak.score)
+            peaks = distinct(better, self.body_points, len(better))
+            done = peaks[stage.survivors :] + done
+            peaks = peaks[: stage.survivors]
+        assert climber is not None
+        others = distinct(peaks + sorted(done, key=lambda peak: -peak.score), self.body_points, 8)
+        return [peaks[0], *[peak for peak in others if peak is not peaks[0]]], climber
+
+    def _climber(self, stage: Stage) -> Climber:
+        fixed, moving = self.fixed.at(stage.spacing_mm), self.moving.at(stage.spacing_mm)
+        scales = scale_by_depth(fixed.depth), scale_by_depth(moving.depth)
+        return Climber(fixed, moving, Density.of([fixed, moving]), scales, stage.real_scale_hu, stage.points)
+
+    def _score(self, account: Account, pose: Matrix, stage: Stage) -> float:
+        return account.total * stage.spacing_mm**3 / INDEPENDENT_MM3 + self._log_prior(pose)
+
+    def _log_prior(self, pose: Matrix) -> float:
+        shift, vector = self._from_start(pose)
+        return float(self.window.log_prior(shift, vector))
+
+    def _from_start(self, pose: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shift (3,) of the moving body's center in the fixed frame and rotation vector-like angle, from the start."""
+        center = self._center()
+        shift = apply(np.linalg.inv(pose), center[None])[0] - apply(np.linalg.inv(self.window.start), center[None])[0]
+        angle = np.radians(rotation_angle(np.linalg.inv(self.window.start) @ pose))
+        return shift, np.array([angle, 0.0, 0.0])
+
+    def _center(self) -> NDArray[np.float64]:
+        return np.asarray((self.body_points.min(axis=0) + self.body_points.max(axis=0)) / 2)
+
+    def _finish(
+        self, pose: Matrix, overlap: float, wanted: TransformType, climber: Climber, progress: Progress
+    ) -> tuple[Matrix, TransformType, str, list[str]]:
+        """Polish on real voxels where there are enough of them; degrees of freedom as they support."""
+        notes: list[str] = []
+        if overlap < REAL_FINISH_MM:
+            if wanted == "affine":
+                notes.append(
+                    f"Rigid only: {max(overlap, 0.0):.0f} mm of real overlap do not support an affine transform "
+                    f"({AFFINE_FROM_MM:.0f} mm are needed)."
+                )
+            return pose, "rigid", "evidence", notes
+        images = native_images(self.fixed, self.moving, pose)
+        polished = self._polish(pose, "rigid", images, climber, part(progress, 0.0, 0.5))
+        pose, by = (pose, "evidence") if polished is None else (polished, self.backend.name)
+        if wanted == "rigid":
+            return pose, "rigid", by, notes
+        if overlap < AFFINE_FROM_MM:
+            notes.append(
+                f"Rigid only: {overlap:.0f} mm of real overlap do not support an affine transform "
+                f"({AFFINE_FROM_MM:.0f} mm are needed)."
+            )
+            return pose, "rigid", by, notes
+        stretched = self._polish(pose, "affine", images, climber, part(progress, 0.5, 1.0))
+        if stretched is None:
+            notes.append("Rigid only: an affine transform explained the real overlap no better.")
+            return pose, "rigid", by, notes
+        return stretched, "affine", self.backend.name, notes
+
+    def _polish(
+        self, pose: Matrix, kind: TransformType, images: RefinementImages, climber: Climber, progress: Progress
+    ) -> Matrix | None:
+        """The back end's result, unless it left the neighborhood, bent too far or lost evidence."""
+        try:
+            initial = to_transform(pose, "rigid", self._overlap_center(pose))
+            found = from_transform(self.backend.refine(images, initial, kind, progress))
+        except RegistrationError:
+            return None
+        moved = mean_distance(np.linalg.inv(found), np.linalg.inv(pose), self.body_points)
+        stretch = np.abs(np.linalg.svd(found[:3, :3], compute_uv=False) - 1).max()
+        if moved > FARTHEST_POLISH_MM + (15.0 if kind == "affine" else 0.0) or stretch > LARGEST_STRETCH:
+            return None
+        before, after = climber.account(pose), climber.account(found)
+        return found if after.real >= 0.97 * before.real else None
+
+    def _overlap_center(self, pose: Matrix) -> NDArray[np.float64]:
+        """Center of the real overlap in the fixed frame, LPS mm."""
+        fixed = self.fixed.at(SEARCH_MM)
+        points = fixed.points((fixed.body > 0.5) & (fixed.depth == 0))
+        inverse = np.linalg.inv(self.moving_real.index_to_lps)
+        index = apply(inverse, apply(pose, points))
+        inside = ((index >= -0.5) & (index <= np.array(self.moving_real.size) - 0.5)).all(axis=1)
+        return np.asarray((points[inside] if inside.any() else points).mean(axis=0))
+
+    def _findings(self, pose: Matrix, ranked: list[Peak], climber: Climber, overlap: float) -> Findings:
+        stage = STAGES[-1]
+        account = climber.account(pose)
+        evidence = self._score(account, pose, stage)
+        elsewhere = max((peak.score for peak in ranked[1:]), default=0.0)
+        pairs = account.real_voxels + account.mixed_voxels
+        shorter = min(self._length(self.fixed_real), self._length(self.moving_real))
+        agrees = None
+        if self.start != "unknown":
+            begun = upper_of(self.fixed_real, self.moving_real, self.window.start)
+            agrees = begun == upper_of(self.fixed_real, self.moving_real, pose)
+        return Findings(
+            evidence=evidence,
+            margin=evidence - max(elsewhere, 0.0),
+            mean_evidence=account.total / max(pairs, 1),
+            real_share=account.real_voxels / max(pairs, 1),
+            overlap_mm=overlap,
+            shared_share=overlap / shorter,
+            order_agrees=agrees,
+            synthetic=self.synthetic,
+        )
+
+    @staticmethod
+    def _length(volume: Volume) -> float:
+        from ..volume import body_length_mm
+
+        return body_length_mm(volume)
+
+    def _candidate(self, peak: Peak) -> Candidate:
+        shift, vector = self._from_start(peak.pose)
+        return Candidate(
+            transform=to_transform(peak.pose, "rigid", self._center()),
+            evidence=peak.score,
+            overlap_mm=overlap_along_axis_mm(self.fixed_real, self.moving_real, peak.pose),
+            shift_mm=float(np.linalg.norm(shift)),
+            rotation_degrees=float(np.degrees(vector[0])),
+        )

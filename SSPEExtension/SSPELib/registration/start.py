@@ -1,0 +1,54 @@
+"""Where the search begins and how far it looks: from the headers, from nothing, or from a transform in hand."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from .parts import Part
+from .poses import from_transform
+from .search import Window, rotation_grid
+
+Start = Literal["header", "unknown"] | sitk.Transform
+
+ROTATION_STEP_DEGREES = 5.0
+ROTATION_LIMIT_DEGREES = 10.0
+ROTATION_SIGMA_DEGREES = 8.0
+HEADER_REACH_MM = 45.0
+HEADER_SIGMA_MM = 20.0
+ACROSS_REACH_MM = 90.0
+ACROSS_SIGMA_MM = 40.0
+GIVEN_REACH_MM = 24.0
+GIVEN_SIGMA_MM = 10.0
+ANYWHERE_MM = 1e5
+
+
+def window_for(start: Start, fixed: Part, moving: Part) -> Window:
+    """The poses to search for a start.
+
+    "header" looks around the headers' pose. "unknown" trusts the headers for which way is up, and nothing else: it
+    lays the bodies' centers on one line along the body and looks along the whole of it, in both orders. A transform
+    is searched around closely.
+    """
+    rotations = rotation_grid(ROTATION_LIMIT_DEGREES, ROTATION_STEP_DEGREES)
+    sigma = np.radians(ROTATION_SIGMA_DEGREES)
+    if isinstance(start, sitk.Transform):
+        reach = np.full(3, GIVEN_REACH_MM)
+        near = rotation_grid(ROTATION_STEP_DEGREES, ROTATION_STEP_DEGREES)
+        return Window(from_transform(start), -reach, reach, near, np.full(3, GIVEN_SIGMA_MM), sigma)
+    if start == "header":
+        reach = np.full(3, HEADER_REACH_MM)
+        return Window(np.eye(4), -reach, reach, rotations, np.full(3, HEADER_SIGMA_MM), sigma)
+    if start != "unknown":
+        raise ValueError(f"The start {start!r} is unknown. Choose header, unknown or give a transform.")
+    reach = np.array([ACROSS_REACH_MM, ACROSS_REACH_MM, ANYWHERE_MM])
+    spread = np.array([ACROSS_SIGMA_MM, ACROSS_SIGMA_MM, np.inf])
+    centered = np.eye(4)
+    centered[:3, 3] = _real_center(moving) - _real_center(fixed)
+    return Window(centered, -reach, reach, rotations, spread, sigma)
+
+
+def _real_center(part: Part) -> np.ndarray:
+    return part.points((part.body > 0.5) & (part.depth == 0)).mean(axis=0)
