@@ -70,8 +70,9 @@ def test_deep_levels_stay_in_float32_under_autocast():
 
 
 def test_upsampling_leaves_no_checkers():
-    layer = Upsample(2, 1)
-    ramp = torch.arange(8.0).view(1, 1, 1, 1, 8).expand(1, 2, 8, 8, 8)
+    layer = Upsample(1, 1)
+    layer.reduce = torch.nn.Identity()
+    ramp = torch.arange(8.0).view(1, 1, 1, 1, 8).expand(1, 1, 8, 8, 8)
     inner = layer(ramp)[0, 0, 8, 8, 2:-2]
     steps = inner.diff()
     assert torch.allclose(steps, steps.mean().expand_as(steps), atol=1e-5)

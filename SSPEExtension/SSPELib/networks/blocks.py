@@ -19,9 +19,13 @@ def instance_norm(channels: int) -> nn.GroupNorm:
 
 
 def convolution(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding_mode: PaddingMode = "reflect"
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding_mode: PaddingMode = "zeros"
 ) -> nn.Conv3d:
-    """A convolution that keeps the size (or divides it by the stride), padded by reflection at the borders."""
+    """A convolution that keeps the size (or divides it by the stride).
+
+    Padding with zeros tells the layers where the scope ends, which reflection hides; the generator learns several times
+    faster with it.
+    """
     return nn.Conv3d(
         in_channels,
         out_channels,
@@ -43,7 +47,7 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int = 3, padding_mode: PaddingMode = "reflect"
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, padding_mode: PaddingMode = "zeros"
     ) -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -65,7 +69,7 @@ class ResidualBlock(nn.Module):
 class Downsample(nn.Module):
     """A strided convolution that halves every axis and doubles the channels."""
 
-    def __init__(self, in_channels: int, out_channels: int, padding_mode: PaddingMode = "reflect") -> None:
+    def __init__(self, in_channels: int, out_channels: int, padding_mode: PaddingMode = "zeros") -> None:
         super().__init__()
         self.body = nn.Sequential(
             convolution(in_channels, out_channels, 3, stride=2, padding_mode=padding_mode),
@@ -78,11 +82,18 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Channels reduced by a 1 x 1 x 1 convolution, then trilinear upsampling (nearest neighbors leave checkers)."""
+    """Channels reduced by a 1 x 1 x 1 convolution, then trilinear upsampling (nearest neighbors leave checkers).
+
+    What rises is normalized: without that, deep features arrive too faint beside the skipped ones and learn slowly.
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.reduce = nn.Conv3d(in_channels, out_channels, 1)
+        self.reduce = nn.Sequential(
+            nn.Conv3d(in_channels, out_channels, 1),
+            instance_norm(out_channels),
+            nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         return functional.interpolate(self.reduce(features), scale_factor=2, mode="trilinear", align_corners=False)

@@ -40,7 +40,7 @@ class ResUNet(nn.Module):
         bottom_blocks: int = 6,
         kernel_size: int = 3,
         end_kernel_size: int = 3,
-        padding_mode: PaddingMode = "reflect",
+        padding_mode: PaddingMode = "zeros",
         deep_precision_level: int = 3,
     ) -> None:
         super().__init__()
