@@ -68,6 +68,8 @@ class qMRMLNodeComboBox(SceneAware, QtWidgets.QWidget):
         layout.addWidget(self._combo)
         self.setFocusProxy(self._combo)
         self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
+        state = self.__dict__  # `self` is gone when the signal comes
+        self.destroyed.connect(lambda: _removeObservers(state))
         self._update()
 
     # Scene
@@ -304,3 +306,11 @@ class qMRMLNodeComboBox(SceneAware, QtWidgets.QWidget):
     showHidden = _flag("showHidden")
     showChildNodeTypes = _flag("showChildNodeTypes")
     selectNodeUponCreation = _flag("selectNodeUponCreation")
+
+
+def _removeObservers(state: dict[str, Any]) -> None:
+    """A deleted widget must hear of the scene and its nodes no more."""
+    for tag in state["_sceneTags"]:
+        state["_scene"].RemoveObserver(tag)
+    for node, tag in state["_nodeTags"]:
+        node.RemoveObserver(tag)
