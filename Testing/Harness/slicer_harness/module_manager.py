@@ -156,6 +156,10 @@ class qSlicerModuleManager(QtCore.QObject):
         self._modules[module.name] = module
         setattr(slicer.modules, module.name.lower(), module)
 
+    def _remove(self, module: Any) -> None:
+        del self._modules[module.name]
+        delattr(slicer.modules, module.name.lower())
+
     def factoryManager(self) -> qSlicerModuleFactoryManager:
         return self._factory
 

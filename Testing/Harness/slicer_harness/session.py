@@ -115,6 +115,22 @@ class Session:
         finally:
             app._testing = before
 
+    # Command-line modules
+
+    @contextmanager
+    def brainsFit(self) -> Iterator[Any]:
+        """Offers slicer.modules.brainsfit, a stand-in that computes with SimpleITK, within the block."""
+        from .command_line_modules.brainsfit import BrainsFitModule
+
+        module = BrainsFitModule()
+        manager = self._slicer.app.moduleManager()
+        manager._add(module)
+        try:
+            yield module
+        finally:
+            self._slicer.cli.stopAll()
+            manager._remove(module)
+
     # Screenshots
 
     def screenshot(self, name: str, widget: QtWidgets.QWidget | None = None) -> Path | None:
@@ -138,6 +154,7 @@ class Session:
         """Closes panels, popups and the scene; modules stay loaded."""
         self.mainWindow._leaveModule()
         self._slicer.app.moduleManager()._deleteWidgets()
+        self._slicer.cli.stopAll()
         closeTopLevelPopups()
         self.mainWindow.hide()
         self.scene.Clear(0)

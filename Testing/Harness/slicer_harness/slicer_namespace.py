@@ -81,10 +81,12 @@ def _addSubmodules() -> None:
         self_testing,
         sitk_utils,
     )
+    from .command_line_modules import cli
 
     members: dict[str, Any] = {
         "ScriptedLoadableModule": scripted_loadable_module,
         "parameterNodeWrapper": parameter_node_wrapper,
+        "cli": cli,
         "i18n": i18n,
         "packaging": python_packages,
         "testing": self_testing,

@@ -1,0 +1,1 @@
+"""Command-line modules: `slicer.cli`, and stand-ins for modules whose executable is not to be had."""
