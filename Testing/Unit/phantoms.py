@@ -66,13 +66,6 @@ def _body(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]
     return np.where(liver & (outline < 0.85), 110.0, hu)
 
 
-def rotation(degrees: tuple[float, float, float]) -> NDArray[np.float64]:
-    """(3, 3) rotation by angles about x, y and z."""
-    transform = sitk.Euler3DTransform()
-    transform.SetRotation(*(float(value) for value in np.radians(degrees)))
-    return np.array(transform.GetMatrix()).reshape(3, 3)
-
-
 def write(volume: Volume, path: Path) -> Path:
     """Write a volume with SimpleITK, for tests that read files."""
     sitk.WriteImage(volume.to_image(), str(path))

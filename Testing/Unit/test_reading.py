@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from phantoms import rotation, torso, write
+from geometries import rotation
+from phantoms import torso, write
 
 from SSPELib.errors import InputError
 from SSPELib.volume import Volume, body_axis, read_volume

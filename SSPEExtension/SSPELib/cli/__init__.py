@@ -1,0 +1,1 @@
+"""The command line `sspe`: one command a file, each a thin layer over the library."""

@@ -1,0 +1,77 @@
+"""The application `sspe`: its commands, and what becomes of errors and of Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from .. import __version__
+from ..errors import Cancelled, SSPEError
+from .demonstrate import demo
+from .expand import expand
+from .register import register
+from .train import train
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+# Typer brings its own copy of click or uses an installed one, depending on its version; this class is the right one.
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="sspe",
+    help="Expand partial CT volumes toward each other and register them where they hardly overlap. "
+    "For research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sspe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options before the command."""
+
+
+for command in (expand, register, demo, train):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 2 bad input or argument, 130 interrupted.
+
+    Every bad input becomes one sentence on standard error; files of results appear only when all are complete.
+    """
+    try:
+        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except SSPEError as error:
+        return _fail(str(error))
+    except USAGE_ERROR as error:
+        return _fail(_usage(error))
+    except (KeyboardInterrupt, typer.Abort, Cancelled):
+        print("Interrupted; nothing was written.", file=sys.stderr)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _fail(sentence: str) -> int:
+    print(f"Error: {' '.join(sentence.split())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _usage(error: Exception) -> str:
+    sentence = str(getattr(error, "format_message", lambda: error)()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "sspe"
+    return f"{sentence}; see {command} --help."

@@ -1,0 +1,76 @@
+"""The report for programs: REPORT.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from .. import __version__
+from .subject import Subject
+
+FORMAT = 1
+RESEARCH_USE = "For research use only; synthetic slices show anatomy that was never measured."
+
+
+def summary_of(subject: Subject) -> str:
+    """Return the report as JSON text; lengths in mm, the matrix (4, 4) maps fixed to moving points in LPS."""
+    found = subject.registration
+    summary = {
+        "format": FORMAT,
+        "sspe_version": __version__,
+        "research_use": RESEARCH_USE,
+        **subject.files,
+        "transform_type": found.transform_type,
+        "matrix_fixed_to_moving_lps": matrix_of(found.transform).tolist(),
+        "start": found.start,
+        "backend": found.backend,
+        "model": subject.model,
+        "seconds": found.seconds,
+        "overlap_mm": found.overlap_mm,
+        "synthetic_mm": found.synthetic_mm,
+        "metric": found.metric,
+        "metric_name": found.metric_name,
+        "reliable": found.reliable,
+        "confidence": found.confidence,
+        "reasons": list(found.reasons),
+        "warnings": list(subject.warnings),
+        "candidates": [
+            {
+                "evidence": candidate.evidence,
+                "overlap_mm": candidate.overlap_mm,
+                "shift_mm": candidate.shift_mm,
+                "rotation_degrees": candidate.rotation_degrees,
+                "matrix_fixed_to_moving_lps": matrix_of(candidate.transform).tolist(),
+            }
+            for candidate in found.candidates
+        ],
+    }
+    return json.dumps(_plain(summary), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def matrix_of(transform: sitk.Transform) -> NDArray[np.float64]:
+    """(4, 4) matrix of a linear transform, fixed points to moving points, LPS mm."""
+    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    matrix = np.eye(4)
+    matrix[:3, 3] = origin
+    for axis in range(3):
+        matrix[:3, axis] = np.array(transform.TransformPoint(np.eye(3)[axis].tolist())) - origin
+    return matrix
+
+
+def _plain(value: Any) -> Any:
+    """What JSON knows: NumPy's numbers as Python's, and null for what is not finite."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,69 @@
+"""The moving volume brought to the fixed one without being cropped to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from .axis import body_axis
+from .body import body_mask
+from .volume import AIR_HU, Volume
+
+BODY_POINTS_AT_MOST = 20000
+
+
+def resample_moving(fixed: Volume, moving: Volume, transform: sitk.Transform) -> Volume:
+    """Resample the moving volume onto the fixed volume's grid, made as large as both bodies need.
+
+    The result has the fixed volume's spacing and direction, and its voxels lie on the fixed volume's (shifted by whole
+    voxels). Along the body axis it covers both fields of view; across, the fixed field of view and the moving body. So
+    nothing of the moving body is cropped, which resampling to the fixed volume alone would do. Interpolation is linear,
+    the data type is that of the moving volume, and -1000 HU fills what it does not cover.
+
+    Args:
+        fixed: gives the grid.
+        moving: the voxels.
+        transform: maps fixed points to moving points, LPS mm.
+    """
+    low, high = _covering(fixed, moving, transform)
+    grid = sitk.Image([int(count) for count in high - low], sitk.sitkUInt8)
+    grid.SetSpacing(fixed.spacing)
+    grid.SetDirection(fixed.direction.ravel().tolist())
+    grid.SetOrigin((fixed.index_to_lps @ [*low, 1.0])[:3].tolist())
+    # SimpleITK cuts the fractions of integer voxels off, which would shift all values by half a HU.
+    image = sitk.Resample(moving.to_image(), grid, transform, sitk.sitkLinear, float(AIR_HU), sitk.sitkFloat32)
+    array = sitk.GetArrayFromImage(image)
+    if np.issubdtype(moving.array.dtype, np.integer):
+        np.rint(array, out=array)
+    return replace(
+        Volume.from_image(image, name=f"{moving.name}, registered", frame_of_reference=fixed.frame_of_reference),
+        array=array.astype(moving.array.dtype),
+    )
+
+
+def _covering(fixed: Volume, moving: Volume, transform: sitk.Transform) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First index and one past the last (x, y, z) of the extended fixed grid."""
+    axis = body_axis(fixed).index
+    to_index = np.linalg.inv(fixed.index_to_lps)
+    size = np.array(moving.size)
+    corners = np.array(np.meshgrid(*[[-0.5, count - 0.5] for count in size])).reshape(3, -1).T
+    low, high = np.zeros(3), np.array(fixed.size) - 1.0
+    for points, axes in ((corners, [axis]), (_body_indices(moving), [n for n in range(3) if n != axis])):
+        if not len(points):
+            continue
+        lps = (moving.index_to_lps @ np.column_stack([points, np.ones(len(points))]).T)[:3].T
+        inverse = transform.GetInverse()
+        in_fixed = np.array([inverse.TransformPoint(point) for point in lps.tolist()])
+        indices = (to_index @ np.column_stack([in_fixed, np.ones(len(in_fixed))]).T)[:3].T
+        low[axes] = np.minimum(low[axes], indices[:, axes].min(axis=0))
+        high[axes] = np.maximum(high[axes], indices[:, axes].max(axis=0))
+    return np.floor(low + 1e-6).astype(np.int64), np.ceil(high - 1e-6).astype(np.int64) + 1
+
+
+def _body_indices(volume: Volume) -> NDArray[np.float64]:
+    """Indices (n, 3) in x, y, z of a thinned selection of body voxels."""
+    indices = np.argwhere(body_mask(volume))
+    return indices[:: max(1, len(indices) // BODY_POINTS_AT_MOST), ::-1].astype(np.float64)
