@@ -14,6 +14,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+
 from SSPEExpandLib.logic import MARKINGS, ExpansionNodes, SSPEExpandLogic
 from SSPEExpandLib.selftest import SSPEExpandTest
 from SSPELib.bundle import list_bundles
@@ -32,8 +33,8 @@ class SSPEExpand(ScriptedLoadableModule):
         parent.dependencies = ["SSPEExtension"]
         parent.contributors = ["SSPE contributors"]
         parent.helpText = _(
-            "<p>Continues partial CT volumes beyond their last slices with a neural network, so that two scans that hardly "
-            "overlap can be registered (module SSPE Register).</p>"
+            "<p>Continues partial CT volumes beyond their last slices with a neural network, so that two scans that "
+            "hardly overlap can be registered (module SSPE Register).</p>"
             "<p>The upper volume grows toward the feet, the lower one toward the head. Real voxels are never changed, "
             "and every synthetic slice is marked.</p><p><b>For research use only.</b></p>"
         )
@@ -76,7 +77,8 @@ class SSPEExpandWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.applyButton.connect("clicked()", self.onApplyButton)
         self.ui.registerButton.connect("clicked()", self.onRegisterButton)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -93,7 +95,7 @@ class SSPEExpandWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.registerButton.visible = False
         self.setParameterNode(None)
 
-    def onSceneEndClose(self, caller: Any, event: Any) -> None:
+    def onSceneChanged(self, caller: Any, event: Any) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
 

@@ -12,6 +12,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleWidget,
 )
+
 from SSPELib.errors import SSPEError
 from SSPESlicer import panel, plan
 from SSPESlicer.home_selftest import SSPEExtensionTest
@@ -32,10 +33,10 @@ class SSPEExtension(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["SSPE contributors"]
         parent.helpText = _(
-            "<p>SSPE joins partial CTs that hardly overlap: it continues each volume beyond its last slice (SSPE Expand) and "
-            "registers them (SSPE Register). This module shows whether everything is set up, and has sample data.</p>"
-            "<p>Limits: CT in Hounsfield units only; linear alignment only; the farther a synthetic slice lies from the "
-            "last real one, the less it means.</p><p><b>For research use only.</b></p>"
+            "<p>SSPE joins partial CTs that hardly overlap: it continues each volume beyond its last slice (SSPE "
+            "Expand) and registers them (SSPE Register). This module shows whether everything is set up, and has "
+            "sample data.</p><p>Limits: CT in Hounsfield units only; linear alignment only; the farther a synthetic "
+            "slice lies from the last real one, the less it means.</p><p><b>For research use only.</b></p>"
         )
         parent.acknowledgementText = plan.acknowledgement()
         slicer.app.connect("startupCompleted()", self.onStartupCompleted)
@@ -74,7 +75,9 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
         self.ui.installButton.visible = version is None
         self.ui.installButton.enabled = isTorchExtensionInstalled()
         if not isTorchExtensionInstalled():
-            self.ui.installButton.toolTip = _("Install the PyTorch extension (Extensions Manager) and restart Slicer first.")
+            self.ui.installButton.toolTip = _(
+                "Install the PyTorch extension (Extensions Manager) and restart Slicer first."
+            )
         self.ui.checkButton.enabled = version is not None
         problem = modelProblem()
         self.ui.modelLabel.text = panel.note(problem) if problem else _("complete")
@@ -128,5 +131,7 @@ class SSPEExtensionLogic(ScriptedLoadableModuleLogic):
 
         nodes = [SampleData.downloadSample(name) for name in PARTS]
         if None in nodes:
-            raise SSPEError(_("The sample volumes could not be downloaded. Check the network connection and try again."))
+            raise SSPEError(
+                _("The sample volumes could not be downloaded. Check the network connection and try again.")
+            )
         return nodes

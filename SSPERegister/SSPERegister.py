@@ -14,6 +14,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+
 from SSPELib.bundle import list_bundles
 from SSPERegisterLib import outcome, placement
 from SSPERegisterLib.logic import SSPERegisterLogic
@@ -34,10 +35,10 @@ class SSPERegister(ScriptedLoadableModule):
         parent.dependencies = ["SSPEExtension"]
         parent.contributors = ["SSPE contributors"]
         parent.helpText = _(
-            "<p>Aligns a moving CT to a fixed one when they share only a few centimeters of the body, or none. Volumes are "
-            "expanded toward each other first; where enough real slices overlap, these alone decide the result.</p>"
-            "<p>The result says how far it can be trusted. Check every alignment by eye: blend, checkerboard or flicker, "
-            "in linked views.</p><p><b>For research use only.</b></p>"
+            "<p>Aligns a moving CT to a fixed one when they share only a few centimeters of the body, or none. Volumes "
+            "are expanded toward each other first; where enough real slices overlap, these alone decide.</p>"
+            "<p>The result says how far it can be trusted. Check every alignment by eye: blend, checkerboard or "
+            "flicker, in linked views.</p><p><b>For research use only.</b></p>"
         )
         parent.acknowledgementText = plan.acknowledgement()
 
@@ -88,7 +89,8 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.blendSlider.connect("valueChanged(double)", self.onBlend)
         self.ui.centerButton.connect("clicked()", self.onCenter)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -108,7 +110,7 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.comparison.stop()
         self.setParameterNode(None)
 
-    def onSceneEndClose(self, caller: Any, event: Any) -> None:
+    def onSceneChanged(self, caller: Any, event: Any) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
 

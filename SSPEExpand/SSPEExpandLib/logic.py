@@ -11,6 +11,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
 from SSPELib.errors import InputError
 from SSPESlicer import volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
@@ -106,7 +107,13 @@ class SSPEExpandLogic(ScriptedLoadableModuleLogic):
         copies = {role: volumes.volumeFromNode(nodes[0]) for role, nodes in given.items()}
         job = BackgroundJob(self._processFactory(), onProgress)
         described = [{**exportVolume(copies[role], job.folder, role), "grow": GROWS[role]} for role in given]
-        description = {"task": "expand", "volumes": described, "distance_mm": distanceMm, "model": model, "device": device}
+        description = {
+            "task": "expand",
+            "volumes": described,
+            "distance_mm": distanceMm,
+            "model": model,
+            "device": device,
+        }
 
         def makeNodes(result: Event) -> ExpansionNodes:
             nodes = ExpansionNodes(warnings=job.warnings)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
+
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
 from SSPESlicer import volumes
@@ -35,7 +36,9 @@ class SSPEExpandTest(ScriptedLoadableModuleTest):
         return SSPEExpandLogic(lambda: self.process)
 
     def test_bothVolumesGrowTowardEachOther(self) -> None:
-        upperNode, lowerNode = (addNode(volume, name) for volume, name in zip(halves(20.0), ("head", "feet"), strict=True))
+        upperNode, lowerNode = (
+            addNode(volume, name) for volume, name in zip(halves(20.0), ("head", "feet"), strict=True)
+        )
         nodes = self.logic().expand(upperNode, lowerNode, distanceMm=DISTANCE_MM)
         self.assertGrown(nodes.upper, upperNode, "inferior")
         self.assertGrown(nodes.lower, lowerNode, "superior")
@@ -70,7 +73,9 @@ class SSPEExpandTest(ScriptedLoadableModuleTest):
         first = self.logic().expand(node)
         again = self.logic().expand(node, upperOutput=first.upper, marking="labelMap")
         self.assertIs(again.upper, first.upper)
-        self.assertEqual((first.upper.GetDisplayNode().GetWindow(), first.upper.GetDisplayNode().GetLevel()), (1500, -300))
+        self.assertEqual(
+            (first.upper.GetDisplayNode().GetWindow(), first.upper.GetDisplayNode().GetLevel()), (1500, -300)
+        )
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 0)
         self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")), 1)
 
@@ -94,7 +99,10 @@ class SSPEExpandTest(ScriptedLoadableModuleTest):
 
     def test_deletedInputAndClosedSceneStopTheRun(self) -> None:
         endings: list[Exception | None] = []
-        for stop, expected in ((lambda node: slicer.mrmlScene.RemoveNode(node), SSPEError), (self.closeScene, Cancelled)):
+        for stop, expected in (
+            (lambda node: slicer.mrmlScene.RemoveNode(node), SSPEError),
+            (self.closeScene, Cancelled),
+        ):
             node = addNode(halves(20.0)[0], "head")
             logic = self.logic(polls=10**6)
             logic.expand(node, waitForCompletion=False, onEnd=lambda nodes, error: endings.append(error))
@@ -162,6 +170,7 @@ def smallModel(folder: str) -> str:
     from pathlib import Path
 
     import torch
+
     from SSPELib.bundle import ModelCard, build_generator, save_bundle
 
     torch.manual_seed(1)

@@ -128,7 +128,8 @@ def _expander(job: dict[str, Any], channel: Channel) -> Expander:
         from .expansion import Expander
     except ModuleNotFoundError as error:
         raise ModelError(
-            f"The Python package {error.name} is missing. Open the module SSPE and press the button that installs PyTorch."
+            f"The Python package {error.name} is missing. Open the module SSPE and press the button that installs "
+            "PyTorch."
         ) from error
     return Expander(load_bundle(job.get("model")), job.get("device", "auto"))
 

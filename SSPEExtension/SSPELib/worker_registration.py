@@ -12,6 +12,7 @@ from .errors import RegistrationError
 from .expansion import Expander, Expansion
 from .progress import Progress, part
 from .registration import Backend, RefinementImages, Registration, SimpleITKBackend, expand_toward, register
+from .registration.poses import Matrix, from_transform, to_transform
 from .registration.result import TransformType
 from .volume import Volume
 from .worker import read_job_volume
@@ -36,13 +37,15 @@ class RemoteBackend:
         files = {role: f"refine-{role}.nrrd" for role in ("fixed", "moving", "fixed_mask", "moving_mask")}
         for role, file in files.items():
             sitk.WriteImage(getattr(images, role), str(self._folder / file))
-        sitk.WriteTransform(as_affine(initial), str(self._folder / "refine-initial.tfm"))
+        initial_path = self._folder / "refine-initial.tfm"
+        sitk.WriteTransform(_plain(from_transform(initial), "affine"), str(initial_path))
         progress(0.0, f"Refining on real voxels with {self.name}")
-        answer = self._channel.ask(**files, initial="refine-initial.tfm", transform_type=transform_type)
+        answer = self._channel.ask(**files, initial=initial_path.name, transform_type=transform_type)
         if "error" in answer:
             raise RegistrationError(answer["error"])
         found = sitk.ReadTransform(str(self._folder / answer["transform"]))
-        return as_affine(found) if transform_type == "affine" else as_rigid(found)
+        # What a text file rounds must not make a rigid result an affine one.
+        return _plain(from_transform(found), transform_type)
 
 
 def register_job(
@@ -56,19 +59,22 @@ def register_job(
     share = 0.0
     if expander is not None and not all(isinstance(side, Expansion) for side in sides):
         share = EXPANSION_SHARE
-        grown = expand_toward(*originals, expander, job["distance_mm"], start, part(channel.progress, 0.0, share))
+        fixed, moving = originals
+        grown = expand_toward(fixed, moving, expander, job["distance_mm"], start, part(channel.progress, 0.0, share))
         sides = [side if isinstance(side, Expansion) else new for side, new in zip(sides, grown, strict=True)]
     backend: Backend = SimpleITKBackend()
     if job["backend"] == "brainsfit":
         backend = RemoteBackend("BRAINSFit", folder, channel)
     result = register(
-        *sides,
+        sides[0],
+        sides[1],
         start=start,
         transform_type=job["transform_type"],
         backend=backend,
         progress=part(channel.progress, share, 1.0),
     )
-    sitk.WriteTransform(as_affine(result.transform), str(folder / "transform.tfm"))
+    # Slicer reads an affine transform without conditions.
+    sitk.WriteTransform(_plain(from_transform(result.transform), "affine"), str(folder / "transform.tfm"))
     for warning in result.warnings:
         channel.send("warning", message=warning)
     return {"transform": "transform.tfm", **summary(result)}
@@ -100,21 +106,5 @@ def summary(result: Registration) -> dict[str, Any]:
     }
 
 
-def as_affine(transform: sitk.Transform) -> sitk.AffineTransform:
-    """The same linear mapping as an AffineTransform, which Slicer and BRAINSFit read without conditions."""
-    affine = sitk.AffineTransform(3)
-    affine.SetCenter(transform.GetCenter())
-    affine.SetMatrix(transform.GetMatrix())
-    affine.SetTranslation(transform.GetTranslation())
-    return affine
-
-
-def as_rigid(transform: sitk.Transform) -> sitk.VersorRigid3DTransform:
-    """The rigid transform nearest to an affine one; what a text file rounds must not stop a rigid result."""
-    matrix = np.array(transform.GetMatrix()).reshape(3, 3)
-    left, _, right = np.linalg.svd(matrix)
-    rigid = sitk.VersorRigid3DTransform()
-    rigid.SetCenter(transform.GetCenter())
-    rigid.SetMatrix((left @ right).ravel().tolist())
-    rigid.SetTranslation(transform.GetTranslation())
-    return rigid
+def _plain(pose: Matrix, kind: TransformType) -> sitk.Transform:
+    return to_transform(pose, kind, np.zeros(3))

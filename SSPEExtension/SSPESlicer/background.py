@@ -52,7 +52,7 @@ class PythonProcess:
         ownGroup: dict[str, Any] = {"start_new_session": True}
         if os.name == "nt":
             ownGroup = {"creationflags": subprocess.CREATE_NO_WINDOW}
-        with open(folder / EVENTS_FILE, "wb") as events, open(folder / ERRORS_FILE, "wb") as errors:
+        with (folder / EVENTS_FILE).open("wb") as events, (folder / ERRORS_FILE).open("wb") as errors:
             self._process = subprocess.Popen(
                 [python, "-m", "SSPELib.worker", str(folder)],
                 cwd=library, stdin=subprocess.PIPE, stdout=events, stderr=errors, **ownGroup,
@@ -63,7 +63,7 @@ class PythonProcess:
 
     def events(self) -> list[Event]:
         """Return the events since the last call; a line that is not complete yet waits for the next call."""
-        with open(self._folder / EVENTS_FILE, "rb") as file:
+        with (self._folder / EVENTS_FILE).open("rb") as file:
             file.seek(self._read)
             text = file.read()
         complete = text[: text.rfind(b"\n") + 1]
@@ -71,7 +71,8 @@ class PythonProcess:
         return [json.loads(line) for line in complete.splitlines()]
 
     def answer(self, message: Event) -> None:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         self._process.stdin.write((json.dumps(message) + "\n").encode("ascii"))
         self._process.stdin.flush()
 

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from numpy.typing import NDArray
+
 from SSPELib.volume import AIR_HU, Volume
 
 from .volumes import RAS_TO_LPS, volumeFromNode
@@ -121,7 +122,7 @@ class Comparison:
 
 
 def junction(fixedNode: Any, movingNode: Any) -> tuple[NDArray[np.float64], float]:
-    """Return the point (RAS mm) in the middle of where two volumes meet or come nearest, and a fitting view size, mm."""
+    """Return the point (RAS mm) in the middle of where two volumes meet, or come nearest, and a view size, mm."""
     boxes = [np.array(_worldBounds(node)).reshape(3, 2) for node in (fixedNode, movingNode)]
     low = np.maximum(boxes[0][:, 0], boxes[1][:, 0])
     high = np.minimum(boxes[0][:, 1], boxes[1][:, 1])

@@ -6,6 +6,7 @@ import re
 
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
+
 from SSPELib.bundle import ModelCard
 
 from . import model_card, pytorch
@@ -39,7 +40,15 @@ class SSPEExtensionTest(ScriptedLoadableModuleTest):
             license="Apache-2.0", research_use="Research use only.",
         )  # fmt: skip
         text = model_card.describeCard(card)
-        for words in ("64 mm", "210 HU", "patients", "heads and necks", "ratio: 0.55", "CT &lt;only&gt;.", "Research use only."):
+        for words in (
+            "64 mm",
+            "210 HU",
+            "patients",
+            "heads and necks",
+            "ratio: 0.55",
+            "CT &lt;only&gt;.",
+            "Research use only.",
+        ):
             self.assertIn(words, text)
 
     def test_stateOfPyTorchIsFoundWithoutLoadingIt(self) -> None:

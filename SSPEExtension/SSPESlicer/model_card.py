@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slicer.i18n import tr as _
+
 from SSPELib.bundle import ModelCard, load_bundle
 from SSPELib.errors import ModelError
 
@@ -36,7 +37,9 @@ def describeCard(card: ModelCard) -> str:
         (_("Sees"), f"{card.scope_mm:.0f} mm"),
         (_("License"), card.license),
     ]
-    errors = "".join(f"<tr><td>{distance:.0f} mm</td><td>{error:.0f} HU</td></tr>" for distance, error in card.error_by_distance)
+    errors = "".join(
+        f"<tr><td>{distance:.0f} mm</td><td>{error:.0f} HU</td></tr>" for distance, error in card.error_by_distance
+    )
     heading = _("Mean error by distance from the last real slice, patients never seen")
     return (
         _table(rows)

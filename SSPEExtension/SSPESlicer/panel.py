@@ -8,6 +8,7 @@ from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
+
 from SSPELib.bundle import DEFAULT_MODEL
 from SSPELib.errors import Cancelled
 

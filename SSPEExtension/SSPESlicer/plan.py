@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from slicer.i18n import tr as _
+
 from SSPELib.errors import InputError
 from SSPELib.expansion import DOUBTFUL_MM
 from SSPELib.volume import Volume
@@ -86,8 +87,8 @@ def _frameSentence(first: Volume, second: Volume) -> Sentence:
 def acknowledgement() -> str:
     """The text of the modules' acknowledgement section."""
     return _(
-        "<p>SSPE is free software under the Apache License 2.0 by the SSPE contributors. It is a new implementation of the "
-        "method of Z. Liu, Y. Pan and Y. Xia, <i>Structure-Preserve Expansion for Medical Image Registration with Minimal "
-        "Overlap</i>. If you use it in your work, please cite that paper.</p>"
+        "<p>SSPE is free software under the Apache License 2.0 by the SSPE contributors. It is a new implementation of "
+        "the method of Z. Liu, Y. Pan and Y. Xia, <i>Structure-Preserve Expansion for Medical Image Registration with "
+        "Minimal Overlap</i>. If you use it in your work, please cite that paper.</p>"
         "<p>It stands on 3D Slicer, SimpleITK, PyTorch and BRAINSFit.</p>"
     )

@@ -11,6 +11,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
+
 from SSPELib.errors import SSPEError
 from SSPELib.volume import Volume
 from SSPELib.worker import describe_volume

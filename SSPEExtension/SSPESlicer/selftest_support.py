@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 from numpy.typing import NDArray
+
 from SSPELib.volume import Volume, body_axis, slices, with_slices
 from SSPELib.worker import describe_volume, read_job_volume
 
@@ -97,7 +98,7 @@ class AnsweringProcess:
         elif self.job["task"] == "expand":
             grown = [self._expand(description, folder) for description in self.job["volumes"]]
             self._events.append({"event": "result", "expansions": grown, "model": "repeated edge"})
-        else:
+        elif self._transform is not None:
             sitk.WriteTransform(self._transform, str(folder / "transform.tfm"))
             self._events.append({"event": "result", "transform": "transform.tfm", **VERDICT})
 

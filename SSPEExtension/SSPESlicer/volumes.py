@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
+
 from SSPELib.errors import InputError
 from SSPELib.volume import Volume
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import slicer
 from slicer.util import VTKObservationMixin
+
 from SSPELib.errors import RegistrationError
 
 SAMPLES = 0.05
@@ -45,7 +46,9 @@ class BrainsFitRun(VTKObservationMixin):
         """Run the module; `answer` gets the path of the transform, or the reason why there is none."""
         self._answer = answer
         self._makeNodes()
-        self._cliNode = slicer.cli.run(slicer.modules.brainsfit, None, self._parameters(), wait_for_completion=self._wait)
+        self._cliNode = slicer.cli.run(
+            slicer.modules.brainsfit, None, self._parameters(), wait_for_completion=self._wait
+        )
         if not self._cliNode.IsBusy():
             self._end()
             return
@@ -119,7 +122,9 @@ class BrainsFitRun(VTKObservationMixin):
         if not np.isfinite(found).all() or distance > FARTHEST_FROM_START_MM:
             raise RegistrationError(f"BRAINSFit ran {distance:.0f} mm away from where it began. {CHOOSE_ANOTHER}")
         if scaling.max() > LARGEST_SCALING or scaling.min() < 1 / LARGEST_SCALING:
-            raise RegistrationError(f"BRAINSFit stretched the moving volume {scaling.max():.1f} times. {CHOOSE_ANOTHER}")
+            raise RegistrationError(
+                f"BRAINSFit stretched the moving volume {scaling.max():.1f} times. {CHOOSE_ANOTHER}"
+            )
 
     def _centerOfMoving(self) -> np.ndarray:
         bounds = [0.0] * 6

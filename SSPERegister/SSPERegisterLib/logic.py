@@ -13,6 +13,7 @@ import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
 from SSPELib.errors import InputError
 from SSPESlicer import volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
@@ -141,7 +142,9 @@ class SSPERegisterLogic(ScriptedLoadableModuleLogic):
             description["start_transform"] = "start.tfm"
 
         def makeNodes(result: Event) -> RegisteredNodes:
-            transformNode = self._makeTransform(outputTransform, fixedNode, movingNode, job.folder / result["transform"])
+            transformNode = self._makeTransform(
+                outputTransform, fixedNode, movingNode, job.folder / result["transform"]
+            )
             verdict = {name: value for name, value in result.items() if name not in ("event", "transform")}
             transformNode.SetAttribute(RESULT_ATTRIBUTE, json.dumps(verdict))
             return RegisteredNodes(transformNode, verdict, job.warnings)

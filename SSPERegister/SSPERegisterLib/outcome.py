@@ -21,7 +21,8 @@ def describe(result: dict[str, Any]) -> str:
         (_("Transform"), f"{_(result['transform_type'])}, {result['backend']}, {result['seconds']:.0f} s"),
     ]
     table = "".join(
-        f'<tr><td style="padding-right:12px">{html.escape(name)}</td><td>{html.escape(value)}</td></tr>' for name, value in rows
+        f'<tr><td style="padding-right:12px">{html.escape(name)}</td><td>{html.escape(value)}</td></tr>'
+        for name, value in rows
     )
     reasons = "".join(f"<p>{html.escape(reason)}</p>" for reason in result["reasons"])
     return f'<p style="color:{color}"><b>{html.escape(verdict)}</b></p>{reasons}<table>{table}</table>'

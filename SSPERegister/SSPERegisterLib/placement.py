@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 from numpy.typing import NDArray
+
 from SSPELib.errors import InputError
 from SSPESlicer import volumes
 
@@ -19,7 +20,9 @@ FEWEST_LANDMARKS = 3
 def family(volumeNode: Any) -> list[Any]:
     """Return a volume, its original, what was expanded from it, and the nodes that mark synthetic slices."""
     original = volumes.originalOf(volumeNode) or volumeNode
-    grown = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if volumes.originalOf(node) is original]
+    grown = [
+        node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if volumes.originalOf(node) is original
+    ]
     marks = [node.GetNodeReference(volumes.SYNTHETIC_ROLE) for node in grown]
     return [original, *grown, *(node for node in marks if node is not None)]
 

@@ -1,0 +1,51 @@
+"""The panel of SSPE Expand, in 3D Slicer and on the harness: buttons that say why, tool tips, saved parameters."""
+
+import unittest
+
+import slicer
+
+from SSPESlicer import panel_checks
+from SSPESlicer.selftest_support import addNode, halves
+
+
+class SSPEExpandPanelTest(unittest.TestCase):
+    """Nothing here runs a network."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+        slicer.util.selectModule("SSPEExpand")
+        self.widget = slicer.util.getModuleWidget("SSPEExpand")
+        self.ui = self.widget.ui
+
+    def test_everythingHasAToolTipAndParametersSurviveASavedScene(self) -> None:
+        panel_checks.requireToolTips(self, self.widget.parent)
+        upper, lower = (addNode(part, name) for part, name in zip(halves(20.0), ("head", "feet"), strict=True))
+        self.ui.upperSelector.setCurrentNode(upper)
+        self.ui.lowerSelector.setCurrentNode(lower)
+        self.ui.distanceSlider.value = 96
+        self.ui.deviceComboBox.currentIndex = 1
+        panel_checks.saveAndReload()
+        self.assertEqual(self.ui.upperSelector.currentNode().GetName(), "head")
+        self.assertEqual(self.ui.lowerSelector.currentNode().GetName(), "feet")
+        self.assertEqual(self.ui.distanceSlider.value, 96)
+        self.assertEqual(self.ui.deviceComboBox.currentText, "CPU")
+
+    def test_theButtonSaysWhyItIsDisabledAndThePlanWhatWillHappen(self) -> None:
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("Choose an upper or a lower volume", self.ui.applyButton.toolTip)
+        upper, lower = (addNode(part, name) for part, name in zip(halves(20.0), ("head", "feet"), strict=True))
+        self.ui.upperSelector.setCurrentNode(upper)
+        self.ui.lowerSelector.setCurrentNode(None)
+        self.assertTrue(self.ui.applyButton.enabled)
+        self.assertEqual(self.ui.planLabel.text, "head will grow by 64 mm toward the feet.")
+        self.ui.lowerSelector.setCurrentNode(upper)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("must not be the same", self.ui.statusLabel.text)
+        self.ui.lowerSelector.setCurrentNode(lower)
+        for words in ("feet will grow by 64 mm toward the head", "frame of reference is not known", "overlap by 20 mm"):
+            self.assertIn(words, self.ui.planLabel.text)
+        self.ui.distanceSlider.value = 200
+        self.assertIn("Errors add up", self.ui.planLabel.text)
+        self.ui.upperSelector.setCurrentNode(lower)
+        self.ui.lowerSelector.setCurrentNode(upper)
+        self.assertIn("Exchange them", self.ui.planLabel.text)

@@ -1,0 +1,31 @@
+"""The home panel of SSPE, in 3D Slicer and on the harness."""
+
+import unittest
+
+import slicer
+
+from SSPESlicer import panel_checks, pytorch
+
+
+class SSPEExtensionPanelTest(unittest.TestCase):
+    """Set-up shown as it is, links to the modules."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+        slicer.util.selectModule("SSPEExtension")
+        self.widget = slicer.util.getModuleWidget("SSPEExtension")
+        self.ui = self.widget.ui
+
+    def test_theSetUpIsShownAsItIs(self) -> None:
+        panel_checks.requireToolTips(self, self.widget.parent)
+        version = pytorch.torchVersion()
+        self.assertIn(version or "not installed", self.ui.torchLabel.text)
+        self.assertEqual(self.ui.installButton.isHidden(), version is not None)
+        self.assertTrue(self.ui.modelLabel.text)
+
+    def test_theLinksOpenTheModules(self) -> None:
+        self.ui.expandButton.click()
+        self.assertEqual(slicer.util.selectedModule(), "SSPEExpand")
+        slicer.util.selectModule("SSPEExtension")
+        self.ui.registerButton.click()
+        self.assertEqual(slicer.util.selectedModule(), "SSPERegister")
