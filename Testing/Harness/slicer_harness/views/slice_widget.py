@@ -108,6 +108,9 @@ class qMRMLSliceWidget(QtWidgets.QWidget):
     def _makeNodes(self) -> None:
         scene = self._logics.scene
         self._logic.SetMRMLScene(scene)
+        existing = scene.GetSingletonNode(self._viewName, "vtkMRMLSliceNode")
+        if existing is not None:  # the layout logic makes the nodes of the views that a description names
+            self._logic.SetSliceNode(existing)
         if self._logic.GetSliceNode() is None:
             node = self._logic.AddSliceNode(self._viewName)
             node.SetLayoutLabel(self._viewName[:1])
