@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from PySide6 import QtCore, QtWidgets
 
@@ -19,7 +19,7 @@ class qSlicerApplication(QtWidgets.QApplication):
 
     startupCompleted = QtCore.Signal()
     mrmlSceneChanged = QtCore.Signal(object)
-    _mappedSignals = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+    _mappedSignals: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
 
     applicationVersion = property(lambda self: ".".join(str(part) for part in SLICER_VERSION))
     applicationName = property(lambda self: "Slicer")
@@ -49,9 +49,9 @@ class qSlicerApplication(QtWidgets.QApplication):
         self.setQuitOnLastWindowClosed(False)
 
     def _folder(self, name: str) -> str:
-        folder = os.path.join(self._workFolder.name, name)
-        os.makedirs(folder, exist_ok=True)
-        return folder
+        folder = Path(self._workFolder.name) / name
+        folder.mkdir(exist_ok=True)
+        return str(folder)
 
     def _part(self, name: str) -> Any:
         if name not in self._parts:

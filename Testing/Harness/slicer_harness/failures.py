@@ -16,7 +16,6 @@ from typing import Any
 import vtk
 from PySide6 import QtCore
 
-
 # Without an X server VTK says so once and goes on with EGL or OSMesa.
 _HARMLESS_WARNINGS = ("bad X server connection",)
 
@@ -52,9 +51,7 @@ class FailureRecorder:
     def record(self, kind: str, message: str, details: str = "") -> None:
         self._failures.append(Failure(kind, message, details))
 
-    def recordException(
-        self, kind: str, error: BaseException | None, trace: TracebackType | None = None
-    ) -> None:
+    def recordException(self, kind: str, error: BaseException | None, trace: TracebackType | None = None) -> None:
         if error is None:
             return
         details = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))

@@ -1,4 +1,4 @@
-"""`slicer.app.coreIOManager()`: files through the real logics and storage nodes, behind slicer.util.load... and save..."""
+"""`slicer.app.coreIOManager()`: files through the real logics and storage nodes, for slicer.util.load... and save."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class qSlicerCoreIOManager:
         if unknown:
             raise ValueError(f"{fileType} takes no property {sorted(unknown)}: {sorted(known)}")
         messages = messages or slicer.vtkMRMLMessageCollection()
-        if not os.path.exists(properties["fileName"]):
+        if not Path(properties["fileName"]).exists():
             messages.AddMessage(vtk.vtkCommand.ErrorEvent, f"There is no file {properties['fileName']}")
             return False
         nodes = read(properties, messages)
@@ -115,7 +115,9 @@ class qSlicerCoreIOManager:
     def _readMarkups(self, properties: dict[str, Any], messages: Any) -> list[Any]:
         fileName = properties["fileName"]
         identifiers = self._logics.modules["Markups"].LoadMarkups(fileName, properties.get("name"), messages)
-        return [self._logics.scene.GetNodeByID(identifier) for identifier in (identifiers or "").split(",") if identifier]
+        return [
+            self._logics.scene.GetNodeByID(identifier) for identifier in (identifiers or "").split(",") if identifier
+        ]
 
     def _readModel(self, properties: dict[str, Any], messages: Any) -> list[Any]:
         system = properties.get("coordinateSystem", slicer.vtkMRMLStorageNode.CoordinateSystemLPS)
@@ -205,7 +207,7 @@ class qSlicerCoreIOManager:
         scene = self._logics.scene
         if fileName.endswith(".mrml"):
             scene.SetURL(fileName)
-            scene.SetRootDirectory(os.path.dirname(os.path.abspath(fileName)))
+            scene.SetRootDirectory(str(Path(fileName).resolve().parent))
             return bool(scene.Commit(fileName, messages))
         if fileName.endswith(".mrb"):
             scene.SetURL(fileName)

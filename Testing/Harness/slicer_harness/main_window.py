@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from .ctk_widgets import ctkCollapsibleButton
 from .failures import HarnessError
+
+_MINIMUM_WIDTH = 420
 
 
 class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
@@ -37,9 +39,10 @@ class qSlicerModulePanel(QtWidgets.QScrollArea):
         self.setObjectName("ModulePanel")
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarAlwaysOff)
-        self.setMinimumWidth(420)
+        self.setMinimumWidth(_MINIMUM_WIDTH)
         self._contents = QtWidgets.QWidget()
         self._layout = QtWidgets.QVBoxLayout(self._contents)
+        self._layout.setContentsMargins(2, 2, 2, 2)
         self.setWidget(self._contents)
         self._help = ctkCollapsibleButton("Help && Acknowledgement", self._contents)
         self._help.setObjectName("HelpCollapsibleButton")
@@ -67,6 +70,16 @@ class qSlicerModulePanel(QtWidgets.QScrollArea):
         self._widget = widget
         widget.show()
         widget._enter()
+        self._widenToContents()
+
+    def _widenToContents(self) -> None:
+        """There is no horizontal scroll bar: the panel is at least as wide as what it shows."""
+        scrollBar = self.verticalScrollBar().sizeHint.width()
+        self.setMinimumWidth(max(_MINIMUM_WIDTH, self._contents.minimumSizeHint.width() + scrollBar + 4))
+
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
+        self._widenToContents()
+        super().resizeEvent(event)
 
     def _leave(self) -> None:
         widget, self._widget = self._widget, None

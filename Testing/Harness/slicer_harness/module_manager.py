@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -18,7 +18,7 @@ from .mrml_widgets import qSlicerScriptedLoadableModuleWidget
 class qSlicerCoreModule:
     """What is common to all modules: the name and the properties that show in the application."""
 
-    _fields = {
+    _fields: ClassVar[dict[str, Any]] = {
         "title": "",
         "categories": (),
         "dependencies": (),

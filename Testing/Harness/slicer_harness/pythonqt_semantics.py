@@ -1,8 +1,8 @@
 """Makes PySide6 objects behave as PythonQt's do in Slicer.
 
-Q_PROPERTYs are attributes (`button.text`, `box.checked = True`; setX() and isX() stay callable), `connect('signal(type)',
-slot)` and `disconnect` work on every object, `className()` and `name` exist, and an attribute or a signal that the class
-does not have is an error. The classes are changed once, in place, and for the whole process.
+Q_PROPERTYs are attributes (`button.text`, `box.checked = True`; setX() and isX() stay callable),
+`connect('signal(type)', slot)` and `disconnect` work on every object, `className()` and `name` exist, and an attribute
+or a signal that the class does not have is an error. The classes are changed once, in place, for the whole process.
 """
 
 from __future__ import annotations

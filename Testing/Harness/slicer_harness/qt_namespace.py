@@ -23,6 +23,4 @@ def build(uiLoader: type) -> StrictNamespace:
     members["QUiLoader"] = uiLoader
     for name in _NOT_IN_SLICER:
         members.pop(name, None)
-    return StrictNamespace(
-        "qt", "Slicer's qt module has no such name, or the harness does not cover it", **members
-    )
+    return StrictNamespace("qt", "Slicer's qt module has no such name, or the harness does not cover it", **members)

@@ -74,7 +74,7 @@ class SampleDataLogic:
         for checksum in columns["checksums"]:
             if checksum is not None:
                 slicer.util.extractAlgoAndDigest(checksum)
-        if thumbnailFileName is not None and not os.path.isfile(thumbnailFileName):
+        if thumbnailFileName is not None and not Path(thumbnailFileName).is_file():
             raise FileNotFoundError(f"Sample data {sampleName}: there is no thumbnail {thumbnailFileName}")
         if not addresses and customDownloader is None:
             raise ValueError(f"Sample data {sampleName} has neither uris nor a customDownloader")

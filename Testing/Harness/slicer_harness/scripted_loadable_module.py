@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import unittest
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -18,8 +18,8 @@ __all__ = [
 ]
 
 
-def _resourceFolder(moduleName: str) -> str:
-    return os.path.join(os.path.dirname(slicer.util.modulePath(moduleName)), "Resources")
+def _resource(modulePath: str, *parts: str) -> Path:
+    return Path(modulePath).parent.joinpath("Resources", *parts)
 
 
 class ScriptedLoadableModule:
@@ -32,13 +32,13 @@ class ScriptedLoadableModule:
         parent.contributors = []
         parent.helpText = ""
         parent.acknowledgementText = ""
-        icon = os.path.join(os.path.dirname(parent.path), "Resources", "Icons", f"{self.moduleName}.png")
-        if os.path.isfile(icon):
-            parent.icon = QtGui.QIcon(icon)
+        icon = _resource(parent.path, "Icons", f"{self.moduleName}.png")
+        if icon.is_file():
+            parent.icon = QtGui.QIcon(str(icon))
         slicer.selfTests[self.moduleName] = self.runTest
 
     def resourcePath(self, filename: str) -> str:
-        return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
+        return str(_resource(self.parent.path, filename))
 
     def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:
         return f'<p>For more information see the <a href="{docPage or self.moduleName}">documentation</a>.</p>'
@@ -70,7 +70,7 @@ class ScriptedLoadableModuleWidget:
         slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def resourcePath(self, filename: str) -> str:
-        return os.path.join(_resourceFolder(self.moduleName), filename)
+        return str(_resource(slicer.util.modulePath(self.moduleName), filename))
 
     def setup(self) -> None:
         """Subclasses build their panel here, after calling this one."""
@@ -87,9 +87,7 @@ class ScriptedLoadableModuleWidget:
     def _onModuleAboutToBeUnloaded(self, moduleName: str) -> None:
         if moduleName == self.moduleName:
             self.cleanup()
-            slicer.app.moduleManager().disconnect(
-                "moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded
-            )
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def onReload(self) -> None:
         slicer.util.reloadScriptedModule(self.moduleName)
@@ -110,8 +108,7 @@ class ScriptedLoadableModuleLogic:
         else:
             for node in self.getAllParameterNodes():
                 return node
-        node = slicer.mrmlScene.AddNode(self.createParameterNode())
-        return node
+        return slicer.mrmlScene.AddNode(self.createParameterNode())
 
     def getAllParameterNodes(self) -> list[Any]:
         nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")

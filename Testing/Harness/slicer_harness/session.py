@@ -96,7 +96,7 @@ class Session:
 
     @contextmanager
     def expectFailure(self, pattern: str) -> Iterator[list[Failure]]:
-        """The block must provoke a failure (an exception in a slot, a VTK error) that matches the regular expression."""
+        """The block must provoke a failure (exception in a slot, VTK error) that matches the regular expression."""
         with self.failures.expect(pattern) as seen:
             yield seen
             self.processEvents()

@@ -34,7 +34,9 @@ def PushVolumeToSlicer(
     if isinstance(targetNode, str):
         targetNode = slicer.util.getNode(targetNode)
     if targetNode is None:
-        targetNode = slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GetUniqueNameByString(name or className))
+        targetNode = slicer.mrmlScene.AddNewNodeByClass(
+            className, slicer.mrmlScene.GetUniqueNameByString(name or className)
+        )
     slicer.util.updateVolumeFromArray(targetNode, sitk.GetArrayFromImage(sitkimage))
     direction = numpy.array(sitkimage.GetDirection()).reshape(3, 3)
     ijkToLps = numpy.eye(4)
@@ -44,5 +46,3 @@ def PushVolumeToSlicer(
     targetNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijkToRas))
     targetNode.CreateDefaultDisplayNodes()
     return targetNode
-
-

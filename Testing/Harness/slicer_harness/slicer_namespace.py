@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 import slicer.util
 
-from . import ctk_widgets, i18n, mrml_widgets, pythonqt_semantics, qt_namespace
+from . import ctk_widgets, i18n, mrml_widgets, pythonqt_semantics, qt_namespace, shared_constants
 from .strict_namespace import StrictNamespace
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def build(session: Session) -> Any:
     """Fills in slicer.app, slicer.modules, qt, ctk and the rest; returns the `slicer` package."""
+    shared_constants.makeImmortal()
     pythonqt_semantics.install()
     session.failures.install()
     session.popups.install()
@@ -96,5 +97,3 @@ def _addSubmodules() -> None:
         setattr(slicer, name, module)
     sys.modules["sitkUtils"] = sitk_utils
     sys.modules["SampleData"] = sample_data
-
-

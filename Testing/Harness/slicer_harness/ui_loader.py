@@ -9,9 +9,7 @@ from PySide6 import QtCore, QtUiTools, QtWidgets
 
 from . import ctk_widgets, mrml_widgets, pythonqt_semantics
 
-CUSTOM_WIDGETS: dict[str, type] = {
-    widget.__name__: widget for widget in (*ctk_widgets.WIDGETS, *mrml_widgets.WIDGETS)
-}
+CUSTOM_WIDGETS: dict[str, type] = {widget.__name__: widget for widget in (*ctk_widgets.WIDGETS, *mrml_widgets.WIDGETS)}
 
 
 class UiFileError(Exception):

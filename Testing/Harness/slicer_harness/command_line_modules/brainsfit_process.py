@@ -89,7 +89,9 @@ def _start(kind: str, transform: sitk.AffineTransform) -> sitk.Transform:
     return start
 
 
-def _register(job: dict[str, Any], fixed: sitk.Image, moving: sitk.Image, start: sitk.Transform) -> sitk.AffineTransform:
+def _register(
+    job: dict[str, Any], fixed: sitk.Image, moving: sitk.Image, start: sitk.Transform
+) -> sitk.AffineTransform:
     method = sitk.ImageRegistrationMethod()
     if job["costMetric"] == "MSE":
         method.SetMetricAsMeanSquares()
@@ -100,7 +102,10 @@ def _register(job: dict[str, Any], fixed: sitk.Image, moving: sitk.Image, start:
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(job["samplingPercentage"], 1)
     if job["maskProcessingMode"] == "ROI":
-        for name, use in (("fixedBinaryVolume", method.SetMetricFixedMask), ("movingBinaryVolume", method.SetMetricMovingMask)):
+        for name, use in (
+            ("fixedBinaryVolume", method.SetMetricFixedMask),
+            ("movingBinaryVolume", method.SetMetricMovingMask),
+        ):
             if job[name]:
                 use(sitk.ReadImage(job[name], sitk.sitkUInt8) != 0)
     method.SetOptimizerAsRegularStepGradientDescent(

@@ -31,9 +31,7 @@ class CliParameterError(ValueError):
     """A parameter name or value that the real command-line module would not take."""
 
 
-def checkedParameters(
-    moduleName: str, known: Mapping[str, CliParameter], given: Mapping[str, Any]
-) -> dict[str, Any]:
+def checkedParameters(moduleName: str, known: Mapping[str, CliParameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns all parameters with their values; nodes as node objects. Raises CliParameterError."""
     values = {name: parameter.default for name, parameter in known.items()}
     for name, value in given.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import slicer
 import vtk
@@ -29,7 +29,7 @@ class qMRMLNodeComboBox(SceneAware, QtWidgets.QWidget):
     nodeAddedByUser = QtCore.Signal(object)
     nodeActivated = QtCore.Signal(object)
     _currentNodeIsSet = QtCore.Signal(bool)
-    _mappedSignals = {
+    _mappedSignals: ClassVar = {
         "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
         "currentNodeChanged(bool)": "_currentNodeIsSet",
         "nodeAdded(vtkMRMLNode*)": "nodeAdded",
@@ -124,7 +124,9 @@ class qMRMLNodeComboBox(SceneAware, QtWidgets.QWidget):
         for node, tag in self._nodeTags:
             node.RemoveObserver(tag)
         nodes = self.nodes()
-        self._nodeTags = [(node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onNodeModified)) for node in nodes]
+        self._nodeTags = [
+            (node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onNodeModified)) for node in nodes
+        ]
         blocked = self._combo.blockSignals(True)
         self._combo.clear()
         if self._flags["noneEnabled"]:

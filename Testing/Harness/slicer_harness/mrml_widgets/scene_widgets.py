@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from PySide6 import QtCore, QtWidgets
 
@@ -13,7 +13,7 @@ class SceneAware:
     """setMRMLScene, mrmlScene and the signal: mixed into widgets, which declare `mrmlSceneChanged` themselves."""
 
     _scene: Any = None
-    _mappedSignals = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+    _mappedSignals: ClassVar = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
     _mappedSlots = ("setMRMLScene(vtkMRMLScene*)",)
 
     def setMRMLScene(self, scene: Any) -> None:

@@ -89,9 +89,7 @@ _CONNECTORS = (
     ),
     Connector(QtWidgets.QComboBox, "choice", "currentIndexChanged(int)", _chosen, _choose),
     Connector(QtWidgets.QLineEdit, "str", "textChanged(QString)", lambda w, f: w.text, lambda w, v: w.setText(v)),
-    Connector(
-        QtWidgets.QTextEdit, "str", "textChanged()", lambda w, f: w.plainText, lambda w, v: w.setPlainText(v)
-    ),
+    Connector(QtWidgets.QTextEdit, "str", "textChanged()", lambda w, f: w.plainText, lambda w, v: w.setPlainText(v)),
     Connector(QtWidgets.QLabel, "str", "", lambda w, f: w.text, lambda w, v: w.setText(v)),
     Connector(
         ctkPathLineEdit,

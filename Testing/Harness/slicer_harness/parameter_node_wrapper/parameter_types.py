@@ -37,7 +37,9 @@ class ParameterType:
         self.options = tuple(option for option in options if option is not type(None))
         self.plain = self.options[0]
         self.origin = typing.get_origin(self.plain)
-        self.isNode = all(isinstance(option, type) and issubclass(option, slicer.vtkMRMLNode) for option in self.options)
+        self.isNode = all(
+            isinstance(option, type) and issubclass(option, slicer.vtkMRMLNode) for option in self.options
+        )
         self.items = [ParameterType(item) for item in typing.get_args(self.plain)] if self.origin else []
         self.validators = self._implicitValidators() + [
             annotation for annotation in self.annotations if isinstance(annotation, Validator)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from .gui_connectors import GuiConnection, connectedWidgets
 from .parameter_types import ParameterType, fieldsOf
@@ -42,7 +42,7 @@ def _parameterProperty(name: str) -> property:
 
 
 class ParameterNodeWrapperBase:
-    _fields: dict[str, ParameterType] = {}
+    _fields: ClassVar[dict[str, ParameterType]] = {}
 
     def __init__(self, parameterNode: Any, prefix: str | None = None) -> None:
         if not hasattr(parameterNode, "GetParameterNames"):

@@ -69,6 +69,8 @@ class qMRMLSliceView(QtWidgets.QWidget):
         self._managers.AddObserver(vtk.vtkCommand.UpdateEvent, lambda _caller, _event: self.scheduleRender())
 
     def scheduleRender(self) -> None:
+        if slicer.app._pausedRenders:
+            return  # resumeRender() asks again
         self._picture = None
         self.update()
 
@@ -102,14 +104,11 @@ class qMRMLSliceView(QtWidgets.QWidget):
         output = grabber.GetOutput()
         columns, rows, _ = output.GetDimensions()
         pixels = vtk_to_numpy(output.GetPointData().GetScalars()).reshape(rows, columns, 3)[::-1].copy()
-        self._picture = QtGui.QImage(
-            pixels.data, columns, rows, 3 * columns, QtGui.QImage.Format_RGB888
-        ).copy()
+        self._picture = QtGui.QImage(pixels.data, columns, rows, 3 * columns, QtGui.QImage.Format_RGB888).copy()
 
     def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
-        if self._picture is None or self._picture.size() != self.size:
-            if not slicer.app._pausedRenders or self._picture is None:
-                self._render()
+        if self._picture is None:
+            self._render()
         painter = QtGui.QPainter(self)
         painter.drawImage(0, 0, self._picture)
 

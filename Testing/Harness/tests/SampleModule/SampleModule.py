@@ -1,6 +1,6 @@
 """A tiny scripted module, written for the harness's own tests: it thresholds a volume."""
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import numpy
 import slicer
@@ -8,7 +8,12 @@ import vtk
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
-from slicer.ScriptedLoadableModule import *
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
 from slicer.util import VTKObservationMixin
 
 
@@ -31,7 +36,7 @@ class SampleModule(ScriptedLoadableModule):
 @parameterNodeWrapper
 class SampleModuleParameterNode:
     inputVolume: vtkMRMLScalarVolumeNode
-    outputVolume: Optional[vtkMRMLScalarVolumeNode]
+    outputVolume: vtkMRMLScalarVolumeNode | None
     threshold: Annotated[float, WithinRange(-100, 500)] = 100.0
     method: Annotated[str, Choice(["above", "below"])] = "above"
     invert: bool = False
@@ -128,9 +133,9 @@ class SampleModuleTest(ScriptedLoadableModuleTest):
         volume = slicer.util.addVolumeFromArray(array)
         output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
         SampleModuleLogic().run(volume, output, 100)
-        self.assertEqual(int(slicer.util.arrayFromVolume(output).sum()), 16)
+        assert int(slicer.util.arrayFromVolume(output).sum()) == 16
         self.delayDisplay("Test passed")
 
     def test_message_is_logged_in_testing_mode(self):
-        self.assertTrue(slicer.app.testingEnabled())
-        self.assertIsNone(slicer.util.errorDisplay("Nobody reads this."))
+        assert slicer.app.testingEnabled()
+        assert slicer.util.errorDisplay("Nobody reads this.") is None
