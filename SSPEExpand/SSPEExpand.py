@@ -18,7 +18,8 @@ from slicer.util import VTKObservationMixin
 from SSPEExpandLib.logic import MARKINGS, ExpansionNodes, SSPEExpandLogic
 from SSPEExpandLib.selftest import SSPEExpandTest
 from SSPELib.bundle import list_bundles
-from SSPESlicer import panel, plan
+from SSPESlicer import layouts, panel, plan, volumes
+from SSPESlicer.comparison import Comparison
 
 __all__ = ["SSPEExpand", "SSPEExpandLogic", "SSPEExpandParameterNode", "SSPEExpandTest", "SSPEExpandWidget"]
 
@@ -162,10 +163,16 @@ class SSPEExpandWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.upperOutput = results.upper
             self._parameterNode.lowerOutput = results.lower
         self.controls.ended(results.summary())
-        shown = [node for node in (results.upper, results.lower) if node is not None]
-        foreground = shown[1] if len(shown) == 2 else None
-        slicer.util.setSliceViewerLayers(background=shown[0], foreground=foreground, foregroundOpacity=0.5, fit=True)
-        self.ui.registerButton.visible = len(shown) == 2
+        volumes.showMarks(True)
+        self._show(results)
+
+    def _show(self, results: ExpansionNodes) -> None:
+        if results.upper is not None and results.lower is not None:
+            Comparison().show(results.upper, results.lower, mode="sideBySide")
+            self.ui.registerButton.visible = True
+            return
+        layouts.showThreeSlices()
+        slicer.util.setSliceViewerLayers(background=results.upper or results.lower, foreground=None, fit=True)
 
     def onRegisterButton(self) -> None:
         slicer.util.selectModule("SSPERegister")

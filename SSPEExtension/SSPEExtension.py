@@ -15,6 +15,7 @@ from slicer.ScriptedLoadableModule import (
 
 from SSPELib.errors import SSPEError
 from SSPESlicer import panel, plan
+from SSPESlicer.comparison import Comparison
 from SSPESlicer.home_selftest import SSPEExtensionTest
 from SSPESlicer.model_card import describeModel, modelProblem
 from SSPESlicer.pytorch import DeviceCheck, installTorch, isTorchExtensionInstalled, torchVersion
@@ -87,7 +88,7 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
     def onSampleDataButton(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("The sample volumes could not be loaded."), waitCursor=True):
             nodes = self.logic.loadSampleVolumes()
-            slicer.util.setSliceViewerLayers(background=nodes[0], foreground=nodes[1], foregroundOpacity=0.5, fit=True)
+            Comparison().show(*nodes, mode="sideBySide")
 
     def onInstallButton(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):

@@ -80,14 +80,14 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.comparison = Comparison()
         self.controls = panel.RunControls(self.ui, _("Register"), self.ui.applyButton.toolTip)
         panel.fillModels(self.ui.modelComboBox, list_bundles(), self.onModelChosen)
-        for text in (_("Blend"), _("Checkerboard"), _("Flicker")):
+        for text in (_("Blend"), _("Checkerboard"), _("Flicker"), _("Side by side")):
             self.ui.comparisonComboBox.addItem(text)
         self.ui.applyButton.connect("clicked()", self.onApplyButton)
         self.ui.undoButton.connect("clicked()", self.onUndoButton)
         self.ui.comparisonComboBox.connect("currentIndexChanged(int)", self.onCompare)
         self.ui.tintCheckBox.connect("toggled(bool)", self.onCompare)
         self.ui.blendSlider.connect("valueChanged(double)", self.onBlend)
-        self.ui.centerButton.connect("clicked()", self.onCenter)
+        self.ui.centerButton.connect("clicked()", self.onCompare)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
@@ -208,12 +208,12 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if error is not None:
             panel.showFailure(self.controls, _("The registration did not succeed."), error)
         else:
-            self.controls.ended("\n".join(registered.warnings))
+            self.controls.ended("\n".join(f"• {text}" for text in registered.warnings))
         if self._parameterNode is None:
             return
         if registered is not None:
             self._parameterNode.outputTransform = registered.transform
-            self.onCompare(center=True)
+            self.onCompare()
         self._updateResult()
 
     def onUndoButton(self) -> None:
@@ -231,16 +231,14 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             nodes = [volumes.originalOf(node) or node for node in nodes]
         return nodes[0], nodes[1]
 
-    def onCompare(self, *_arguments: Any, center: bool = False) -> None:
+    def onCompare(self) -> None:
         compared = self._compared()
         if compared is None:
             return
         volumes.showMarks(self.ui.tintCheckBox.checked)
         self.ui.blendSlider.enabled = self.ui.comparisonComboBox.currentIndex == 0
-        self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex], center=center)
+        self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex])
 
     def onBlend(self, percent: float) -> None:
         self.comparison.setBlend(percent / 100)
 
-    def onCenter(self) -> None:
-        self.onCompare(center=True)

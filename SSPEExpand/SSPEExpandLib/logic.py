@@ -33,7 +33,7 @@ class ExpansionNodes:
     def summary(self) -> str:
         """Say what was made, and what to heed."""
         names = _(" and ").join(node.GetName() for node in (self.upper, self.lower) if node is not None)
-        return "\n".join([_("Made {names}. Their synthetic slices are marked.").format(names=names), *self.warnings])
+        return "\n".join([_("Made {names}. Their synthetic slices are marked.").format(names=names), *(f"• {text}" for text in self.warnings)])
 
 
 class SSPEExpandLogic(ScriptedLoadableModuleLogic):

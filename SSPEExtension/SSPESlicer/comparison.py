@@ -1,4 +1,4 @@
-"""Showing two volumes together where they meet: blended, in alternating squares, or switching; in linked views."""
+"""Showing two volumes where they meet: blended, in alternating squares, switching, or side by side, in linked views."""
 
 from __future__ import annotations
 
@@ -9,42 +9,49 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from numpy.typing import NDArray
-
 from SSPELib.volume import AIR_HU, Volume
 
-from .volumes import RAS_TO_LPS, volumeFromNode
+from . import layouts, volumes
+from .volumes import RAS_TO_LPS, copyDisplay, volumeFromNode
 
 FLICKER_MILLISECONDS = 600
 CHECKER_SPACING_MM = 2.0
 CHECKER_SQUARE_MM = 32.0
-MODES = ("blend", "checkerboard", "flicker")
+MODES = ("blend", "checkerboard", "flicker", "sideBySide")
 OUTSIDE = AIR_HU - 10000
 
 
 class Comparison:
-    """Shows a fixed volume (background) and a moving one (foreground) in all slice views."""
+    """Shows a fixed volume (background, or left) and a moving one (foreground, or right) in linked slice views."""
 
     def __init__(self) -> None:
-        self._fixed: Any = None
-        self._moving: Any = None
+        self._nodes: tuple[Any, Any] = (None, None)
         self._mode = "blend"
         self._opacity = 0.5
+        self._views: list[str] = []
         self._board: Any = None
         self._timer: Any = None
 
-    def show(self, fixedNode: Any, movingNode: Any, mode: str = "blend", center: bool = False) -> None:
+    def show(self, fixedNode: Any, movingNode: Any, mode: str = "blend", center: bool = True) -> None:
         """Show two volumes in a mode of MODES; `center` brings the junction to the middle of the views."""
-        changed = (fixedNode, movingNode) != (self._fixed, self._moving)
         self._stopFlicker()
-        self._fixed, self._moving, self._mode = fixedNode, movingNode, mode
-        self._link()
-        if mode == "checkerboard":
-            self._showBoard()
+        self._removeBoard()
+        self._nodes, self._mode = (fixedNode, movingNode), mode
+        if mode == "sideBySide":
+            self._views = layouts.showSideBySide()
         else:
-            self._removeBoard()
-            slicer.util.setSliceViewerLayers(
-                background=fixedNode, foreground=movingNode, foregroundOpacity=self._opacity, fit=changed and not center
-            )
+            self._views = layouts.showThreeSlices()
+        background, foreground = self._nodes
+        if mode == "checkerboard":
+            background, foreground = self._makeBoard(), None
+        for name, composite in self._composites():
+            composite.SetLinkedControl(1)
+            composite.SetForegroundOpacity(1.0 if mode == "flicker" else self._opacity)
+            right = mode == "sideBySide" and name in layouts.RIGHT_VIEWS
+            composite.SetBackgroundVolumeID((foreground if right else background).GetID())
+            above = foreground if foreground is not None and mode != "sideBySide" else None
+            composite.SetForegroundVolumeID(above.GetID() if above is not None else None)
+        self._tintInOwnViews()
         if mode == "flicker":
             self._startFlicker()
         if center:
@@ -53,13 +60,16 @@ class Comparison:
     def setBlend(self, opacity: float) -> None:
         """Set the share of the moving volume, 0 to 1, in every view at once."""
         self._opacity = opacity
-        if self._mode == "blend" and self._moving is not None:
+        if self._mode == "blend":
             self._setForegroundOpacity(opacity)
 
     def centerOnJunction(self) -> None:
-        """Bring the place where the volumes meet to the middle of all slice views, at a size that shows both sides."""
-        point, extent = junction(self._fixed, self._moving)
-        for logic in _sliceLogics():
+        """Bring the place where the volumes meet to the middle of the views, at a size that shows both sides."""
+        point, extent = junction(*self._nodes)
+        for name in self._views:
+            logic = layouts.sliceLogic(name)
+            if logic is None:
+                continue
             sliceNode = logic.GetSliceNode()
             logic.FitSliceToBackground()
             sliceNode.JumpSliceByCentering(*point)
@@ -72,30 +82,39 @@ class Comparison:
         """Stop flickering and take away what was made for the comparison."""
         self._stopFlicker()
         self._removeBoard()
-        self._fixed = self._moving = None
+        self._nodes, self._views = (None, None), []
 
-    @staticmethod
-    def _link() -> None:
-        for logic in _sliceLogics():
-            logic.GetSliceCompositeNode().SetLinkedControl(1)
+    def _tintInOwnViews(self) -> None:
+        """Side by side, the synthetic slices of a volume are tinted only where that volume is shown."""
+        for node, names in zip(self._nodes, (layouts.LEFT_VIEWS, layouts.RIGHT_VIEWS), strict=True):
+            displayNode = volumes.tintOf(node)
+            if displayNode is None:
+                continue
+            displayNode.RemoveAllViewNodeIDs()
+            for name in names if self._mode == "sideBySide" else ():
+                logic = layouts.sliceLogic(name)
+                if logic is not None:
+                    displayNode.AddViewNodeID(logic.GetSliceNode().GetID())
 
-    @staticmethod
-    def _setForegroundOpacity(opacity: float) -> None:
-        for logic in _sliceLogics():
-            logic.GetSliceCompositeNode().SetForegroundOpacity(opacity)
+    def _composites(self) -> list[tuple[str, Any]]:
+        logics = [(name, layouts.sliceLogic(name)) for name in self._views]
+        return [(name, logic.GetSliceCompositeNode()) for name, logic in logics if logic is not None]
+
+    def _setForegroundOpacity(self, opacity: float) -> None:
+        for _name, composite in self._composites():
+            composite.SetForegroundOpacity(opacity)
 
     def _startFlicker(self) -> None:
         import qt
 
-        self._setForegroundOpacity(1.0)
         self._timer = qt.QTimer()
         self._timer.setInterval(FLICKER_MILLISECONDS)
         self._timer.connect("timeout()", self._onFlicker)
         self._timer.start()
 
     def _onFlicker(self) -> None:
-        composite = _sliceLogics()[0].GetSliceCompositeNode()
-        self._setForegroundOpacity(0.0 if composite.GetForegroundOpacity() > 0.5 else 1.0)
+        shown = [composite.GetForegroundOpacity() for _name, composite in self._composites()]
+        self._setForegroundOpacity(0.0 if shown and shown[0] > 0.5 else 1.0)
 
     def _stopFlicker(self) -> None:
         if self._timer is not None:
@@ -103,17 +122,16 @@ class Comparison:
             self._timer = None
             self._setForegroundOpacity(self._opacity)
 
-    def _showBoard(self) -> None:
-        self._removeBoard()
-        array, grid = checkerboard(self._fixed, self._moving)
+    def _makeBoard(self) -> Any:
+        fixedNode, movingNode = self._nodes
+        array, grid = checkerboard(fixedNode, movingNode)
         self._board = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Checkerboard")
         self._board.SetSaveWithScene(False)
         self._board.SetHideFromEditors(True)
         slicer.util.updateVolumeFromArray(self._board, array)
         self._board.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(RAS_TO_LPS @ grid.index_to_lps))
-        self._board.CreateDefaultDisplayNodes()
-        self._board.GetDisplayNode().CopyContent(self._fixed.GetDisplayNode())
-        slicer.util.setSliceViewerLayers(background=self._board, foreground=None)
+        copyDisplay(fixedNode, self._board)
+        return self._board
 
     def _removeBoard(self) -> None:
         if self._board is not None and slicer.mrmlScene.IsNodePresent(self._board):
@@ -183,10 +201,3 @@ def _vtkImage(array: NDArray[np.float32]) -> Any:
     scalars = vtk.util.numpy_support.numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True)
     image.GetPointData().SetScalars(scalars)
     return image
-
-
-def _sliceLogics() -> list[Any]:
-    layoutManager = slicer.app.layoutManager()
-    if layoutManager is None:  # Slicer without a main window
-        return []
-    return [layoutManager.sliceWidget(name).sliceLogic() for name in layoutManager.sliceViewNames()]

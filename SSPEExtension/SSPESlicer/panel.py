@@ -38,7 +38,7 @@ class RunControls:
             return
         self._button.enabled = whyNot is None
         self._button.toolTip = whyNot or self._runToolTip
-        self._status.text = whyNot or ""
+        self._say(whyNot or "")
 
     def started(self) -> None:
         self.isRunning = True
@@ -47,20 +47,24 @@ class RunControls:
         self._button.enabled = True
         self._bar.setRange(0, 0)
         self._bar.visible = True
-        self._status.text = _("Starting…")
+        self._say(_("Starting…"))
 
     def progress(self, fraction: float, message: str, secondsLeft: float | None) -> None:
         self._bar.setRange(0, 100)
         self._bar.value = round(100 * fraction)
         left = "" if secondsLeft is None or secondsLeft < SECONDS_WORTH_TELLING else " · " + timeLeft(secondsLeft)
-        self._status.text = message + left
+        self._say(message + left)
 
     def ended(self, message: str) -> None:
         self.isRunning = False
         self._button.text = self._runText
         self._button.toolTip = self._runToolTip
         self._bar.visible = False
-        self._status.text = message
+        self._say(message)
+
+    def _say(self, text: str) -> None:
+        self._status.text = text
+        self._status.visible = bool(text)
 
 
 def timeLeft(seconds: float) -> str:

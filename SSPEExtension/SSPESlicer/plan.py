@@ -62,7 +62,8 @@ def distanceSentences(distanceMm: float) -> list[Sentence]:
 def _positions(firstNode: Any, secondNode: Any, upperFirst: bool) -> list[Sentence]:
     from SSPELib.registration import predict_overlap
 
-    first, second = (volumes.headerFromNode(node) for node in (firstNode, secondNode))
+    first = volumes.headerFromNode(firstNode)
+    second = volumes.headerFromNode(secondNode, beforeRegistration=True)
     prediction = predict_overlap(first, second)
     sentences = [_frameSentence(first, second)]
     if upperFirst and prediction.upper == "moving":

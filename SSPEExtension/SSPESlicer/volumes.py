@@ -189,9 +189,15 @@ def fillSegmentation(segmentationNode: Any, grownNode: Any, synthetic: NDArray[n
 def showMarks(shown: bool) -> None:
     """Show or hide every node that marks synthetic slices by a tint."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        marking = node.GetNodeReference(SYNTHETIC_ROLE)
-        if marking is not None and marking.IsA("vtkMRMLSegmentationNode") and marking.GetDisplayNode() is not None:
-            marking.GetDisplayNode().SetVisibility(shown)
+        displayNode = tintOf(node)
+        if displayNode is not None:
+            displayNode.SetVisibility(shown)
+
+
+def tintOf(grownNode: Any) -> Any:
+    """Return the display node of the segmentation that tints the synthetic slices of a volume, None without one."""
+    marking = grownNode.GetNodeReference(SYNTHETIC_ROLE)
+    return marking.GetDisplayNode() if marking is not None and marking.IsA("vtkMRMLSegmentationNode") else None
 
 
 def originalOf(volumeNode: Any) -> Any:

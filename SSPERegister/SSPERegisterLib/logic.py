@@ -177,7 +177,8 @@ class SSPERegisterLogic(ScriptedLoadableModuleLogic):
 
     def _makeTransform(self, transformNode: Any, fixedNode: Any, movingNode: Any, path: Path) -> Any:
         if transformNode is None:
-            name = f"{movingNode.GetName()} to {fixedNode.GetName()}"
+            moving, fixed = (volumes.originalOf(node) or node for node in (movingNode, fixedNode))
+            name = f"{moving.GetName()} to {fixed.GetName()}"
             transformNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
         transformNode.SetAndObserveTransformNodeID(None)
         # The storage node turns ITK's transform (LPS, fixed to moving) into Slicer's.

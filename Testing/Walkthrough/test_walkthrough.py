@@ -1,0 +1,212 @@
+"""A user's way through SSPE with the mouse, from two files to a registered and compared pair, saved and loaded again.
+
+Screenshots of each step are written where SLICER_HARNESS_SCREENSHOTS names a folder.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+from PySide6 import QtCore, QtGui, QtTest, QtWidgets
+
+LONGEST_PAUSE_S = 0.2
+LONGEST_CANCEL_S = 2.0
+RUN_S = 400.0
+
+
+class Pulse:
+    """Measures how long the application does not answer."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QtCore.QTimer()
+        self._timer.setInterval(20)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start()
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        self.pauses.append(now - self._last)
+        self._last = now
+
+    def stop(self) -> float:
+        self._timer.stop()
+        return max(self.pauses)
+
+
+def click(widget: QtWidgets.QWidget) -> None:
+    QtTest.QTest.mouseClick(widget, QtCore.Qt.LeftButton)
+
+
+def choose(combo_box: Any, text: str) -> None:
+    """Choose an entry as with the keyboard: focus, then the arrow keys until it shows."""
+    box = combo_box if isinstance(combo_box, QtWidgets.QComboBox) else combo_box.findChild(QtWidgets.QComboBox)
+    wanted = box.findText(text)
+    assert wanted >= 0, f"{combo_box.objectName} offers no {text}"
+    while box.currentIndex != wanted:
+        QtTest.QTest.keyClick(box, QtCore.Qt.Key_Down if wanted > box.currentIndex else QtCore.Qt.Key_Up)
+
+
+def drag_slider(widget: Any, share: float) -> None:
+    """Drag the handle of a ctkSliderWidget to a share of its length."""
+    slider = next(child for child in widget.findChildren(QtWidgets.QAbstractSlider) if child.orientation == QtCore.Qt.Horizontal)
+    option = QtWidgets.QStyleOptionSlider()
+    slider.initStyleOption(option)
+    handle = slider.style().subControlRect(
+        QtWidgets.QStyle.CC_Slider, option, QtWidgets.QStyle.SC_SliderHandle, slider
+    )
+    start = handle.center()
+    end = QtCore.QPoint(round(handle.width() / 2 + share * (slider.width - handle.width())), start.y())
+    QtTest.QTest.mousePress(slider, QtCore.Qt.LeftButton, pos=start)
+    for step in range(1, 11):
+        point = start + (end - start) * step / 10
+        move = QtGui.QMouseEvent(
+            QtCore.QEvent.MouseMove, point, slider.mapToGlobal(point), QtCore.Qt.NoButton, QtCore.Qt.LeftButton, QtCore.Qt.NoModifier
+        )
+        QtWidgets.QApplication.sendEvent(slider, move)
+    QtTest.QTest.mouseRelease(slider, QtCore.Qt.LeftButton, pos=end)
+
+
+def wheel(view: QtWidgets.QWidget, notches: int) -> None:
+    center = QtCore.QPointF(view.rect.center())
+    for _notch in range(abs(notches)):
+        event = QtGui.QWheelEvent(
+            center, view.mapToGlobal(center), QtCore.QPoint(), QtCore.QPoint(0, 120 if notches > 0 else -120),
+            QtCore.Qt.NoButton, QtCore.Qt.NoModifier, QtCore.Qt.NoScrollPhase, False,
+        )  # fmt: skip
+        QtWidgets.QApplication.sendEvent(view, event)
+
+
+def error_mm(node: Any, expected: sitk.Transform) -> float:
+    """Mean distance of the placed lower part from where it belongs."""
+    from SSPESlicer import volumes
+
+    now = volumes.RAS_TO_LPS @ volumes.ijkToWorld(node)
+    before = volumes.RAS_TO_LPS @ volumes.ijkToWorld(node, beforeRegistration=True)
+    width, height, depth = node.GetImageData().GetDimensions()
+    corners = np.array([[i, j, k, 1.0] for i in (0, width) for j in (0, height) for k in (0, depth)])
+    inverse = expected.GetInverse()
+    truth = np.array([inverse.TransformPoint(point[:3]) for point in (corners @ before.T).tolist()])
+    return float(np.linalg.norm((corners @ now.T)[:, :3] - truth, axis=1).mean())
+
+
+def test_from_two_files_to_a_compared_pair(
+    sspe: Any, chest_parts: tuple[Path, Path, sitk.Transform], model: str, tmp_path: Path
+) -> None:
+    upper_path, lower_path, expected = chest_parts
+    sspe.mainWindow.resize(1500, 1000)
+    sspe.openModule("SSPEExtension")
+    sspe.screenshot("01-home")
+
+    upper, lower = (slicer.util.loadVolume(str(path)) for path in (upper_path, lower_path))
+    expand = sspe.openModule("SSPEExpand")
+    assert not expand.ui.applyButton.enabled
+    sspe.screenshot("02-expand-empty")
+    choose(expand.ui.upperSelector, upper.GetName())
+    choose(expand.ui.lowerSelector, lower.GetName())
+    expand._parameterNode.model = model
+    assert expand.ui.applyButton.enabled
+    assert "toward the feet" in expand.ui.planLabel.text
+    sspe.screenshot("03-expand-ready")
+
+    click(expand.ui.applyButton)
+    assert expand.ui.applyButton.text == "Cancel"
+    sspe.processEvents(0.5)
+    started = time.monotonic()
+    click(expand.ui.applyButton)
+    assert time.monotonic() - started < LONGEST_CANCEL_S
+    assert expand.ui.applyButton.text == "Expand"
+    assert "Canceled" in expand.ui.statusLabel.text
+
+    click(expand.ui.applyButton)
+    pulse = Pulse()
+    sspe.waitUntil(lambda: expand.ui.progressBar.value > 10, RUN_S, "progress of the expansion")
+    longest = pulse.stop()
+    sspe.screenshot("04-expand-running")
+    assert "toward the feet" in expand.ui.statusLabel.text or "Step" in expand.ui.statusLabel.text
+    sspe.waitUntil(lambda: expand.ui.applyButton.text == "Expand", RUN_S, "the end of the expansion")
+    assert longest < LONGEST_PAUSE_S
+    grown_upper, grown_lower = expand.ui.upperOutputSelector.currentNode(), expand.ui.lowerOutputSelector.currentNode()
+    assert grown_upper is not None and grown_lower is not None, expand.ui.statusLabel.text
+    sspe.screenshot("05-expanded")
+
+    click(expand.ui.registerButton)
+    register = slicer.util.getModuleWidget("SSPERegister")
+    sspe.processEvents(0.2)
+    assert register.ui.fixedSelector.currentNode() is grown_upper
+    assert register.ui.movingSelector.currentNode() is grown_lower
+    start_error = error_mm(lower, expected)
+    sspe.screenshot("06-register-ready")
+    choose(register.ui.backendComboBox, "SimpleITK")
+    click(register.ui.applyButton)
+    pulse = Pulse()
+    sspe.waitUntil(lambda: register.ui.progressBar.value > 10, RUN_S, "progress of the registration")
+    sspe.screenshot("07-register-running")
+    sspe.waitUntil(lambda: register.ui.applyButton.text == "Register", RUN_S, "the end of the registration")
+    assert not register.ui.resultCollapsibleButton.isHidden(), register.ui.statusLabel.text
+    assert "Confidence" in register.ui.resultLabel.text
+    placed_error = error_mm(lower, expected)
+    print(f"error at the start {start_error:.1f} mm, registered {placed_error:.1f} mm, longest pause {longest:.3f} s")
+    if not model:
+        assert placed_error < start_error / 2
+    sspe.screenshot("08-registered-blend")
+
+    drag_slider(register.ui.blendSlider, 0.9)
+    assert 80 < register.ui.blendSlider.value <= 100
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    shown = [node for node in composites if node.GetBackgroundVolumeID() == upper.GetID()]
+    assert len(shown) >= 3
+    for node in shown:
+        assert abs(node.GetForegroundOpacity() - register.ui.blendSlider.value / 100) < 1e-6
+        assert node.GetForegroundVolumeID() == lower.GetID()
+    sspe.screenshot("09-blend-moved")
+    choose(register.ui.comparisonComboBox, "Checkerboard")
+    sspe.screenshot("10-checkerboard")
+    choose(register.ui.comparisonComboBox, "Flicker")
+    seen = set()
+    for _look in range(10):
+        sspe.processEvents(0.2)
+        seen.add(shown[0].GetForegroundOpacity())
+    assert seen == {0.0, 1.0}
+    choose(register.ui.comparisonComboBox, "Side by side")
+    QtTest.QTest.mouseClick(register.ui.tintCheckBox, QtCore.Qt.LeftButton, pos=QtCore.QPoint(8, 8))
+    assert register.ui.tintCheckBox.checked
+    sspe.processEvents(0.3)
+    sspe.screenshot("11-side-by-side-tinted")
+
+    layout_manager = slicer.app.layoutManager()
+    left, right = (layout_manager.sliceWidget(name) for name in ("Green", "SSPECoronal"))
+    before = left.sliceLogic().GetSliceOffset()
+    wheel(left.sliceView(), 3)
+    sspe.processEvents(0.2)
+    assert left.sliceLogic().GetSliceOffset() != before
+    assert abs(right.sliceLogic().GetSliceOffset() - left.sliceLogic().GetSliceOffset()) < 1e-6
+    sspe.screenshot("12-scrolled-linked")
+
+    transform = register.ui.transformSelector.currentNode()
+    matrix = slicer.util.arrayFromTransformMatrix(transform)
+    scene = tmp_path / "Sitzung é.mrb"
+    assert slicer.util.saveScene(str(scene))
+    click(register.ui.undoButton)
+    assert lower.GetParentTransformNode() is None
+    assert abs(error_mm(lower, expected) - start_error) < 1e-6
+    sspe.screenshot("13-undone")
+
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(scene))
+    sspe.processEvents(0.2)
+    again = register.ui.transformSelector.currentNode()
+    np.testing.assert_allclose(slicer.util.arrayFromTransformMatrix(again), matrix, atol=1e-9)
+    moving = register.ui.movingSelector.currentNode()
+    assert moving.GetParentTransformNode() is again
+    assert "Confidence" in register.ui.resultLabel.text
+    assert not register.ui.resultCollapsibleButton.isHidden()
+    sspe.screenshot("14-loaded-again")
+    click(register.ui.undoButton)
+    assert moving.GetParentTransformNode() is None
