@@ -58,10 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SSPEError as error:
         return _fail(str(error))
     except USAGE_ERROR as error:
-        return _fail(_usage(error))
+        # Without a command the help has been printed already.
+        return _fail(_usage(error)) if _words(error) else BAD_INPUT
     except (KeyboardInterrupt, typer.Abort, Cancelled):
+        code = INTERRUPTED
+    # Typer turns Ctrl-C into this code by itself where it is the first to see it.
+    if code == INTERRUPTED:
         print("Interrupted; nothing was written.", file=sys.stderr)
-        return INTERRUPTED
     return code if isinstance(code, int) else 0
 
 
@@ -70,8 +73,11 @@ def _fail(sentence: str) -> int:
     return BAD_INPUT
 
 
+def _words(error: Exception) -> str:
+    return str(getattr(error, "format_message", lambda: error)()).rstrip(".")
+
+
 def _usage(error: Exception) -> str:
-    sentence = str(getattr(error, "format_message", lambda: error)()).rstrip(".")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "sspe"
-    return f"{sentence}; see {command} --help."
+    return f"{_words(error)}; see {command} --help."
