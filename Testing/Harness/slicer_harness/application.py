@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
@@ -45,8 +47,16 @@ class qSlicerApplication(QtWidgets.QApplication):
         QtCore.QSettings.setDefaultFormat(QtCore.QSettings.IniFormat)
         for scope in (QtCore.QSettings.UserScope, QtCore.QSettings.SystemScope):
             QtCore.QSettings.setPath(QtCore.QSettings.IniFormat, scope, self._folder("settings"))
+        self._offerPythonSlicer()
         self.setOrganizationName("SlicerHarness")
         self.setQuitOnLastWindowClosed(False)
+
+    def _offerPythonSlicer(self) -> None:
+        """PythonSlicer, the interpreter that modules start their processes with, is on the PATH in Slicer."""
+        launcher = Path(self._folder("bin")) / "PythonSlicer"
+        launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+        launcher.chmod(0o755)
+        os.environ["PATH"] = str(launcher.parent) + os.pathsep + os.environ.get("PATH", "")
 
     def _folder(self, name: str) -> str:
         folder = Path(self._workFolder.name) / name

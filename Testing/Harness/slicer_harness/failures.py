@@ -124,5 +124,5 @@ class FailureRecorder:
         if not self._vtkSilent and not any(known in text for known in _HARMLESS_WARNINGS):
             print(text, file=sys.stderr)
 
-    _onVtkError.CallDataType = vtk.VTK_STRING  # type: ignore[attr-defined]
-    _onVtkWarning.CallDataType = vtk.VTK_STRING  # type: ignore[attr-defined]
+    _onVtkError.CallDataType = vtk.VTK_STRING
+    _onVtkWarning.CallDataType = vtk.VTK_STRING

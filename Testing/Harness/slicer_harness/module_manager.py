@@ -107,7 +107,7 @@ class qSlicerScriptedLoadableModule(qSlicerCoreModule):
 
     def createNewWidgetRepresentation(self) -> qSlicerScriptedLoadableModuleWidget | None:
         widgetClass = getattr(self._pythonModule, f"{self.name}Widget", None)
-        if widgetClass is None or not self.widgetRepresentationCreationEnabled:  # type: ignore[attr-defined]
+        if widgetClass is None or not self.widgetRepresentationCreationEnabled:
             return None
         widget = qSlicerScriptedLoadableModuleWidget(self.name)
         widget.setLayout(QtWidgets.QVBoxLayout())
@@ -181,8 +181,8 @@ class qSlicerModuleManager(QtCore.QObject):
                 known = qSlicerScriptedLoadableModule(path)
                 self._add(known)
                 fresh.append(known)
-            elif known.path != str(path):  # type: ignore[attr-defined]
-                raise HarnessError(f"A module {path.stem} is loaded from {known.path}")  # type: ignore[attr-defined]
+            elif known.path != str(path):
+                raise HarnessError(f"A module {path.stem} is loaded from {known.path}")
             loaded.append(known)
         for module in fresh:
             self._requireDependencies(module)

@@ -72,8 +72,8 @@ class PopupRecorder:
             return recorder._execute(dialog)
 
         for dialogClass in (qdialog, QtWidgets.QMessageBox, QtWidgets.QFileDialog, QtWidgets.QProgressDialog):
-            dialogClass.exec = execute  # type: ignore[assignment]
-            dialogClass.exec_ = execute  # type: ignore[attr-defined]
+            dialogClass.exec = execute
+            dialogClass.exec_ = execute
         self._installMessageBoxFunctions()
         self._installFileDialogFunctions()
         self._installInputDialogFunctions()

@@ -149,8 +149,10 @@ def _acceptClassNames(search: Slot) -> Slot:
     return searchByNameOrClass
 
 
-def connect(self: QtCore.QObject, signature: str, *target: Any) -> bool:
+def connect(self: QtCore.QObject, signature: Any, *target: Any) -> bool:
     """`connect('clicked()', slot)` or `connect('toggled(bool)', receiver, 'setVisible(bool)')`."""
+    if isinstance(signature, QtCore.QObject):  # PySide's own QTimer.singleShot connects with the static signature
+        return bool(_STATIC_CONNECT(signature, *target))
     if len(target) == 2:
         return _connectToNamedSlot(self, signature, *target)
     if len(target) != 1 or not callable(target[0]):

@@ -152,6 +152,19 @@ def test_packages_are_never_installed(slicer_session: Any) -> None:
         slicer.packaging.pip_ensure("no-such-package-anywhere")
 
 
+def test_processes_run_on_python_slicer(slicer_session: Any) -> None:
+    import slicer
+
+    lines: list[str] = []
+    ended: list[int] = []
+    slicer.util.executePythonModule(
+        "this", [], blocking=False, logCallback=lines.append, completedCallback=ended.append
+    )
+    slicer_session.waitUntil(lambda: bool(ended), 30.0, "the end of the process")
+    assert ended == [0]
+    assert lines[0] == "The Zen of Python, by Tim Peters"
+
+
 def test_self_tests_run_from_the_command_line(slicer_session: Any, capsys: pytest.CaptureFixture[str]) -> None:
     from slicer_harness.__main__ import main
 

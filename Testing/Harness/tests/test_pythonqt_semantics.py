@@ -34,6 +34,15 @@ def test_a_property_keeps_the_static_function_of_its_name() -> None:
     assert calls == [1]
 
 
+def test_a_single_shot_with_a_delay_calls_its_function_once(slicer_session: Any) -> None:
+    import qt
+
+    calls: list[int] = []
+    qt.QTimer.singleShot(5, lambda: calls.append(1))
+    slicer_session.processEvents(0.05)
+    assert calls == [1]
+
+
 def test_slots_get_as_many_arguments_as_they_take() -> None:
     import qt
 

@@ -35,7 +35,7 @@ class _Folding:
                 child.show()
 
     def _hideContents(self) -> None:
-        children: list[QtWidgets.QWidget] = self.findChildren(  # type: ignore[attr-defined]
+        children: list[QtWidgets.QWidget] = self.findChildren(
             QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly
         )
         for child in children:
@@ -46,12 +46,12 @@ class _Folding:
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         if self._folded:
             self._hideContents()
-        super().showEvent(event)  # type: ignore[misc]
+        super().showEvent(event)
 
     def childEvent(self, event: QtCore.QChildEvent) -> None:
         if self._folded and event.type() == QtCore.QEvent.ChildPolished:
             self._hideContents()
-        super().childEvent(event)  # type: ignore[misc]
+        super().childEvent(event)
 
 
 class ctkCollapsibleButton(_Folding, QtWidgets.QAbstractButton):

@@ -21,7 +21,7 @@ class SceneAware:
             return
         before, self._scene = self._scene, scene
         self._onSceneChanged(before, scene)
-        self.mrmlSceneChanged.emit(scene)  # type: ignore[attr-defined]
+        self.mrmlSceneChanged.emit(scene)
 
     def mrmlScene(self) -> Any:
         return self._scene

@@ -53,6 +53,8 @@ class qMRMLSliceView(QtWidgets.QWidget):
             self._imageActor = vtk.vtkActor2D()
             self._imageActor.SetMapper(self._mapper)
             self._imageActor.GetProperty().SetDisplayLocationToBackground()
+            self._imageActor.VisibilityOff()
+            self._renderer.AddViewProp(self._imageActor)  # before what is drawn over it: the order of adding counts
             self._interactor = vtk.vtkGenericRenderWindowInteractor()
             self._interactor.SetRenderWindow(self._renderWindow)
             self._addDisplayableManagers()
@@ -88,13 +90,9 @@ class qMRMLSliceView(QtWidgets.QWidget):
             self._logic.ResizeSliceNode(width, height)
         self._logic.UpdatePipeline()
         image = self._logic.GetImageDataConnection()
-        shown = self._renderer.HasViewProp(self._imageActor)
         if image is not None:
             self._mapper.SetInputConnection(image)
-            if not shown:
-                self._renderer.AddViewProp(self._imageActor)
-        elif shown:
-            self._renderer.RemoveViewProp(self._imageActor)
+        self._imageActor.SetVisibility(image is not None)
         window.Render()
         grabber = vtk.vtkWindowToImageFilter()
         grabber.SetInput(window)
