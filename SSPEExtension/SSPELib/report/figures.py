@@ -25,7 +25,7 @@ LUNG_WINDOW_LOW_HU = -1000.0
 FIXED_COLOR, MOVING_COLOR, SYNTHETIC_COLOR = "#ff9f43", "#3aa0ff", "#ffd23f"
 GOOD_COLOR, MUTED_COLOR = "#1b7f5c", "#9aa4af"
 PANEL_COLOR = "#05070a"
-TILE_MM = 14.0
+TILE_MM = 18.0
 DPI = 110
 
 _FIXED_MAP = LinearSegmentedColormap.from_list("fixed", ["#000000", FIXED_COLOR])

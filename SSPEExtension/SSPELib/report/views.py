@@ -10,7 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..volume import Volume, body_mask
+from ..volume import Volume
+from ..volume.points import at_indices, body_points, taken_back
 
 View = Literal["coronal", "sagittal"]
 PIXEL_MM = 1.25
@@ -97,14 +98,8 @@ def shared_planes(placed: Iterable[tuple[Volume, sitk.Transform | None]], anchor
 
 
 def _body_points(volume: Volume, transform: sitk.Transform | None) -> NDArray[np.float64]:
-    """Some points (n, 3) of the body, where the plane sees them, LPS mm; corners of the volume where there is none."""
-    indices = np.argwhere(body_mask(volume))[:, ::-1]
-    if not len(indices):
-        indices = np.array([[0, 0, 0], np.array(volume.size) - 1])
-    indices = indices[:: max(1, len(indices) // 5000)]
-    homogeneous = np.column_stack([indices.astype(np.float64), np.ones(len(indices))])
-    points: NDArray[np.float64] = (volume.index_to_lps @ homogeneous.T)[:3].T
-    if transform is None:
-        return points
-    inverse = transform.GetInverse()
-    return np.array([inverse.TransformPoint(point) for point in points.tolist()])
+    """Points (n, 3) of the body where the plane sees them, LPS mm; corners of the volume where there is no body."""
+    points = body_points(volume)
+    if not len(points):
+        points = at_indices(volume, np.array([[0.0, 0.0, 0.0], np.array(volume.size) - 1.0]))
+    return points if transform is None else taken_back(points, transform)

@@ -9,10 +9,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .axis import body_axis
-from .body import body_mask
+from .points import STEP_MM, at_indices, body_points, indices_at, taken_back
 from .volume import AIR_HU, Volume
-
-BODY_POINTS_AT_MOST = 20000
 
 
 def resample_moving(fixed: Volume, moving: Volume, transform: sitk.Transform) -> Volume:
@@ -46,24 +44,17 @@ def resample_moving(fixed: Volume, moving: Volume, transform: sitk.Transform) ->
 
 def _covering(fixed: Volume, moving: Volume, transform: sitk.Transform) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First index and one past the last (x, y, z) of the extended fixed grid."""
-    axis = body_axis(fixed).index
-    to_index = np.linalg.inv(fixed.index_to_lps)
-    size = np.array(moving.size)
-    corners = np.array(np.meshgrid(*[[-0.5, count - 0.5] for count in size])).reshape(3, -1).T
+    along = body_axis(fixed).index
+    across = [axis for axis in range(3) if axis != along]
+    corners = np.array(np.meshgrid(*[[0.0, count - 1.0] for count in moving.size])).reshape(3, -1).T
     low, high = np.zeros(3), np.array(fixed.size) - 1.0
-    for points, axes in ((corners, [axis]), (_body_indices(moving), [n for n in range(3) if n != axis])):
-        if not len(points):
-            continue
-        lps = (moving.index_to_lps @ np.column_stack([points, np.ones(len(points))]).T)[:3].T
-        inverse = transform.GetInverse()
-        in_fixed = np.array([inverse.TransformPoint(point) for point in lps.tolist()])
-        indices = (to_index @ np.column_stack([in_fixed, np.ones(len(in_fixed))]).T)[:3].T
-        low[axes] = np.minimum(low[axes], indices[:, axes].min(axis=0))
-        high[axes] = np.maximum(high[axes], indices[:, axes].max(axis=0))
+    for places, axes, margin_mm in (
+        (at_indices(moving, corners), [along], 0.0),
+        (body_points(moving), across, STEP_MM),
+    ):
+        if len(places):
+            indices = indices_at(fixed, taken_back(places, transform))[:, axes]
+            margin = margin_mm / np.array(fixed.spacing)[axes]
+            low[axes] = np.minimum(low[axes], indices.min(axis=0) - margin)
+            high[axes] = np.maximum(high[axes], indices.max(axis=0) + margin)
     return np.floor(low + 1e-6).astype(np.int64), np.ceil(high - 1e-6).astype(np.int64) + 1
-
-
-def _body_indices(volume: Volume) -> NDArray[np.float64]:
-    """Indices (n, 3) in x, y, z of a thinned selection of body voxels."""
-    indices = np.argwhere(body_mask(volume))
-    return indices[:: max(1, len(indices) // BODY_POINTS_AT_MOST), ::-1].astype(np.float64)

@@ -1,0 +1,38 @@
+"""Points of the body, thinned, for questions about where it lies."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from .body import body_mask
+from .volume import Volume
+
+STEP_MM = 6.0
+
+
+def body_points(volume: Volume) -> NDArray[np.float64]:
+    """Centers (n, 3) of body voxels about 6 mm apart, LPS mm; the outermost voxel of each row may be left out."""
+    steps = [max(1, round(STEP_MM / spacing)) for spacing in volume.spacing[::-1]]
+    thinned = body_mask(volume)[:: steps[0], :: steps[1], :: steps[2]]
+    return at_indices(volume, (np.argwhere(thinned) * steps)[:, ::-1].astype(np.float64))
+
+
+def at_indices(volume: Volume, indices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places (n, 3) in LPS mm of indices (n, 3) in x, y, z."""
+    places: NDArray[np.float64] = indices @ volume.index_to_lps[:3, :3].T + volume.index_to_lps[:3, 3]
+    return places
+
+
+def indices_at(volume: Volume, places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Indices (n, 3) in x, y, z, not rounded, of places (n, 3) in LPS mm."""
+    to_index = np.linalg.inv(volume.index_to_lps)
+    indices: NDArray[np.float64] = places @ to_index[:3, :3].T + to_index[:3, 3]
+    return indices
+
+
+def taken_back(places: NDArray[np.float64], transform: sitk.Transform) -> NDArray[np.float64]:
+    """Places (n, 3) that a transform takes to the given ones, LPS mm."""
+    inverse = transform.GetInverse()
+    return np.array([inverse.TransformPoint(place) for place in places.tolist()]).reshape(-1, 3)
