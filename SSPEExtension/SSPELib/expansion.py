@@ -31,6 +31,7 @@ FARTHEST_MM = 400.0
 DOUBTFUL_MM = 150.0
 FIGURES_QUOTED = 4
 MARGIN_VOXELS = 4
+SEAM_FADES_MM = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +146,8 @@ class Expander:
         pieces: list[Tensor] = []
         for number in range(steps):
             message = f"Step {number + 1} of {steps} toward the {'feet' if working.end == 'inferior' else 'head'}"
-            new_part = self._step(current, partial(progress, number / steps, message), warnings)[:, :, -card.step :]
+            following = self._step(current, partial(progress, number / steps, message), warnings)
+            new_part = _joined(following, current[:, :, -1:], card.step, card.spacing_mm)
             # The overlap part of the next scope is known already: it stays as it is instead of being predicted again.
             current = torch.cat([current[:, :, card.step :], new_part], dim=2)
             pieces.append(new_part[0, 0])
@@ -197,6 +199,20 @@ def check_distance(distance_mm: float, error_by_distance: Sequence[tuple[float, 
         f"Slices {distance_mm:.0f} mm beyond the edge were asked for. Errors add up with distance{measured}: past "
         f"{DOUBTFUL_MM:.0f} mm the anatomy shown is a guess."
     ]
+
+
+def _joined(following: Tensor, edge: Tensor, step: int, spacing_mm: float) -> Tensor:
+    """The new slices of a predicted scope, free of a step against the edge slice (n, 1, 1, y, x) that they follow.
+
+    The network predicts the edge slice too. What it gets wrong there it gets wrong in the next slices as well, so that
+    error is taken off, less and less with distance.
+    """
+    import torch
+
+    new = following[:, :, -step:]
+    error = following[:, :, -step - 1 : -step] - edge
+    distance = torch.arange(1, step + 1, dtype=new.dtype) * spacing_mm
+    return new - error * torch.exp(-distance / SEAM_FADES_MM).view(1, 1, -1, 1, 1)
 
 
 def _window(mask: NDArray[np.bool_], smallest: tuple[int, int], multiple: int) -> tuple[slice, slice]:

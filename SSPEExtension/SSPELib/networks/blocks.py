@@ -100,12 +100,12 @@ class Upsample(nn.Module):
 
 
 class ScopeStem(nn.Module):
-    """What the first convolution sees of a scope, and the plain continuation that the network corrects.
+    """What the first convolution sees of a scope.
 
     The output of the generator lies one step further along the body than its input, so a skip connection would hand
     on features from the wrong place. The stem therefore gives three channels: the scope as it is (all context), the
     scope slid forward by the step with its edge slice repeated (aligned with the output), and the distance from the
-    edge (negative in the repeated part of the body, positive where slices are new).
+    edge in steps (negative in the known part of the output, positive where slices are new).
 
     Args:
         step: sliding step in slices, delta in eq. 2.
@@ -117,12 +117,10 @@ class ScopeStem(nn.Module):
         super().__init__()
         self.step = step
 
-    def slide(self, scope: Tensor) -> Tensor:
-        """Slide a scope (n, 1, z, y, x) forward by the step; its edge slice is repeated in the new part."""
-        edge = scope[:, :, -1:].expand(-1, -1, self.step, -1, -1)
-        return torch.cat([scope[:, :, self.step :], edge], dim=2)
-
-    def forward(self, scope: Tensor, slid: Tensor) -> Tensor:
+    def forward(self, scope: Tensor) -> Tensor:
+        """Return the three channels (n, 3, z, y, x) of a scope (n, 1, z, y, x)."""
         depth = scope.shape[2]
+        edge = scope[:, :, -1:].expand(-1, -1, self.step, -1, -1)
+        slid = torch.cat([scope[:, :, self.step :], edge], dim=2)
         ramp = (torch.arange(depth, device=scope.device, dtype=scope.dtype) - (depth - self.step) + 0.5) / self.step
         return torch.cat([scope, slid, ramp.view(1, 1, -1, 1, 1).expand_as(scope)], dim=1)
