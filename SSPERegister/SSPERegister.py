@@ -177,8 +177,9 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if result is not None:
             self.ui.resultLabel.text = outcome.describe(result)
         compared = self._compared() is not None
-        for widget in (self.ui.comparisonComboBox, self.ui.blendSlider, self.ui.tintCheckBox, self.ui.centerButton):
+        for widget in (self.ui.comparisonComboBox, self.ui.tintCheckBox, self.ui.centerButton):
             widget.enabled = compared
+        self.ui.blendSlider.enabled = compared and self.ui.comparisonComboBox.currentIndex == 0
 
     def onModelChosen(self, index: int) -> None:
         if self._parameterNode is not None:
@@ -236,7 +237,7 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if compared is None:
             return
         volumes.showMarks(self.ui.tintCheckBox.checked)
-        self.ui.blendSlider.enabled = self.ui.comparisonComboBox.currentIndex == 0
+        self._updateResult()
         self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex])
 
     def onBlend(self, percent: float) -> None:

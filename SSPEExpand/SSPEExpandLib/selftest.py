@@ -65,6 +65,18 @@ class SSPEExpandTest(ScriptedLoadableModuleTest):
         self.assertGrown(grown, node, "superior")
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), before)
 
+    def test_parentTransformsThatCannotBeUsedAreRefused(self) -> None:
+        node = addNode(halves(20.0)[0], "head")
+        bending = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "bending")
+        shearing = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "shearing")
+        matrix = np.eye(4)
+        matrix[0, 1] = 0.3
+        shearing.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+        for transformNode, words in ((bending, "not linear"), (shearing, "not at right angles")):
+            node.SetAndObserveTransformNodeID(transformNode.GetID())
+            with self.assertRaisesRegex(InputError, words):
+                self.logic().expand(node)
+
     def test_windowLevelIsCopiedAndOutputsAreUsedAgain(self) -> None:
         node = addNode(halves(20.0)[0], "head")
         node.CreateDefaultDisplayNodes()

@@ -42,6 +42,8 @@ class RemoteBackend:
         progress(0.0, f"Refining on real voxels with {self.name}")
         answer = self._channel.ask(**files, initial=initial_path.name, transform_type=transform_type)
         if "error" in answer:
+            # The registration goes on without a last refinement; the user is told why.
+            self._channel.send("warning", message=answer["error"])
             raise RegistrationError(answer["error"])
         found = sitk.ReadTransform(str(self._folder / answer["transform"]))
         # What a text file rounds must not make a rigid result an affine one.

@@ -19,7 +19,7 @@ SAMPLES = 0.05
 UNTOUCHED_MM = 98765.0
 FARTHEST_FROM_START_MM = 60.0
 LARGEST_SCALING = 1.3
-CHOOSE_ANOTHER = "Choose SimpleITK (Advanced, Refine with) and register again."
+CHOOSE_ANOTHER = "The result is not refined by it; choose SimpleITK (Advanced, Refine with) and register again."
 
 
 def isAvailable() -> bool:
@@ -74,7 +74,6 @@ class BrainsFitRun(VTKObservationMixin):
             node.SetSaveWithScene(False)
 
     def _parameters(self) -> dict[str, Any]:
-        affine = self._request["transform_type"] == "affine"
         return {
             "fixedVolume": self._nodes["fixed"].GetID(),
             "movingVolume": self._nodes["moving"].GetID(),
@@ -86,9 +85,7 @@ class BrainsFitRun(VTKObservationMixin):
             "samplingPercentage": SAMPLES,
             "backgroundFillValue": -1000.0,
             "useRigid": True,
-            "useScaleVersor3D": affine,
-            "useScaleSkewVersor3D": affine,
-            "useAffine": affine,
+            "useAffine": self._request["transform_type"] == "affine",
         }
 
     def _onModified(self, caller: Any, event: Any) -> None:

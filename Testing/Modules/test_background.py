@@ -1,0 +1,137 @@
+"""The process behind the panels: cancel is certain, nothing is left running, and failures speak."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST_CANCEL_S = 2.0
+
+
+def expansion(folder: Path, model: str, distance_mm: float = 400.0) -> dict[str, Any]:
+    """A job that takes a while."""
+    from SSPESlicer.scene_job import exportVolume
+    from SSPESlicer.selftest_support import halves
+
+    volume = exportVolume(halves(20.0)[0], folder, "upper")
+    return {
+        "task": "expand",
+        "volumes": [{**volume, "grow": "inferior"}],
+        "distance_mm": distance_mm,
+        "model": model,
+        "device": "cpu",
+    }
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def wait_for(condition: Any, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def model(sspe: Any, tmp_path: Path) -> str:
+    from SSPEExpandLib.selftest import smallModel
+
+    return smallModel(str(tmp_path / "model"))
+
+
+def test_cancel_ends_the_process_and_removes_its_files(sspe: Any, model: str) -> None:
+    from SSPELib.errors import Cancelled
+    from SSPESlicer.background import BackgroundJob, PythonProcess
+
+    process = PythonProcess()
+    endings: list[Exception | None] = []
+    reports: list[str] = []
+    job = BackgroundJob(process, lambda fraction, message, left: reports.append(message))
+    job.start(expansion(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
+    assert process._process is not None
+    pid = process._process.pid
+    sspe.waitUntil(lambda: bool(reports), 60.0, "the first report")
+    started = time.monotonic()
+    job.cancel()
+    assert time.monotonic() - started < LONGEST_CANCEL_S
+    assert not is_alive(pid)
+    assert not job.folder.exists()
+    assert [type(error) for error in endings] == [Cancelled]
+    job.cancel()
+    assert len(endings) == 1
+
+
+def test_the_worker_ends_when_slicer_goes(sspe: Any, model: str, tmp_path: Path) -> None:
+    import json
+
+    (tmp_path / "job.json").write_text(json.dumps(expansion(tmp_path, model)), encoding="utf-8")
+    crash = (
+        "import os, sys; from pathlib import Path; from SSPESlicer.background import PythonProcess\n"
+        f"process = PythonProcess(); process.start(Path({str(tmp_path)!r}))\n"
+        "print(process._process.pid, flush=True); os._exit(9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", crash], cwd=ROOT / "SSPEExtension", capture_output=True, text=True, check=False
+    )
+    pid = int(done.stdout)
+    try:
+        # Python itself must have started before it can notice.
+        assert wait_for(lambda: not is_alive(pid), 30.0)
+    finally:
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_errors_come_in_the_words_of_the_library(sspe: Any, model: str) -> None:
+    from SSPELib.errors import SSPEError
+    from SSPESlicer.background import BackgroundJob
+
+    job = BackgroundJob()
+    with pytest.raises(SSPEError, match="at most 400 mm"):
+        job.run(expansion(job.folder, model, distance_mm=500.0), lambda result: result)
+    assert not job.folder.exists()
+
+
+def test_a_process_that_dies_is_reported(sspe: Any, model: str) -> None:
+    from SSPELib.errors import SSPEError
+    from SSPESlicer.background import BackgroundJob, PythonProcess
+
+    process = PythonProcess()
+    job = BackgroundJob(process)
+    endings: list[Exception | None] = []
+    job.start(expansion(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
+    assert process._process is not None
+    os.kill(process._process.pid, signal.SIGKILL)
+    sspe.waitUntil(lambda: bool(endings), 10.0, "the report of its end")
+    assert isinstance(endings[0], SSPEError)
+    assert "ended without a result" in str(endings[0])
+
+
+def test_half_a_line_waits_for_its_rest(sspe: Any, tmp_path: Path) -> None:
+    from SSPESlicer.background import EVENTS_FILE, PythonProcess
+
+    process = PythonProcess()
+    process._folder = tmp_path
+    path = tmp_path / EVENTS_FILE
+    path.write_bytes(b'{"event": "warning", "message": "one"}\n{"event": "warn')
+    assert [event["message"] for event in process.events()] == ["one"]
+    with path.open("ab") as file:
+        file.write(b'ing", "message": "two"}\n')
+    assert [event["message"] for event in process.events()] == ["two"]
+    assert process.events() == []
