@@ -33,6 +33,17 @@ def test_the_panel_works_with_the_mouse(sample: SimpleNamespace) -> None:
     assert int(sample.slicer.util.arrayFromVolume(output).sum()) == 11
 
 
+def test_unfolding_a_section_makes_room_for_its_contents(sample: SimpleNamespace) -> None:
+    ui = sample.ui
+    assert not ui.noteEdit.visible
+    _click(ui.advancedCollapsibleButton)  # in the middle of the folded section, which is its header
+    sample.session.processEvents(0.05)
+    assert ui.noteEdit.visible
+    for widget in (ui.noteEdit, ui.inputSelector, ui.repeatsBox):
+        assert widget.height >= widget.minimumSizeHint.height()
+    assert ui.advancedCollapsibleButton.height > 80
+
+
 def test_the_module_is_found_as_in_slicer(sample: SimpleNamespace) -> None:
     slicer = sample.slicer
     module = slicer.modules.samplemodule

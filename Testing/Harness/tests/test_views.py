@@ -141,6 +141,26 @@ def test_a_segmentation_tints_the_slice(slicer_session: Any, ball: Any) -> None:
     assert color.red() > color.green() + 60
 
 
+def test_a_landmark_shows_in_its_slice_only(slicer_session: Any, ball: Any) -> None:
+    import slicer
+
+    landmarks = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "L")
+    landmarks.CreateDefaultDisplayNodes()
+    landmarks.GetDisplayNode().SetSelectedColor(0.0, 1.0, 0.0)
+    landmarks.GetDisplayNode().SetPointLabelsVisibility(False)
+    landmarks.AddControlPoint(0.0, 0.0, 0.0)
+    logic = slicer.app.layoutManager().sliceWidget("Red").sliceLogic()
+    logic.GetSliceNode().JumpSliceByCentering(0.0, 0.0, 0.0)
+    colors = []
+    for offset in (0.0, 30.0):
+        logic.SetSliceOffset(offset)
+        slicer_session.processEvents(0.05)
+        color = _view("Red").grab().toImage().pixelColor(_view("Red").width // 2, _view("Red").height // 2)
+        colors.append(color.green() - color.red())
+    assert colors[0] > 100
+    assert abs(colors[1]) < 10
+
+
 def test_a_custom_layout_gets_its_own_view(slicer_session: Any, ball: Any) -> None:
     import slicer
 

@@ -80,9 +80,10 @@ class ctkCollapsibleButton(_Folding, QtWidgets.QAbstractButton):
     def _setCollapsed(self, collapsed: bool) -> None:
         if collapsed == self._folded:
             return
+        # before the contents are shown: showing them lays out the whole panel
+        self.setMaximumHeight(self._headerHeight() if collapsed else _UNLIMITED_HEIGHT)
         self._setFolded(collapsed)
         self.setChecked(not collapsed)
-        self.setMaximumHeight(self._headerHeight() if collapsed else _UNLIMITED_HEIGHT)
         self.updateGeometry()
         self.contentsCollapsed.emit(collapsed)
 

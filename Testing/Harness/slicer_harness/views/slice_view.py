@@ -12,6 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 _DISPLAYABLE_MANAGERS = (
     "vtkMRMLVolumeGlyphSliceDisplayableManager",
     "vtkMRMLModelSliceDisplayableManager",
+    "vtkMRMLMarkupsDisplayableManager",
     "vtkMRMLCrosshairDisplayableManager",
     "vtkMRMLOrientationMarkerDisplayableManager",
     "vtkMRMLRulerDisplayableManager",
