@@ -238,7 +238,8 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         volumes.showMarks(self.ui.tintCheckBox.checked)
         self._updateResult()
-        self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex])
+        with slicer.util.tryWithErrorDisplay(_("The volumes could not be shown."), waitCursor=True):
+            self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex])
 
     def onBlend(self, percent: float) -> None:
         self.comparison.setBlend(percent / 100)
