@@ -155,6 +155,7 @@ def test_from_two_files_to_a_compared_pair(
     print(f"error at the start {start_error:.1f} mm, registered {placed_error:.1f} mm, longest pause {longest:.3f} s")
     if not model:
         assert placed_error < start_error / 2
+    sspe.processEvents(0.5)
     sspe.screenshot("08-registered-blend")
 
     drag_slider(register.ui.blendSlider, 0.9)
