@@ -110,7 +110,7 @@ def cut(volume: Volume, overlap_mm: float, random: np.random.Generator) -> tuple
 
 
 def random_motion(random: np.random.Generator, center: NDArray[np.float64], start: Start) -> Matrix:
-    """Rigid motion (4, 4) about the center of the body: up to 10 degrees about each axis and 20 mm (near), or far (unknown)."""
+    """Rigid motion (4, 4) about the body's center, up to 10 degrees about each axis and 20 mm along (near), or far."""
     angles = np.radians(random.uniform(-NEAR_ROTATION_DEGREES, NEAR_ROTATION_DEGREES, 3))
     reach = [NEAR_SHIFT_MM] * 3 if start == "near" else [UNKNOWN_ACROSS_MM, UNKNOWN_ACROSS_MM, UNKNOWN_ALONG_MM]
     return about(rotation_matrix(angles), center, random.uniform(-1, 1, 3) * reach)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import SimpleITK as sitk
 
@@ -108,12 +108,12 @@ class SimpleITKBackend:
 
 def as_type(transform: sitk.Transform, transform_type: TransformType) -> sitk.Transform:
     """A copy of a linear transform as VersorRigid3DTransform (rigid) or AffineTransform."""
-    result: sitk.Transform
+    # A bare Transform hides its center and matrix; SimpleITK gives the class behind it back.
+    linear: Any = transform.Downcast()
     if transform_type == "rigid":
-        result = sitk.VersorRigid3DTransform(transform)
-    else:
-        result = sitk.AffineTransform(3)
-        result.SetCenter(transform.GetCenter())
-        result.SetMatrix(transform.GetMatrix())
-        result.SetTranslation(transform.GetTranslation())
-    return result
+        return sitk.VersorRigid3DTransform(linear)
+    affine = sitk.AffineTransform(3)
+    affine.SetCenter(linear.GetCenter())
+    affine.SetMatrix(linear.GetMatrix())
+    affine.SetTranslation(linear.GetTranslation())
+    return affine

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import RegistrationError
 
-Matrix = NDArray[np.float64]
+Matrix = NDArray[np.floating[Any]]
+"""A matrix or points; float64 in practice."""
 
 
-def rotation_matrix(vector: NDArray[np.float64]) -> Matrix:
+def rotation_matrix(vector: NDArray[np.floating[Any]]) -> Matrix:
     """(3, 3) rotation about the direction of vector by its length in radians (Rodrigues)."""
     angle = float(np.linalg.norm(vector))
     if angle < 1e-12:
@@ -28,7 +31,7 @@ def rotation_angle(matrix: Matrix) -> float:
     return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
 
-def about(linear: Matrix, center: NDArray[np.float64], shift: NDArray[np.float64]) -> Matrix:
+def about(linear: Matrix, center: NDArray[np.floating[Any]], shift: NDArray[np.floating[Any]]) -> Matrix:
     """(4, 4) matrix of p -> linear (p - center) + center + shift."""
     pose = np.eye(4)
     pose[:3, :3] = linear
@@ -36,17 +39,17 @@ def about(linear: Matrix, center: NDArray[np.float64], shift: NDArray[np.float64
     return pose
 
 
-def apply(pose: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
+def apply(pose: Matrix, points: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Map points (n, 3) by a pose."""
     return points @ pose[:3, :3].T + pose[:3, 3]
 
 
-def mean_distance(one: Matrix, other: Matrix, points: NDArray[np.float64]) -> float:
+def mean_distance(one: Matrix, other: Matrix, points: NDArray[np.floating[Any]]) -> float:
     """Mean distance in mm between where two poses take the points (n, 3)."""
     return float(np.linalg.norm(apply(one, points) - apply(other, points), axis=1).mean())
 
 
-def to_transform(pose: Matrix, kind: str, center: NDArray[np.float64]) -> sitk.Transform:
+def to_transform(pose: Matrix, kind: str, center: NDArray[np.floating[Any]]) -> sitk.Transform:
     """A plain VersorRigid3DTransform ("rigid") or AffineTransform ("affine") about a center, never a composite."""
     transform: sitk.Transform
     transform = sitk.VersorRigid3DTransform() if kind == "rigid" else sitk.AffineTransform(3)

@@ -6,11 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
 from ..progress import Progress
-from .evidence import DEGREES_OF_FREEDOM, OUTLIERS, OUTLINE_PENALTY, Density
+from .evidence import (
+    DEGREES_OF_FREEDOM,
+    REAL_OUTLINE,
+    REAL_TRUST,
+    SYNTHETIC_OUTLINE,
+    Density,
+    scale_by_depth,
+    share_by_depth,
+    trust_by_depth,
+)
 from .parts import Part
 from .poses import Matrix, apply
 
@@ -43,7 +51,6 @@ class Climber:
         fixed: Part,
         moving: Part,
         density: Density,
-        scales: tuple[NDArray[np.float32], NDArray[np.float32]],
         real_scale_hu: float,
         most_points: int = 60000,
     ) -> None:
@@ -52,7 +59,6 @@ class Climber:
         Args:
             fixed, moving: parts on upright grids.
             density: HU distribution inside the bodies.
-            scales: (z, y, x) expected error in HU of every voxel of fixed and moving, 0 where real.
             real_scale_hu: expected difference of two real voxels, HU.
             most_points: fixed voxels looked at while climbing; accounts use them all.
         """
@@ -64,13 +70,17 @@ class Climber:
         self.fixed_hu = torch.from_numpy(fixed.hu[kept])
         self.fixed_body = torch.from_numpy(fixed.body[kept])
         self.fixed_log = torch.from_numpy(density.log_at(fixed.hu[kept]).astype(np.float32))
-        self.fixed_variance = torch.from_numpy(scales[0][kept] ** 2)
+        self.fixed_variance = torch.from_numpy(scale_by_depth(fixed.depth[kept]) ** 2)
+        self.fixed_share = torch.from_numpy(share_by_depth(fixed.depth[kept]))
+        self.fixed_trust = torch.from_numpy(trust_by_depth(fixed.depth[kept]))
         self.fixed_real = torch.from_numpy(fixed.depth[kept] < 0.5 * fixed.spacing)
         channels = [
             moving.hu,
             moving.body,
             density.log_at(moving.hu),
-            scales[1] ** 2,
+            scale_by_depth(moving.depth) ** 2,
+            trust_by_depth(moving.depth),
+            share_by_depth(moving.depth),
             moving.valid,
             moving.depth < 0.5 * moving.spacing,
         ]
@@ -138,7 +148,7 @@ class Climber:
         origin = torch.from_numpy(self.moving.origin.astype(np.float32))
         normalized = (mapped - origin) / self.moving.spacing * (2.0 / (size - 1)) - 1
         sampled = functional.grid_sample(self.moving_channels, normalized[None, :, None, None], align_corners=True)
-        hu, body, log, variance, valid, real = sampled[0, :, :, 0, 0]
+        hu, body, log, variance, trust, share, valid, real = sampled[0, :, :, 0, 0]
         scale_squared = self.real_variance + self.fixed_variance[near] + variance
         difference = self.fixed_hu[near] - hu
         log_density = (
@@ -147,11 +157,19 @@ class Climber:
             - 2.0 * torch.log1p(difference**2 / (DEGREES_OF_FREEDOM * scale_squared))
         )
         ratio = log_density - 0.5 * (self.fixed_log[near] + log)
-        matched = torch.log((1 - OUTLIERS) * torch.exp(ratio.clamp(max=20)) + OUTLIERS)
+        trust = trust * self.fixed_trust[near]
+        follows = REAL_TRUST * trust
+        matched = torch.log(follows * torch.exp(ratio.clamp(max=20)) + 1 - follows)
         fixed_body = self.fixed_body[near]
         both = fixed_body * body * valid
         outline = (fixed_body * (1 - body) + body * (1 - fixed_body)) * valid
-        return both * matched - OUTLINE_PENALTY * outline, both, self.fixed_real[near] * real
+        both_real = self.fixed_real[near] * real
+        reward, penalty = (
+            real_worth * both_real + synthetic_worth * trust * (1 - both_real)
+            for real_worth, synthetic_worth in zip(REAL_OUTLINE, SYNTHETIC_OUTLINE, strict=True)
+        )
+        worth = both * (matched + reward) + penalty * outline
+        return worth * share * self.fixed_share[near], both, both_real
 
 
 def _increment(values: torch.Tensor, center: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from ..progress import Progress
-from .evidence import MatchTable
+from .evidence import Layer, MatchTable
 from .parts import Part
 from .poses import Matrix, about, apply, mean_distance, rotation_matrix
 
@@ -63,8 +64,7 @@ def rotation_grid(limit_degrees: float, step_degrees: float) -> NDArray[np.float
 def search(
     fixed: Part,
     moving: Part,
-    table: MatchTable,
-    weights: tuple[NDArray[np.float32], NDArray[np.float32]],
+    layers: Sequence[Layer],
     window: Window,
     temper: float,
     count: int,
@@ -74,8 +74,7 @@ def search(
 
     Args:
         fixed, moving: parts on grids of the same voxel size.
-        table: evidence of voxel pairs.
-        weights: (z, y, x) share with which each voxel of fixed and moving counts.
+        layers: evidence of voxel pairs, to be summed.
         window: where to look.
         temper: effective independent observations a voxel, by which the evidence is divided before the prior counts.
         count: how many distinct peaks to return at most.
@@ -83,7 +82,7 @@ def search(
     Returns:
         Peaks, best first, at least DISTINCT_MM apart.
     """
-    engine = _Engine(fixed, moving, table, weights, window)
+    engine = _Engine(fixed, moving, layers, window)
     peaks: list[Peak] = []
     for number, rotation in enumerate(window.rotations):
         if number % 8 == 0:
@@ -110,21 +109,14 @@ def distinct(peaks: list[Peak], moving_points: NDArray[np.float64], count: int) 
 class _Engine:
     """Fourier transforms of the fixed part, kept while the moving part is rotated."""
 
-    def __init__(
-        self,
-        fixed: Part,
-        moving: Part,
-        table: MatchTable,
-        weights: tuple[NDArray[np.float32], NDArray[np.float32]],
-        window: Window,
-    ) -> None:
+    def __init__(self, fixed: Part, moving: Part, layers: Sequence[Layer], window: Window) -> None:
         self.window = window
         self.spacing = fixed.spacing
-        self.signs = torch.from_numpy(table.signs.astype(np.float32))
+        self.signs = torch.cat([torch.from_numpy(layer.table.signs.astype(np.float32)) for layer in layers])
         self.moving = moving
-        self.moving_features = _features(moving, table, weights[1])
+        self.moving_features = torch.cat([_features(moving, layer.table, layer.moving_weight) for layer in layers])
         self._lay_out(fixed, moving, window)
-        fixed_features = _features(fixed, table, weights[0])
+        fixed_features = torch.cat([_features(fixed, layer.table, layer.fixed_weight) for layer in layers])
         self.fixed_spectrum = torch.fft.rfftn(fixed_features, s=self.shape, dim=(1, 2, 3))
 
     def _lay_out(self, fixed: Part, moving: Part, window: Window) -> None:

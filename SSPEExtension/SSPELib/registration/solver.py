@@ -13,7 +13,7 @@ from ..errors import RegistrationError
 from ..progress import Progress, part
 from ..volume import Volume
 from .backends import Backend, RefinementImages
-from .evidence import Density, MatchTable, scale_by_depth, weight_by_depth
+from .evidence import Density, search_layers
 from .finish import correlation, native_images
 from .overlap import overlap_along_axis_mm, upper_of
 from .parts import PartSource
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ..expansion import Expansion
 
 SEARCH_MM = 8.0
-SEARCH_SCALE_HU = 60.0
-SEARCH_RANK = 8
 SEARCH_PEAKS = 16
 REAL_FINISH_MM = 30.0
 AFFINE_FROM_MM = 40.0
@@ -117,11 +115,10 @@ class Solver:
         fixed, moving = self.fixed.at(SEARCH_MM), self.moving.at(SEARCH_MM)
         self.window = window_for(self.start, fixed, moving)
         density = Density.of([fixed, moving])
-        table = MatchTable.of(density, SEARCH_SCALE_HU, rank=SEARCH_RANK)
-        weights = weight_by_depth(fixed.depth), weight_by_depth(moving.depth)
+        layers = search_layers(fixed, moving, density)
         self.body_points = moving.points((moving.body > 0.5) & (moving.depth == 0))[::29]
         temper = SEARCH_MM**3 / INDEPENDENT_MM3
-        peaks = search(fixed, moving, table, weights, self.window, temper, SEARCH_PEAKS, progress)
+        peaks = search(fixed, moving, layers, self.window, temper, SEARCH_PEAKS, progress)
         if not peaks:
             raise RegistrationError("No position at which the two bodies could meet was found. Check the inputs.")
         return peaks
@@ -148,8 +145,7 @@ class Solver:
 
     def _climber(self, stage: Stage) -> Climber:
         fixed, moving = self.fixed.at(stage.spacing_mm), self.moving.at(stage.spacing_mm)
-        scales = scale_by_depth(fixed.depth), scale_by_depth(moving.depth)
-        return Climber(fixed, moving, Density.of([fixed, moving]), scales, stage.real_scale_hu, stage.points)
+        return Climber(fixed, moving, Density.of([fixed, moving]), stage.real_scale_hu, stage.points)
 
     def _score(self, account: Account, pose: Matrix, stage: Stage) -> float:
         return account.total * stage.spacing_mm**3 / INDEPENDENT_MM3 + self._log_prior(pose)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from .parts import Part
 from .poses import from_transform
@@ -43,12 +44,13 @@ def window_for(start: Start, fixed: Part, moving: Part) -> Window:
         return Window(np.eye(4), -reach, reach, rotations, np.full(3, HEADER_SIGMA_MM), sigma)
     if start != "unknown":
         raise ValueError(f"The start {start!r} is unknown. Choose header, unknown or give a transform.")
-    reach = np.array([ACROSS_REACH_MM, ACROSS_REACH_MM, ANYWHERE_MM])
+    far = np.array([ACROSS_REACH_MM, ACROSS_REACH_MM, ANYWHERE_MM])
     spread = np.array([ACROSS_SIGMA_MM, ACROSS_SIGMA_MM, np.inf])
     centered = np.eye(4)
     centered[:3, 3] = _real_center(moving) - _real_center(fixed)
-    return Window(centered, -reach, reach, rotations, spread, sigma)
+    return Window(centered, -far, far, rotations, spread, sigma)
 
 
-def _real_center(part: Part) -> np.ndarray:
-    return part.points((part.body > 0.5) & (part.depth == 0)).mean(axis=0)
+def _real_center(part: Part) -> NDArray[np.float64]:
+    center: NDArray[np.float64] = part.points((part.body > 0.5) & (part.depth == 0)).mean(axis=0)
+    return center
