@@ -1,7 +1,5 @@
 """SSPE Expand: continue one or two partial CTs beyond their last slices."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import slicer
@@ -44,7 +42,10 @@ class SSPEExpand(ScriptedLoadableModule):
 
 @parameterNodeWrapper
 class SSPEExpandParameterNode:
-    """What the panel keeps in the scene."""
+    """What the panel keeps in the scene.
+
+    The file does without postponed annotations: Slicer resolves the types while the module is still loading.
+    """
 
     upperVolume: vtkMRMLScalarVolumeNode
     lowerVolume: vtkMRMLScalarVolumeNode

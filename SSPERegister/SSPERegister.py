@@ -1,7 +1,5 @@
 """SSPE Register: align two partial CTs that hardly overlap, and compare them where they meet."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import slicer
@@ -45,7 +43,10 @@ class SSPERegister(ScriptedLoadableModule):
 
 @parameterNodeWrapper
 class SSPERegisterParameterNode:
-    """What the panel keeps in the scene."""
+    """What the panel keeps in the scene.
+
+    The file does without postponed annotations: Slicer resolves the types while the module is still loading.
+    """
 
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
@@ -243,4 +244,3 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onBlend(self, percent: float) -> None:
         self.comparison.setBlend(percent / 100)
-

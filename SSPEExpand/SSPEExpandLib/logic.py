@@ -33,7 +33,8 @@ class ExpansionNodes:
     def summary(self) -> str:
         """Say what was made, and what to heed."""
         names = _(" and ").join(node.GetName() for node in (self.upper, self.lower) if node is not None)
-        return "\n".join([_("Made {names}. Their synthetic slices are marked.").format(names=names), *(f"• {text}" for text in self.warnings)])
+        made = _("Made {names}. Their synthetic slices are marked.").format(names=names)
+        return "\n".join([made, *(f"• {text}" for text in self.warnings)])
 
 
 class SSPEExpandLogic(ScriptedLoadableModuleLogic):

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from numpy.typing import NDArray
+
 from SSPELib.volume import AIR_HU, Volume
 
 from . import layouts, volumes

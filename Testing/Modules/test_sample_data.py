@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import slicer
 from PySide6 import QtCore, QtTest
+
 from SSPELib.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]

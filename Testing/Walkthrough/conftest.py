@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import SimpleITK as sitk
+
 from SSPELib.bundle import list_bundles
 from SSPELib.errors import InputError
 

@@ -55,20 +55,17 @@ def choose(combo_box: Any, text: str) -> None:
 
 def drag_slider(widget: Any, share: float) -> None:
     """Drag the handle of a ctkSliderWidget to a share of its length."""
-    slider = next(child for child in widget.findChildren(QtWidgets.QAbstractSlider) if child.orientation == QtCore.Qt.Horizontal)
+    slider = widget.findChildren(QtWidgets.QSlider)[0]
     option = QtWidgets.QStyleOptionSlider()
     slider.initStyleOption(option)
-    handle = slider.style().subControlRect(
-        QtWidgets.QStyle.CC_Slider, option, QtWidgets.QStyle.SC_SliderHandle, slider
-    )
+    handle = slider.style().subControlRect(QtWidgets.QStyle.CC_Slider, option, QtWidgets.QStyle.SC_SliderHandle, slider)
     start = handle.center()
     end = QtCore.QPoint(round(handle.width() / 2 + share * (slider.width - handle.width())), start.y())
     QtTest.QTest.mousePress(slider, QtCore.Qt.LeftButton, pos=start)
     for step in range(1, 11):
         point = start + (end - start) * step / 10
-        move = QtGui.QMouseEvent(
-            QtCore.QEvent.MouseMove, point, slider.mapToGlobal(point), QtCore.Qt.NoButton, QtCore.Qt.LeftButton, QtCore.Qt.NoModifier
-        )
+        kind, button, held = QtCore.QEvent.MouseMove, QtCore.Qt.NoButton, QtCore.Qt.LeftButton
+        move = QtGui.QMouseEvent(kind, point, slider.mapToGlobal(point), button, held, QtCore.Qt.NoModifier)
         QtWidgets.QApplication.sendEvent(slider, move)
     QtTest.QTest.mouseRelease(slider, QtCore.Qt.LeftButton, pos=end)
 
@@ -133,7 +130,8 @@ def test_from_two_files_to_a_compared_pair(
     sspe.waitUntil(lambda: expand.ui.applyButton.text == "Expand", RUN_S, "the end of the expansion")
     assert longest < LONGEST_PAUSE_S
     grown_upper, grown_lower = expand.ui.upperOutputSelector.currentNode(), expand.ui.lowerOutputSelector.currentNode()
-    assert grown_upper is not None and grown_lower is not None, expand.ui.statusLabel.text
+    assert grown_upper is not None, expand.ui.statusLabel.text
+    assert grown_lower is not None, expand.ui.statusLabel.text
     sspe.screenshot("05-expanded")
 
     click(expand.ui.registerButton)
@@ -145,7 +143,6 @@ def test_from_two_files_to_a_compared_pair(
     sspe.screenshot("06-register-ready")
     choose(register.ui.backendComboBox, "SimpleITK")
     click(register.ui.applyButton)
-    pulse = Pulse()
     sspe.waitUntil(lambda: register.ui.progressBar.value > 10, RUN_S, "progress of the registration")
     sspe.screenshot("07-register-running")
     sspe.waitUntil(lambda: register.ui.applyButton.text == "Register", RUN_S, "the end of the registration")
