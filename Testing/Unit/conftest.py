@@ -15,6 +15,8 @@ from SSPELib.volume import Volume
 
 settings.register_profile("project", max_examples=50, deadline=None, derandomize=True)
 settings.load_profile("project")
+# The networks of the tests are so small that threads would only wait for each other.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
