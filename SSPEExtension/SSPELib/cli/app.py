@@ -10,6 +10,7 @@ import typer
 from .. import __version__
 from ..errors import Cancelled, SSPEError
 from .demonstrate import demo
+from .evaluate import bundle, evaluate
 from .expand import expand
 from .register import register
 from .train import train
@@ -44,8 +45,9 @@ def options(
     """Options before the command."""
 
 
-for command in (expand, register, demo, train):
+for command in (expand, register, demo, train, bundle):
     app.command()(command)
+app.add_typer(evaluate, name="evaluate")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

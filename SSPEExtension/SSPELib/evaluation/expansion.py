@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..expansion import Expander
 from ..grid import End
-from ..volume import Volume, body_axis, body_mask, slices
+from ..progress import Progress, silent
+from ..volume import Volume, body_axis, body_mask, read_volume, slices
 
 Cut = Literal["end", "middle"]
 SHORTEST_INPUT_MM = 60.0
@@ -27,6 +27,7 @@ class ExpansionScore:
     Attributes:
         name: the volume.
         end: the end that grew.
+        cut: where the input was cut off.
         distance_mm: how far.
         error_hu: mean absolute error of the expansion.
         repeated_hu: the same of repeating the edge slice.
@@ -35,6 +36,7 @@ class ExpansionScore:
 
     name: str
     end: End
+    cut: Cut
     distance_mm: float
     error_hu: float
     repeated_hu: float
@@ -96,17 +98,22 @@ def score(volume: Volume, expander: Expander, end: End, distance_mm: float, cut:
     if not body.any():
         return None
     return ExpansionScore(
-        volume.name, end, distance_mm, float(wrong[body].mean()), float(repeated[body].mean()), tuple(rows)
+        volume.name, end, cut, distance_mm, float(wrong[body].mean()), float(repeated[body].mean()), tuple(rows)
     )
 
 
 def scores(
-    paths: Iterable[Path], expander: Expander, distance_mm: float = 64.0, cuts: Sequence[Cut] = ("end", "middle")
+    paths: Sequence[Path],
+    expander: Expander,
+    distance_mm: float = 64.0,
+    cuts: Sequence[Cut] = ("end", "middle"),
+    progress: Progress = silent,
 ) -> list[ExpansionScore]:
     """Score both ends of every volume at every kind of cut."""
     found = []
-    for path in paths:
-        volume = Volume.from_image(sitk.ReadImage(str(path)), path.name)
+    for number, path in enumerate(paths):
+        progress(number / len(paths), path.name)
+        volume = read_volume(path)
         for cut in cuts:
             for end in ("inferior", "superior"):
                 result = score(volume, expander, end, distance_mm, cut)

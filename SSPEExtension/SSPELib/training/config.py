@@ -45,7 +45,9 @@ class ScopeConfig(_Section):
     size: tuple[int, int, int] = (32, 64, 112)
     step: int = Field(default=16, gt=0)
     window_hu: tuple[float, float] = (-1000.0, 2000.0)
-    shortest_context: int = Field(default=10, gt=0, description="slices of real context that a training scope has at least")
+    shortest_context: int = Field(
+        default=10, gt=0, description="slices of real context that a training scope has at least"
+    )
 
     @model_validator(mode="after")
     def _step_within_scope(self) -> ScopeConfig:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -71,7 +71,8 @@ class Trainer:
             discriminator, torch.optim.Adam(discriminator.parameters(), schedule.discriminator_rate, betas=(0.5, 0.99))
         )
         self.iteration = 0
-        self.skipped = 0
+        # Steps in a row whose loss or gradient was not finite, by network: a good step of one must not hide the other.
+        self.skipped = {"generator": 0, "discriminator": 0}
 
     def train(self, pairs: Pairs, validations: list[Validation], workers: int = 1) -> None:
         """Run from the present iteration to the last one.
@@ -90,7 +91,10 @@ class Trainer:
             if self.iteration % logging.log_every == 0:
                 pace = (time.monotonic() - started) / (self.iteration - first)
                 means = {name: value / logging.log_every for name, value in sums.items()}
-                self._log("losses.csv", {**means, "skipped": self.skipped, "seconds_per_iteration": pace})
+                self._log(
+                    "losses.csv",
+                    {**means, **{f"{n}_skipped": k for n, k in self.skipped.items()}, "seconds_per_iteration": pace},
+                )
                 self.fabric.print(
                     f"{self.iteration}/{schedule.iterations} "
                     + " ".join(f"{name} {value:.4f}" for name, value in means.items())
@@ -119,7 +123,7 @@ class Trainer:
             judged, features = self.discriminator(torch.cat([generated.detach(), target]))
             judged_generated, judged_real = judged.chunk(2)
             values["disc"] = discriminator_loss(judged_generated, judged_real)
-            if not self._update(self.discriminator, self.discriminator_optimizer, values["disc"]):
+            if not self._update("discriminator", values["disc"]):
                 return {name: float(value.detach()) for name, value in values.items()}
             real_features = [feature.detach().chunk(2)[1] for feature in features]
             self.discriminator.requires_grad_(False)
@@ -128,7 +132,7 @@ class Trainer:
             values["fm"] = feature_matching_loss(generated_features, real_features)
             total = total + weights.adversarial * values["adv"] + weights.feature_matching * values["fm"]
             self.discriminator.requires_grad_(True)
-        if self._update(self.generator, self.generator_optimizer, total):
+        if self._update("generator", total):
             self._average()
         return {name: float(value.detach()) for name, value in values.items()}
 
@@ -162,7 +166,7 @@ class Trainer:
         """Continue from a checkpoint as if the run had never stopped."""
         state = self._state()
         self.fabric.load(path, state)
-        self.iteration, self.skipped = state["iteration"], state["skipped"]
+        self.iteration, self.skipped = state["iteration"], dict(state["skipped"])
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -197,20 +201,24 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
 
-    def _update(self, module: nn.Module, optimizer: Any, loss: Tensor) -> bool:
+    def _update(self, network: Literal["generator", "discriminator"], loss: Tensor) -> bool:
         """Take a step unless loss or gradient are not finite; many such steps in a row end the run."""
+        module, optimizer = {
+            "generator": (self.generator, self.generator_optimizer),
+            "discriminator": (self.discriminator, self.discriminator_optimizer),
+        }[network]
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(module.parameters(), self.config.schedule.clip_norm)
         if torch.isfinite(loss) and torch.isfinite(norm):
             optimizer.step()
-            self.skipped = 0
+            self.skipped[network] = 0
             return True
-        self.skipped += 1
-        if self.skipped > MOST_SKIPPED_IN_A_ROW:
+        self.skipped[network] += 1
+        if self.skipped[network] > MOST_SKIPPED_IN_A_ROW:
             raise TrainingDiverged(
-                f"The loss was not finite in {self.skipped} steps in a row at iteration {self.iteration}. "
-                f"The last good checkpoint is {self.folder / 'last.ckpt'}. "
+                f"The loss of the {network} was not finite in {self.skipped[network]} steps in a row at iteration "
+                f"{self.iteration}. The last good checkpoint is {self.folder / 'last.ckpt'}. "
                 "Lower the learning rate or train in 32-true precision."
             )
         return False
