@@ -1,24 +1,22 @@
-"""Registration jobs of `SSPELib.worker`, with a back end that may live in Slicer, on the other side of the channel."""
+"""Registration jobs, with a back end that may live in Slicer, on the other side of the channel."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import RegistrationError
-from .expansion import Expander, Expansion
-from .progress import Progress, part
-from .registration import Backend, RefinementImages, Registration, SimpleITKBackend, expand_toward, register
-from .registration.poses import Matrix, from_transform, to_transform
-from .registration.result import TransformType
-from .volume import Volume
-from .worker import read_job_volume
-
-if TYPE_CHECKING:
-    from .worker import Channel
+from ..errors import RegistrationError
+from ..expansion import Expander, Expansion
+from ..progress import Progress, part
+from ..registration import Backend, RefinementImages, Registration, SimpleITKBackend, expand_toward, register
+from ..registration.poses import Matrix, from_transform, to_transform
+from ..registration.result import TransformType
+from ..volume import Volume
+from .channel import Channel
+from .description import read_job_volume
 
 EXPANSION_SHARE = 0.4
 

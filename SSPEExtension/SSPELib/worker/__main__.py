@@ -1,0 +1,38 @@
+"""Entry of the worker process: runs one job; every failure becomes one error event."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from ..errors import SSPEError
+from .channel import Channel
+from .jobs import run_job
+
+
+def main() -> int:
+    """Run the job of the folder given as argument; every failure becomes one error event."""
+    channel = Channel(sys.stdout)
+    # Whatever a library prints must not mix with the events.
+    sys.stdout = sys.stderr
+    threading.Thread(target=channel.listen, args=(sys.stdin,), daemon=True).start()
+    try:
+        channel.send("result", **run_job(Path(sys.argv[1]), channel))
+    except SSPEError as error:
+        channel.send("error", message=str(error))
+        return 2
+    except MemoryError:
+        channel.send("error", message="The memory ran out. Close other programs, or crop the volumes, and try again.")
+        return 3
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        channel.send("error", message=f"An error inside SSPE stopped the work: {type(error).__name__}: {error}")
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""The talk between the worker and Slicer: events out, answers in, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import time
+from typing import Any, TextIO
+
+FEWEST_SECONDS_BETWEEN_EVENTS = 0.1
+SMALLEST_FRACTION_FOR_ESTIMATE = 0.03
+
+
+class Channel:
+    """Both directions of the talk with Slicer."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+        self._started = self._last_sent = time.monotonic()
+        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def send(self, event: str, **fields: Any) -> None:
+        """Write one event; ASCII only, so that no code page of any system can spoil it."""
+        self._output.write(json.dumps({"event": event, **fields}) + "\n")
+        self._output.flush()
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Report progress, at most ten times a second, with an estimate of the seconds left."""
+        now = time.monotonic()
+        if now - self._last_sent < FEWEST_SECONDS_BETWEEN_EVENTS and fraction < 1:
+            return
+        self._last_sent = now
+        left = None
+        if fraction > SMALLEST_FRACTION_FOR_ESTIMATE:
+            left = round((now - self._started) * (1 - fraction) / fraction, 1)
+        self.send("progress", fraction=round(fraction, 4), message=message, seconds_left=left)
+
+    def ask(self, **fields: Any) -> dict[str, Any]:
+        """Send a request and wait for its answer."""
+        self.send("request", **fields)
+        return self._answers.get()
+
+    def listen(self, lines: TextIO) -> None:
+        """Collect answers until the other side closes, then end the process whatever it is doing."""
+        for line in lines:
+            self._answers.put(json.loads(line))
+        os._exit(1)
