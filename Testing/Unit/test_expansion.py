@@ -42,7 +42,7 @@ def body(geometry, shape_mm=(70.0, 90.0, 110.0), dtype=np.int16, background=-100
     return empty.like(array)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(any_geometry(), st.sampled_from(["inferior", "superior", "both"]), st.floats(5, 70))
 def test_expansion_keeps_the_own_grid_and_every_real_voxel(expander, geometry, direction, distance):
     volume = body(geometry)
