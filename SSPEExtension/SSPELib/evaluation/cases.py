@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -38,7 +38,7 @@ class Case:
     fixed: Volume
     moving: Volume
     truth: sitk.Transform
-    points: NDArray[np.float64]
+    points: NDArray[np.floating[Any]]
     overlap_mm: float
 
     def error_mm(self, transform: sitk.Transform) -> float:

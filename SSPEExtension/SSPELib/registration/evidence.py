@@ -28,7 +28,10 @@ DENSITY_BINS = 130
 DENSITY_WIDTH_HU = 30.0
 BINS = 40
 OUTSIDE_WEIGHT = 100.0
-SEARCH_SCALE_HU = 60.0
+# The coarse search lives with half a step of rotation and half a voxel of shift: it forgives more.
+SEARCH_SCALE_HU = 90.0
+SEARCH_TRUST = 0.7
+SEARCH_OUTLINE = (0.0, -0.6)
 SEARCH_SYNTHETIC_SCALE_HU = 100.0
 SEARCH_SYNTHETIC_TRUST = 0.5
 
@@ -147,7 +150,7 @@ class Layer:
 
 def search_layers(fixed: Part, moving: Part, density: Density) -> list[Layer]:
     """What the search sums: pairs of real voxels by the strict table, pairs with a synthetic one by a forgiving one."""
-    strict = pair_table(density, SEARCH_SCALE_HU, REAL_TRUST, REAL_OUTLINE)
+    strict = pair_table(density, SEARCH_SCALE_HU, SEARCH_TRUST, SEARCH_OUTLINE)
     if not (fixed.depth.any() or moving.depth.any()):
         ones = np.ones(fixed.hu.shape, np.float32), np.ones(moving.hu.shape, np.float32)
         return [Layer(MatchTable.of(density, strict), *ones)]

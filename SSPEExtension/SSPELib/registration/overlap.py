@@ -69,7 +69,7 @@ def _upward(volume: Volume) -> NDArray[np.float64]:
     return np.asarray(volume.direction[:, axis.index] * axis.superior, dtype=np.float64)
 
 
-def _end_centers(volume: Volume) -> NDArray[np.float64]:
+def _end_centers(volume: Volume) -> Matrix:
     """Centers (2, 3) of the outer faces of the first and last slice, LPS mm."""
     axis = body_axis(volume).index
     centers = np.tile((np.array(volume.size, dtype=np.float64) - 1) / 2, (2, 1))

@@ -24,6 +24,9 @@ from .poses import Matrix, apply
 
 LEVER_MM = 100.0
 REACH_MM = 12.0
+# Noise and sharpness differ from scan to scan, so that an account takes the scale of real differences that fits best:
+# a near perfect match of a short overlap must beat a fair one of a long overlap. The last is that of climbing.
+SCALE_FACTORS = (0.35, 0.6, 1.6, 1.0)
 STUDENT_CONSTANT = float(np.log(2.0 / (np.pi * np.sqrt(3.0))))
 
 
@@ -90,15 +93,20 @@ class Climber:
     def account(self, pose: Matrix) -> Account:
         """The evidence of a pose (4, 4), fixed to moving."""
         near = self._near(pose, 0.0)
+        matrix = torch.from_numpy(pose.astype(np.float32))
+        reals = []
         with torch.no_grad():
-            evidence, both, real = self._evidence(torch.from_numpy(pose.astype(np.float32)), near)
+            for factor in SCALE_FACTORS:
+                evidence, both, real = self._evidence(matrix, near, factor)
+                reals.append(float((evidence * real).sum()))
+            mixed = float((evidence * (1 - real)).sum())
             body_real = both * real
-            return Account(
-                total=float(evidence.sum()),
-                real=float((evidence * real).sum()),
-                real_voxels=int(body_real.sum()),
-                mixed_voxels=int(both.sum() - body_real.sum()),
-            )
+        return Account(
+            total=max(reals) + mixed,
+            real=max(reals),
+            real_voxels=int(body_real.sum()),
+            mixed_voxels=int(both.sum() - body_real.sum()),
+        )
 
     def climb(self, pose: Matrix, steps: int, first_mm: float, last_mm: float, kind: str, progress: Progress) -> Matrix:
         """Improve a pose; step lengths fall from first_mm to last_mm.
@@ -140,7 +148,9 @@ class Climber:
         inside = ((mapped >= low) & (mapped <= self.moving.origin + extent + reach_mm)).all(axis=1)
         return torch.from_numpy(np.flatnonzero(inside))
 
-    def _evidence(self, pose: torch.Tensor, near: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _evidence(
+        self, pose: torch.Tensor, near: torch.Tensor, factor: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Evidence, share inside both bodies, and share of two real voxels, per fixed voxel in near (n,)."""
         points = torch.from_numpy(self.points[near.numpy()].astype(np.float32))
         mapped = points @ pose[:3, :3].T + pose[:3, 3]
@@ -149,7 +159,7 @@ class Climber:
         normalized = (mapped - origin) / self.moving.spacing * (2.0 / (size - 1)) - 1
         sampled = functional.grid_sample(self.moving_channels, normalized[None, :, None, None], align_corners=True)
         hu, body, log, variance, trust, share, valid, real = sampled[0, :, :, 0, 0]
-        scale_squared = self.real_variance + self.fixed_variance[near] + variance
+        scale_squared = self.real_variance * factor**2 + self.fixed_variance[near] + variance
         difference = self.fixed_hu[near] - hu
         log_density = (
             STUDENT_CONSTANT

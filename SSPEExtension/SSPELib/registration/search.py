@@ -124,9 +124,11 @@ class _Engine:
         spacing = self.spacing
         points = moving.points(moving.body > 0.5)
         placed = apply(np.linalg.inv(window.start), points)
-        self.center = (placed.min(axis=0) + placed.max(axis=0)) / 2
+        middle = (placed.min(axis=0) + placed.max(axis=0)) / 2
+        # On a voxel of the moving part, so that without a rotation nothing is interpolated.
+        self.center = placed[np.argmin(((placed - middle) ** 2).sum(axis=1))]
         limit = float(np.abs(window.rotations).max()) if window.rotations.size else 0.0
-        half = (placed.max(axis=0) - placed.min(axis=0)) / 2 + 2 * spacing
+        half = np.maximum(placed.max(axis=0) - self.center, self.center - placed.min(axis=0)) + 2 * spacing
         # Corners of the box hardly ever hold body, hence the factor.
         half = half + 0.8 * np.sin(limit) * (half.sum() - half)
         self.count = (2 * np.ceil(half / spacing)).astype(int) + 1

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..expansion import Expansion
 
 SEARCH_MM = 8.0
-SEARCH_PEAKS = 16
+SEARCH_PEAKS = 18
 REAL_FINISH_MM = 30.0
 AFFINE_FROM_MM = 40.0
 # A back end may polish, not relocate.

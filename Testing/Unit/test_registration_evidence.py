@@ -1,0 +1,127 @@
+"""Evidence pays for true overlap only, and the search by Fourier transforms finds what a direct sum would."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from phantoms import torso
+
+from SSPELib.errors import RegistrationError
+from SSPELib.progress import silent
+from SSPELib.registration.evidence import (
+    SYNTHETIC_DEPTH_MM,
+    Density,
+    MatchTable,
+    pair_table,
+    scale_by_depth,
+    search_layers,
+    share_by_depth,
+    trust_by_depth,
+)
+from SSPELib.registration.parts import PartSource
+from SSPELib.registration.poses import about, mean_distance, rotation_matrix
+from SSPELib.registration.refine import Climber
+from SSPELib.registration.search import Window, rotation_grid, search
+from SSPELib.volume import slices
+
+
+@pytest.fixture(scope="module")
+def pair():
+    fixed = PartSource.of(slices(torso(seed=1), 18, 40))
+    moving = PartSource.of(slices(torso(seed=2), 0, 30))
+    return fixed.at(8.0), moving.at(8.0)
+
+
+def shifted(mm):
+    return about(np.eye(3), np.zeros(3), np.array([0.0, 0.0, mm]))
+
+
+def test_evidence_is_highest_at_the_truth_negative_beside_it_and_nothing_apart(pair):
+    climber = Climber(*pair, Density.of(pair), 60.0)
+    truth, beside, apart = (climber.account(shifted(mm)) for mm in (0.0, 40.0, 400.0))
+    assert truth.total > 0 > beside.total
+    assert truth.real == pytest.approx(truth.total)
+    assert truth.real_voxels > 1000
+    assert apart.total == 0
+    assert apart.real_voxels == 0
+
+
+def test_pulling_apart_from_the_truth_never_pays(pair):
+    climber = Climber(*pair, Density.of(pair), 60.0)
+    totals = [climber.account(shifted(-mm)).total for mm in (0.0, 8.0, 16.0, 32.0, 64.0)]
+    assert max(totals) == totals[0]
+
+
+def test_a_small_error_is_climbed_away(pair):
+    climber = Climber(*pair, Density.of(pair), 60.0)
+    start = about(rotation_matrix(np.radians([2.0, -2.0, 3.0])), np.zeros(3), np.array([5.0, -4.0, 6.0]))
+    points = pair[1].points(pair[1].body > 0.5)
+    found = climber.climb(start, 40, 2.0, 0.1, "rigid", silent)
+    assert mean_distance(start, np.eye(4), points) > 8
+    assert mean_distance(found, np.eye(4), points) < 2
+    assert np.allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-6)
+
+
+def test_search_scores_are_those_of_a_direct_sum(pair):
+    fixed, moving = pair
+    density = Density.of(pair)
+    layers = search_layers(fixed, moving, density)
+    limit = np.full(3, 30.0)
+    window = Window(np.eye(4), -limit, limit, np.zeros((1, 3)), np.full(3, np.inf), np.inf)
+    best = search(fixed, moving, layers, window, 1.0, 5, silent)[0]
+    points = moving.points(moving.body > 0.5)
+    # The grid allows shifts of whole voxels only.
+    assert mean_distance(best.pose, np.eye(4), points) < 8
+    table = layers[0].table
+    values = (table.features * table.signs[:, None]).T @ table.features
+    origin_gap = np.rint((moving.origin - best.pose[:3, 3] - fixed.origin) / 8.0).astype(int)
+    total = 0.0
+    moving_bins, fixed_bins = table.bins_of(moving), table.bins_of(fixed)
+    for k, j, i in np.argwhere(moving.valid):
+        z, y, x = k + origin_gap[2], j + origin_gap[1], i + origin_gap[0]
+        inside = 0 <= z < fixed.hu.shape[0] and 0 <= y < fixed.hu.shape[1] and 0 <= x < fixed.hu.shape[2]
+        if inside and fixed.valid[z, y, x]:
+            total += values[moving_bins[k, j, i], fixed_bins[z, y, x]]
+    assert best.score == pytest.approx(total, rel=1e-3)
+
+
+def test_search_finds_a_turned_and_shifted_part(pair):
+    fixed, moving = pair
+    limit = np.full(3, 40.0)
+    rotations = rotation_grid(10.0, 10.0)
+    assert rotations.shape == (27, 3)
+    center = moving.points(moving.body > 0.5).mean(axis=0)
+    start = about(rotation_matrix(np.radians([0.0, 10.0, -10.0])), center, np.array([16.0, -8.0, 24.0]))
+    window = Window(start, -limit, limit, rotations, np.full(3, np.inf), np.inf)
+    peaks = search(fixed, moving, search_layers(fixed, moving, Density.of(pair)), window, 1.0, 5, silent)
+    points = moving.points(moving.body > 0.5)
+    assert min(mean_distance(np.linalg.inv(peak.pose), np.eye(4), points) for peak in peaks) < 15
+    assert [peak.score for peak in peaks] == sorted((peak.score for peak in peaks), reverse=True)
+
+
+def test_a_pair_table_is_symmetric_and_kept_well_by_few_features(pair):
+    density = Density.of(pair)
+    table = pair_table(density, 60.0, 0.9, (0.0, -1.0))
+    kept = MatchTable.of(density, table, rank=12)
+    assert np.allclose(table, table.T)
+    assert table[0, 0] == 0
+    rebuilt = (kept.features * kept.signs[:, None]).T @ kept.features
+    assert np.abs(rebuilt[0] - table[0]).max() < 0.1
+    assert np.abs(rebuilt - table).mean() < 0.25
+
+
+def test_synthetic_voxels_count_less_the_farther_they_are():
+    depth = np.linspace(0, 128, 50, dtype=np.float32)
+    assert trust_by_depth(depth)[0] == 1
+    assert scale_by_depth(depth)[0] == 0
+    assert share_by_depth(depth)[0] == 1
+    assert (np.diff(trust_by_depth(depth)) <= 0).all()
+    assert (np.diff(scale_by_depth(depth)) >= 0).all()
+    assert (share_by_depth(depth)[1:] < 0.5).all()
+    assert SYNTHETIC_DEPTH_MM[0] == 0
+
+
+def test_a_volume_without_a_body_is_refused_by_name(small_torso):
+    air = small_torso.like(np.full_like(small_torso.array, -1000))
+    with pytest.raises(RegistrationError, match="torso shows no body"):
+        PartSource.of(air)
