@@ -9,6 +9,7 @@ import typer
 
 from .. import __version__
 from ..errors import Cancelled, SSPEError
+from .benchmark import benchmark
 from .demonstrate import demo
 from .evaluate import bundle, evaluate
 from .expand import expand
@@ -48,6 +49,7 @@ def options(
 for command in (expand, register, demo, train, bundle):
     app.command()(command)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(benchmark, name="benchmark")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,69 @@
+"""`sspe benchmark`: this system and its peers on cases with a known answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..errors import InputError
+from .console import progress_bar
+from .options import DeviceOption, ModelOption, check_outputs
+
+benchmark = typer.Typer(help="Compare systems on cases with a known answer.", no_args_is_help=True)
+
+
+@benchmark.callback()
+def comparisons() -> None:
+    """Compare systems on cases with a known answer."""
+
+
+@benchmark.command()
+def registration(
+    volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs, each cut in two.")],
+    rows: Annotated[Path, typer.Option(metavar="ROWS.csv", help="A row per case; cases in it are not done again.")],
+    table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Summary with 95 % intervals.")] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Success, error, time by overlap.")] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(help="sspe, sspe-plain (no expansion), brainsfit, elastix or ants; may be repeated."),
+    ] = None,
+    overlap: Annotated[list[float] | None, typer.Option(metavar="MM", help="May be repeated; negative: gap.")] = None,
+    start: Annotated[Literal["near", "unknown", "both"], typer.Option(help="What the headers are worth.")] = "both",
+    variant: Annotated[list[str] | None, typer.Option(help="plain, spacing, contrast, ...; may be repeated.")] = None,
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Success against overlap, with near and with unknown headers. Peers need pip install 'sspe[benchmark]'.
+
+    Example: sspe benchmark registration data/openkbp/test/*_ct.nii.gz --rows rows.csv --table table.md --system sspe
+    """
+    from ..bundle import load_bundle
+    from ..evaluation.registration import OVERLAPS_MM, run, settings
+    from ..evaluation.registration_summary import draw, markdown
+    from ..evaluation.systems import systems
+    from ..evaluation.variants import check_variants
+    from ..expansion import Expander
+    from ..volume.writing import Outputs
+
+    check_outputs([(table, (".md",)), (figure, (".png", ".svg"))], [*volumes, rows])
+    missing = [str(path) for path in volumes if not path.exists()]
+    if missing:
+        raise InputError(f"There is no file {missing[0]}.")
+    variants = variant or ["plain"]
+    check_variants(variants)
+    names = system or ["sspe", "sspe-plain", "brainsfit"]
+    expander = Expander(load_bundle(model), device) if "sspe" in names else None
+    cases = settings(volumes, overlap or OVERLAPS_MM, ("near", "unknown") if start == "both" else (start,), variants)
+    with progress_bar("Benchmark") as progress:
+        found = run(cases, systems(names, expander), rows, progress)
+    if not found:
+        raise InputError("No volume is long enough to be cut in two. Choose longer ones or a smaller overlap.")
+    text = markdown(found)
+    print(text)
+    with Outputs() as outputs:
+        if table is not None:
+            outputs.text(text, table)
+        if figure is not None:
+            draw(found, outputs.beside(figure))

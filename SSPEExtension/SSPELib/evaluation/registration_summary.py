@@ -1,0 +1,165 @@
+"""What a registration benchmark says: shares of success with intervals, medians, detection of failures, a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .registration import Row
+
+LIMITS_MM = (2.0, 5.0, 10.0, 15.0)
+FAILED_MM = 1000.0
+# Two-sided 95 % of the normal distribution.
+Z = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one system at one overlap and start."""
+
+    system: str
+    start: str
+    variant: str
+    overlap_mm: float
+    errors: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+
+    def share_below(self, limit_mm: float) -> tuple[float, float, float]:
+        """Share of cases with an error below a limit, and its 95 % interval (Wilson), 0 to 1."""
+        return wilson(int((self.errors < limit_mm).sum()), self.errors.size)
+
+    @property
+    def median_mm(self) -> float:
+        """Median error; a failed case counts as far off."""
+        return float(np.median(self.errors))
+
+
+def wilson(hits: int, count: int) -> tuple[float, float, float]:
+    """Share and Wilson's 95 % interval."""
+    share = hits / count
+    middle = share + Z * Z / (2 * count)
+    half = Z * np.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
+    scale = 1 + Z * Z / count
+    return share, max(0.0, float((middle - half) / scale)), min(1.0, float((middle + half) / scale))
+
+
+def groups(rows: Sequence[Row]) -> list[Group]:
+    """Rows by system, start, variant and overlap, overlaps ascending."""
+    keys = dict.fromkeys((row.system, row.start, row.variant, row.overlap_mm) for row in rows)
+    found = []
+    for system, start, variant, overlap in keys:
+        chosen = [r for r in rows if (r.system, r.start, r.variant, r.overlap_mm) == (system, start, variant, overlap)]
+        errors = np.nan_to_num(np.array([row.error_mm for row in chosen]), nan=FAILED_MM)
+        found.append(Group(system, start, variant, overlap, errors, np.array([row.seconds for row in chosen])))
+    return sorted(found, key=lambda group: (group.start, group.variant, group.system, group.overlap_mm))
+
+
+def area_under_curve(rows: Sequence[Row], limit_mm: float = 10.0) -> float:
+    """Probability that a case with an error above a limit has less confidence than one below it; NaN without both."""
+    rated = [row for row in rows if not np.isnan(row.confidence)]
+    good = np.array([row.confidence for row in rated if row.error_mm < limit_mm])
+    bad = np.array([row.confidence for row in rated if not row.error_mm < limit_mm])
+    if not good.size or not bad.size:
+        return float("nan")
+    higher = (good[:, None] > bad).mean() + 0.5 * (good[:, None] == bad).mean()
+    return float(higher)
+
+
+def sign_test(rows: Sequence[Row], one: str, other: str, overlap_mm: float, limit_mm: float) -> tuple[int, int, float]:
+    """Cases that only one of two systems solves below a limit, and the two-sided exact p of such a difference.
+
+    Returns:
+        Solved by the first alone, by the second alone, p (McNemar's exact test).
+    """
+    solved: dict[tuple[str, str, str], dict[str, bool]] = {}
+    for row in rows:
+        if row.overlap_mm == overlap_mm and row.system in (one, other):
+            solved.setdefault((row.patient, row.start, row.variant), {})[row.system] = row.error_mm < limit_mm
+    pairs = [pair for pair in solved.values() if len(pair) == 2]
+    first = sum(pair[one] and not pair[other] for pair in pairs)
+    second = sum(pair[other] and not pair[one] for pair in pairs)
+    return first, second, _binomial_two_sided(min(first, second), first + second)
+
+
+def _binomial_two_sided(less: int, count: int) -> float:
+    terms = [1.0]
+    for k in range(less):
+        terms.append(terms[-1] * (count - k) / (k + 1))
+    return min(1.0, 2.0 * sum(terms) / 2.0**count) if count else 1.0
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table of a benchmark, 95 % intervals in brackets, and how well failures were known."""
+    limits = " | ".join(f"< {limit:g} mm, %" for limit in LIMITS_MM)
+    lines = [
+        f"| start | variant | system | overlap, mm | cases | {limits} | median, mm | seconds |",
+        "|---" * (7 + len(LIMITS_MM)) + "|",
+    ]
+    for group in groups(rows):
+        shares = []
+        for limit in LIMITS_MM:
+            share, low, high = group.share_below(limit)
+            shares.append(f"{100 * share:.0f} [{100 * low:.0f}, {100 * high:.0f}]")
+        median = "no result" if group.median_mm >= FAILED_MM else f"{group.median_mm:.1f}"
+        lines.append(
+            f"| {group.start} | {group.variant} | {group.system} | {group.overlap_mm:g} | {group.errors.size} | "
+            f"{' | '.join(shares)} | {median} | {np.median(group.seconds):.1f} |"
+        )
+    for system in dict.fromkeys(row.system for row in rows if not np.isnan(row.confidence)):
+        own = [row for row in rows if row.system == system]
+        trusted = [row for row in own if row.reliable == "true"]
+        right = sum(row.error_mm < 10 for row in trusted)
+        trusted_share = f"{100 * right / len(trusted):.1f} % of {len(trusted)}" if trusted else "none"
+        lines += [
+            "",
+            f"{system}: area under the ROC curve for errors above 10 mm {area_under_curve(own):.3f}; "
+            f"of the cases called reliable below 10 mm: {trusted_share}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def reliability(rows: Sequence[Row], bins: int = 5) -> list[tuple[float, float, int]]:
+    """Mean confidence, share of errors below 10 mm, and cases, in bins of equal width."""
+    rated = [row for row in rows if not np.isnan(row.confidence)]
+    found = []
+    for index in range(bins):
+        inside = [row for row in rated if min(int(row.confidence * bins), bins - 1) == index]
+        if inside:
+            right = np.mean([row.error_mm < 10 for row in inside])
+            found.append((float(np.mean([row.confidence for row in inside])), float(right), len(inside)))
+    return found
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """Success below 5 and 10 mm, median error and time against overlap, a column per start; written as PNG or SVG."""
+    from matplotlib.figure import Figure
+
+    starts = list(dict.fromkeys(row.start for row in rows))
+    drawing = Figure(figsize=(5.5 * len(starts), 12), layout="constrained")
+    axes = drawing.subplots(4, len(starts), squeeze=False, sharex=True)
+    titles = ("below 5 mm, %", "below 10 mm, %", "median error, mm", "median time, s")
+    for column, start in enumerate(starts):
+        chosen = groups([row for row in rows if row.start == start])
+        for system in dict.fromkeys((group.system, group.variant) for group in chosen):
+            own = [group for group in chosen if (group.system, group.variant) == system]
+            x = [group.overlap_mm for group in own]
+            label = system[0] if system[1] == "plain" else f"{system[0]}, {system[1]}"
+            for panel, limit in enumerate((5.0, 10.0)):
+                shares = np.array([group.share_below(limit) for group in own]) * 100
+                axes[panel, column].plot(x, shares[:, 0], "o-", label=label)
+                axes[panel, column].fill_between(x, shares[:, 1], shares[:, 2], alpha=0.12)
+            axes[2, column].plot(x, [min(group.median_mm, 300.0) for group in own], "o-")
+            axes[3, column].plot(x, [float(np.median(group.seconds)) for group in own], "o-")
+        axes[0, column].set_title(f"{start} start")
+        axes[2, column].set_yscale("log")
+        axes[3, column].set_yscale("log")
+        axes[3, column].set_xlabel("overlap, mm (negative: gap)")
+        for panel, title in enumerate(titles):
+            axes[panel, column].set_ylabel(title)
+            axes[panel, column].grid(alpha=0.3)
+    axes[0, 0].legend(fontsize=8)
+    drawing.savefig(path, dpi=120)

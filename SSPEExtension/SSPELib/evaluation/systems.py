@@ -1,0 +1,143 @@
+"""The systems that the registration benchmark compares: this one, and peers with settings as their users have them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..expansion import Expander
+from ..registration import expand_toward, register
+from ..registration.poses import to_transform
+from ..registration.result import TransformType
+from ..volume import Volume
+from .peers import Grid, ants, elastix, isolated
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A transform from fixed to moving points, and what a system says of it where it says anything."""
+
+    transform: sitk.Transform
+    confidence: float | None = None
+    reliable: bool | None = None
+    overlap_mm: float | None = None
+
+
+class System(Protocol):
+    """Registers a pair from its headers or, where start is "unknown", without trusting them."""
+
+    @property
+    def name(self) -> str:
+        """Shown in tables."""
+
+    def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
+        """Register; any exception counts as a failed case."""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """This system, with an expander or without."""
+
+    expander: Expander | None
+    transform_type: TransformType = "rigid"
+    distance_mm: float = 64.0
+
+    @property
+    def name(self) -> str:
+        """Shown in tables."""
+        return "SSPE without expansion" if self.expander is None else "SSPE"
+
+    def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
+        """See `System.solve`."""
+        begin: Any = "unknown" if start == "unknown" else "header"
+        pair: Any = (fixed, moving)
+        if self.expander is not None:
+            pair = expand_toward(fixed, moving, self.expander, self.distance_mm, begin)
+        result = register(*pair, start=begin, transform_type=self.transform_type)
+        return Answer(result.transform, result.confidence, result.reliable, result.overlap_mm)
+
+
+@dataclass(frozen=True)
+class BRAINSFitSettings:
+    """SimpleITK with the metric, optimizer and scales of BRAINSFit, rigid, 5 % samples; equal to it to 0.01 mm."""
+
+    name: str = "BRAINSFit settings"
+    translation_scale: float = 1000.0
+
+    def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
+        """See `System.solve`."""
+        images = [sitk.Cast(volume.to_image(), sitk.sitkFloat32) for volume in (fixed, moving)]
+        method = sitk.ImageRegistrationMethod()
+        method.SetMetricAsMattesMutualInformation(50)
+        method.SetMetricSamplingStrategy(method.RANDOM)
+        method.SetMetricSamplingPercentage(0.05, 1)
+        method.SetInterpolator(sitk.sitkLinear)
+        method.SetOptimizerAsRegularStepGradientDescent(0.05, 0.001, 1500)
+        method.SetOptimizerScales([1.0] * 3 + [1.0 / self.translation_scale] * 3)
+        center = fixed.index_to_lps @ np.append((np.array(fixed.size) - 1) / 2, 1.0)
+        initial = sitk.VersorRigid3DTransform()
+        initial.SetCenter(center[:3].tolist())
+        if start == "unknown":
+            initial.SetTranslation((_center(moving) - _center(fixed)).tolist())
+        method.SetInitialTransform(initial, inPlace=True)
+        method.Execute(*images)
+        return Answer(initial)
+
+
+@dataclass(frozen=True, eq=False)
+class Peer:
+    """A peer in a process of its own; with an unknown header it centers the images, which is what it offers."""
+
+    name: str
+    method: Callable[[Grid, Grid, bool], NDArray[np.float64]]
+
+    def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
+        """See `System.solve`."""
+        pose = isolated(self.method, _grid(fixed), _grid(moving), start == "unknown")
+        return Answer(to_transform(pose, "affine", np.zeros(3)))
+
+
+def systems(names: list[str], expander: Expander | None) -> list[System]:
+    """Systems by their short names: sspe, sspe-plain, brainsfit, elastix, ants.
+
+    Raises:
+        InputError: a name is unknown, an extra is missing, or sspe was asked for without an expander.
+    """
+    made: list[System] = []
+    for name in names:
+        if name == "sspe" and expander is None:
+            raise InputError("The system 'sspe' needs a model. Give one, or choose 'sspe-plain'.")
+        known: dict[str, System] = {
+            "sspe": Ours(expander),
+            "sspe-plain": Ours(None),
+            "brainsfit": BRAINSFitSettings(),
+            "elastix": Peer("elastix", elastix),
+            "ants": Peer("ANTs", ants),
+        }
+        if name not in known:
+            raise InputError(f"The system {name!r} is unknown. Choose among {', '.join(known)}.")
+        if name in ("elastix", "ants"):
+            _check_installed({"elastix": "itk", "ants": "ants"}[name])
+        made.append(known[name])
+    return made
+
+
+def _check_installed(package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f"The package {package} is not installed. Run: pip install 'sspe[benchmark]'")
+
+
+def _center(volume: Volume) -> NDArray[np.float64]:
+    middle = np.append((np.array(volume.size) - 1) / 2, 1.0)
+    return np.asarray((volume.index_to_lps @ middle)[:3])
+
+
+def _grid(volume: Volume) -> Grid:
+    return Grid(volume.array.astype(np.float32), volume.spacing, volume.origin, np.array(volume.direction))

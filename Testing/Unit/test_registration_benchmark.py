@@ -1,0 +1,183 @@
+"""The benchmark: variants keep the truth, rows survive an interruption, and the summary's numbers are right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from phantoms import torso, write
+
+from SSPELib.errors import Cancelled, InputError
+from SSPELib.evaluation.cases import make_case
+from SSPELib.evaluation.registration import Row, read_rows, run, settings
+from SSPELib.evaluation.registration_summary import (
+    area_under_curve,
+    draw,
+    groups,
+    markdown,
+    reliability,
+    sign_test,
+    wilson,
+)
+from SSPELib.evaluation.systems import Answer, BRAINSFitSettings, systems
+from SSPELib.evaluation.variants import DEFORMATION_MM, VARIANTS, vary
+from SSPELib.volume import body_mask
+
+ROW = Row("a", "p1", 20.0, "near", "plain", 25.0, 1.0, 2.0, 0.9, "true", 20.0, "")
+
+
+class Truthful:
+    """A system that answers the identity, and counts."""
+
+    name = "identity"
+
+    def __init__(self) -> None:
+        self.solved = 0
+
+    def solve(self, fixed, moving, start):
+        self.solved += 1
+        return Answer(sitk.Transform(3, sitk.sitkIdentity), 0.5, False, 0.0)
+
+
+class Broken:
+    """A system that never answers."""
+
+    name = "broken"
+
+    def solve(self, fixed, moving, start):
+        raise RuntimeError("no overlap\nat all")
+
+
+@pytest.fixture(scope="module")
+def case():
+    return make_case(torso(size=(48, 40, 50), table=False), 60.0, seed=1, noise_hu=0.0)
+
+
+def test_variants_change_the_moving_part_only_and_keep_the_truth(case):
+    for variant in VARIANTS:
+        varied = vary(case, variant, 3)
+        assert varied.truth is case.truth
+        assert varied.fixed is case.fixed
+        assert varied.moving.array.dtype == np.int16
+        same = varied.moving.array.shape == case.moving.array.shape and np.array_equal(
+            varied.moving.array, case.moving.array
+        )
+        assert same == (variant == "plain"), variant
+    with pytest.raises(InputError, match="unknown"):
+        vary(case, "upside down", 3)
+
+
+def test_a_coarser_variant_covers_the_same_place(case):
+    varied = vary(case, "spacing", 3).moving
+    assert varied.spacing == pytest.approx([s * 1.35 for s in case.moving.spacing])
+    assert varied.origin == pytest.approx(case.moving.origin)
+    assert np.allclose(varied.direction, case.moving.direction)
+
+
+def test_a_narrow_field_of_view_loses_the_sides(case):
+    varied = vary(case, "field of view", 3).moving
+    assert varied.size[0] < case.moving.size[0]
+    index = np.array([3.0, 5.0, 7.0, 1.0])
+    there = np.linalg.inv(case.moving.index_to_lps) @ varied.index_to_lps @ index
+    i, j, k = np.rint(there[:3]).astype(int)
+    assert varied.array[7, 5, 3] == case.moving.array[k, j, i]
+
+
+def test_a_table_lies_outside_the_body(case):
+    varied = vary(case, "table", 3).moving
+    added = varied.array != case.moving.array
+    assert added.sum() > 100
+    assert not (added & body_mask(case.moving)).any()
+
+
+def test_a_deformation_stays_small(case):
+    varied = vary(case, "deformed", 3).moving
+    body = body_mask(case.moving)
+    assert 0.9 < body_mask(varied).sum() / body.sum() < 1.1
+    assert DEFORMATION_MM == 5.0
+
+
+def test_rows_are_written_at_once_and_not_done_again(tmp_path):
+    path = write(torso(), tmp_path / "someone.nii.gz")
+    cases = settings([path], overlaps_mm=[40.0, 20.0], starts=["near"])
+    assert [case.patient for case in cases] == ["someone", "someone"]
+    table = tmp_path / "rows.csv"
+    system = Truthful()
+
+    def stop(fraction: float, message: str) -> None:
+        if system.solved == 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run(cases, [system], table, stop)
+    first = read_rows(table)
+    assert len(first) == 1
+    rows = run(cases, [system, Broken()], table)
+    assert system.solved == 2
+    assert rows[0] == first[0]
+    assert [row.key for row in read_rows(table)] == [row.key for row in rows]
+    answered = [row for row in rows if row.system == "identity"]
+    assert all(row.error_mm == pytest.approx(row.start_error_mm) for row in answered)
+    failed = [row for row in rows if row.system == "broken"]
+    assert all(np.isnan(row.error_mm) and row.failure == "at all" for row in failed)
+
+
+def test_a_foreign_table_is_not_touched(tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no table of this benchmark"):
+        run([], [], table)
+    assert table.read_text(encoding="utf-8") == "a,b\n1,2\n"
+
+
+def test_intervals_are_those_of_wilson():
+    share, low, high = wilson(9, 10)
+    assert (share, low, high) == pytest.approx((0.9, 0.5958, 0.9821), abs=1e-3)
+    assert wilson(0, 5)[1] == 0.0
+
+
+def test_the_summary_counts_failures_as_errors_and_sorts_by_overlap(tmp_path):
+    rows = [
+        ROW,
+        replace(ROW, patient="p2", error_mm=12.0, confidence=0.2, reliable="false"),
+        replace(ROW, patient="p3", error_mm=float("nan"), confidence=float("nan"), reliable="", failure="no overlap"),
+        replace(ROW, overlap_mm=0.0, error_mm=8.0, confidence=0.6, reliable="false"),
+    ]
+    found = groups(rows)
+    assert [group.overlap_mm for group in found] == [0.0, 20.0]
+    assert found[1].share_below(10.0)[0] == pytest.approx(1 / 3)
+    assert found[1].median_mm == 12.0
+    assert area_under_curve(rows) == 1.0
+    text = markdown(rows)
+    assert "| near | plain | a | 20 | 3 |" in text
+    assert "100.0 % of 1" in text
+    assert reliability(rows, 5)[0] == pytest.approx((0.2, 0.0, 1))
+    draw(rows, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_paired_differences_are_tested_exactly():
+    ours = [replace(ROW, patient=f"p{i}", error_mm=1.0) for i in range(8)]
+    theirs = [replace(row, system="b", error_mm=1.0 if i < 2 else 50.0) for i, row in enumerate(ours)]
+    first, second, p = sign_test([*ours, *theirs], "a", "b", 20.0, 10.0)
+    assert (first, second) == (6, 0)
+    assert p == pytest.approx(2 / 64)
+
+
+def test_the_settings_of_brainsfit_solve_a_large_overlap():
+    case = make_case(torso(size=(66, 48, 80), spacing=(5.0, 5.0, 4.0), center=(0, 0, -50)), 160.0, seed=2)
+    answer = BRAINSFitSettings().solve(case.fixed, case.moving, "near")
+    assert case.error_mm(answer.transform) < 0.5 * case.start_error_mm
+
+
+def test_systems_are_named_and_unknown_ones_refused():
+    assert [system.name for system in systems(["sspe-plain", "brainsfit"], None)] == [
+        "SSPE without expansion",
+        "BRAINSFit settings",
+    ]
+    with pytest.raises(InputError, match="needs a model"):
+        systems(["sspe"], None)
+    with pytest.raises(InputError, match="unknown"):
+        systems(["magic"], None)
