@@ -19,6 +19,9 @@ from PySide6 import QtCore
 # Without an X server VTK says so once and goes on with EGL or OSMesa.
 _HARMLESS_WARNINGS = ("bad X server connection",)
 
+# MRML says this of itself when it resets a slice node that shows an oblique cut or has no default orientation.
+_HARMLESS_ERRORS = ("GetSliceOrientationPreset: invalid orientation preset name: Reformat",)
+
 # What Qt's platform plugins say without a desktop.
 _HARMLESS_QT_MESSAGES = ("propagateSizeHints", "XDG_RUNTIME_DIR", "Could not find a valid icon", "qt.qpa")
 
@@ -116,7 +119,7 @@ class FailureRecorder:
             self._vtkSilent = False
 
     def _onVtkError(self, _caller: object, _event: str, text: str = "") -> None:
-        if not self._vtkSilent:
+        if not self._vtkSilent and not any(known in text for known in _HARMLESS_ERRORS):
             self.record("VTK error", text.strip())
             print(text, file=sys.stderr)
 

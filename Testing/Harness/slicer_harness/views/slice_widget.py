@@ -111,10 +111,12 @@ class qMRMLSliceWidget(QtWidgets.QWidget):
         existing = scene.GetSingletonNode(self._viewName, "vtkMRMLSliceNode")
         if existing is not None:  # the layout logic makes the nodes of the views that a description names
             self._logic.SetSliceNode(existing)
+        orientation = _ORIENTATIONS.get(self._viewName, "Axial")
         if self._logic.GetSliceNode() is None:
-            node = self._logic.AddSliceNode(self._viewName)
-            node.SetLayoutLabel(self._viewName[:1])
-            node.SetOrientation(_ORIENTATIONS.get(self._viewName, "Axial"))
+            self._logic.AddSliceNode(self._viewName).SetLayoutLabel(self._viewName[:1])
+            self._logic.GetSliceNode().SetOrientation(orientation)
+        # Without a default of its own, a node that is reset asks in vain for a preset named "Reformat".
+        self._logic.GetSliceNode().SetDefaultOrientation(orientation)
 
     def _setLayoutProperty(self, name: str, text: str) -> None:
         node = self._logic.GetSliceNode()
