@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .grid import End, WorkingVolume, append_to_own_grid, to_working
+from .grid import End, WorkingVolume, append_to_own_grid, body_window, to_working
 from .progress import Progress, part, silent
 from .volume import AIR_HU, Volume, body_axis, body_length_mm, with_slices
 from .volume.body import mask_of_slices, outside_to_air
@@ -30,7 +30,6 @@ SHORTEST_MM = 30.0
 FARTHEST_MM = 400.0
 DOUBTFUL_MM = 150.0
 FIGURES_QUOTED = 4
-MARGIN_VOXELS = 4
 SEAM_FADES_MM = 12.0
 
 
@@ -138,7 +137,7 @@ class Expander:
         card = self.bundle.card
         toward_end = working.array[::-1] if working.end == "inferior" else working.array
         mask = working.mask[::-1] if working.end == "inferior" else working.mask
-        rows, columns = _window(mask[-card.scope[0] :], (card.scope[1], card.scope[2]), self._multiple())
+        rows, columns = body_window(mask[-card.scope[0] :], (card.scope[1], card.scope[2]), self._multiple())
         scope = np.full((card.scope[0], rows.stop - rows.start, columns.stop - columns.start), AIR_HU, dtype=np.float32)
         _copy_overlap(toward_end[-card.scope[0] :], scope, rows.start, columns.start)
         current = torch.from_numpy(scope).clamp_(*card.window_hu).div_(HU_SCALE)[None, None]
@@ -213,19 +212,6 @@ def _joined(following: Tensor, edge: Tensor, step: int, spacing_mm: float) -> Te
     error = following[:, :, -step - 1 : -step] - edge
     distance = torch.arange(1, step + 1, dtype=new.dtype) * spacing_mm
     return new - error * torch.exp(-distance / SEAM_FADES_MM).view(1, 1, -1, 1, 1)
-
-
-def _window(mask: NDArray[np.bool_], smallest: tuple[int, int], multiple: int) -> tuple[slice, slice]:
-    """Rows and columns around the body that the network is given; they may reach past the grid."""
-    windows = []
-    for axis, least in ((1, smallest[0]), (2, smallest[1])):
-        inside = np.flatnonzero(mask.any(axis=(0, 3 - axis)))
-        low, high = (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, mask.shape[axis])
-        wanted = max(least, high - low + 2 * MARGIN_VOXELS)
-        wanted += -wanted % multiple
-        start = (low + high - wanted) // 2
-        windows.append(slice(start, start + wanted))
-    return windows[0], windows[1]
 
 
 def _copy_overlap(source: NDArray[np.float32], target: NDArray[np.float32], row: int, column: int) -> None:

@@ -29,11 +29,11 @@ def test_scopes_are_one_step_apart_and_never_see_past_the_volume():
     dataset = ScopeDataset([(1.0, [counting_volume()])], SCOPE, None, seed=1, length=60)
     shortest = 16
     for number in range(len(dataset)):
-        current, following = (scope[0, :, 8, 8] * 1000 for scope in dataset[number])
-        assert torch.equal(current[8:], following[:8])
+        current, following = (part[0, :, 8, 8] * 1000 for part in dataset[number])
+        assert (len(current), len(following)) == (16, 8)
         known = current > -1000
         shortest = min(shortest, int(known.sum()))
-        values = torch.cat([current[known], following[8:]])
+        values = torch.cat([current[known], following])
         steps = values.diff()
         # Real slices only, in order, in either direction; what lies before the volume's first slice is air.
         assert torch.allclose(steps.abs(), torch.full_like(steps, 10.0), atol=0.01)
@@ -50,6 +50,30 @@ def test_scope_number_is_the_same_scope_whatever_came_before():
     assert all(torch.equal(a, b) for a, b in zip([*first[3], *first[7]], [*again[3], *again[7]], strict=True))
     other = ScopeDataset(groups, SCOPE, AugmentationConfig(), seed=2, length=9)
     assert not torch.equal(first[3][0], other[3][0])
+
+
+def test_scopes_fitted_to_the_body_hold_all_of_it_and_no_less_than_the_least_size():
+    volume = np.full((40, 60, 100), -1000, np.int16)
+    volume[:, 4:54, 10:30] = 40
+    scope = ScopeConfig(size=(16, 32, 48), step=8, shortest_context=16, fits_body=True)
+    current, following = ScopeDataset([(1.0, [volume])], scope, None, seed=1, length=1)[0]
+    # 50 rows and 3 voxels on either side make 64, a multiple of 16; 20 columns fit into the least number.
+    assert current.shape == (1, 16, 64, 48)
+    assert following.shape == (1, 8, 64, 48)
+    assert int((current[0, 0] > 0).sum()) == 50 * 20
+
+
+def test_second_steps_bring_two_steps_of_following_slices_where_the_volume_has_them():
+    scope = ScopeConfig(size=(16, 16, 16), step=8, shortest_context=6, second_steps=1.0)
+    plain = AugmentationConfig(
+        flip_left_right=False, shift_mm=0, scale=0, rotation_degrees=0, tilt_degrees=0, noise_hu=0, warp_mm=0
+    )
+    long, short = (ScopeDataset([(1.0, [counting_volume(n)])], scope, plain, seed=1, length=20) for n in (40, 20))
+    for number in range(20):
+        current, following = (part[0, :, 8, 8] * 1000 for part in long[number])
+        assert len(following) == 16
+        assert torch.allclose(torch.cat([current[-1:], following]).diff().abs(), torch.full((16,), 10.0), atol=0.01)
+        assert short[number][1].shape[1] == 8
 
 
 def configuration(folder: Path, iterations: int, **schedule: object) -> Path:
@@ -120,23 +144,34 @@ def test_generator_and_discriminator_both_learn(tmp_path):
     trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1), tmp_path)
     before = {name: p.clone() for name, p in trainer.generator.named_parameters()}
     judge = {name: p.clone() for name, p in trainer.discriminator.named_parameters()}
-    scope, target = torch.randn(1, 1, 16, 16, 16), torch.randn(1, 1, 16, 16, 16)
+    scope, following = torch.randn(1, 1, 16, 16, 16), torch.randn(1, 1, 8, 16, 16)
     for _ in range(2):
-        losses = trainer.step(scope, target)
+        losses = trainer.step(scope, following)
     assert set(losses) == {"rec", "gm", "disc", "adv", "fm"}
     assert any(not torch.equal(before[name], p) for name, p in trainer.generator.named_parameters())
     assert any(not torch.equal(judge[name], p) for name, p in trainer.discriminator.named_parameters())
+
+
+def test_the_second_step_starts_from_what_the_generator_made_of_the_first(tmp_path):
+    config = read_config(configuration(tmp_path, 1))
+    trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1), tmp_path)
+    scope, following = torch.randn(1, 1, 16, 16, 16), torch.randn(1, 1, 16, 16, 16)
+    advanced, target = trainer._advanced(scope, following)
+    with torch.no_grad():
+        made = trainer.averaged(scope)[:, :, -8:]
+    assert torch.equal(advanced, torch.cat([scope[:, :, 8:], made], dim=2))
+    assert torch.equal(target, torch.cat([made, following[:, :, 8:]], dim=2))
 
 
 def test_a_loss_that_stays_non_finite_ends_the_run_and_keeps_the_weights(tmp_path):
     config = read_config(configuration(tmp_path, 1))
     trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1), tmp_path)
     before = {name: value.clone() for name, value in trainer.generator.state_dict().items()}
-    scope, target = torch.randn(1, 1, 16, 16, 16), torch.full((1, 1, 16, 16, 16), float("nan"))
+    scope, following = torch.randn(1, 1, 16, 16, 16), torch.full((1, 1, 8, 16, 16), float("nan"))
     for _ in range(MOST_SKIPPED_IN_A_ROW):
-        trainer.step(scope, target)
+        trainer.step(scope, following)
     with pytest.raises(TrainingDiverged, match="not finite"):
-        trainer.step(scope, target)
+        trainer.step(scope, following)
     assert all(torch.equal(before[name], value) for name, value in trainer.generator.state_dict().items())
 
 

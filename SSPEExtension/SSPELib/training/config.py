@@ -45,6 +45,15 @@ class ScopeConfig(_Section):
     size: tuple[int, int, int] = (32, 64, 112)
     step: int = Field(default=16, gt=0)
     window_hu: tuple[float, float] = (-1000.0, 2000.0)
+    fits_body: bool = Field(
+        default=False, description="widen the scope's rows and columns to the body, as in use; needs a batch of 1"
+    )
+    second_steps: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of scopes in which the generator continues its own output; needs a batch of 1",
+    )
     shortest_context: int = Field(
         default=10, gt=0, description="slices of real context that a training scope has at least"
     )
@@ -74,6 +83,7 @@ class AugmentationConfig(_Section):
     rotation_degrees: float = 6.0
     tilt_degrees: float = 3.0
     noise_hu: float = 30.0
+    warp_mm: float = 8.0
 
 
 class DataSource(_Section):
@@ -133,6 +143,16 @@ class TrainingConfig(_Section):
     schedule: ScheduleConfig = ScheduleConfig()
     logging: LoggingConfig = LoggingConfig()
     initial_weights: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_size_per_batch(self) -> TrainingConfig:
+        if self.scope.fits_body and self.schedule.batch > 1:
+            raise ValueError(
+                f"scope.fits_body makes scopes of different sizes; set batch to 1, not {self.schedule.batch}"
+            )
+        if self.scope.second_steps > 0 and self.schedule.batch > 1:
+            raise ValueError(f"scope.second_steps mixes lengths in a batch; set batch to 1, not {self.schedule.batch}")
+        return self
 
 
 def read_config(path: Path) -> TrainingConfig:

@@ -19,12 +19,14 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from ..errors import InputError
-from ..grid import to_working
+from ..grid import body_window, to_working
 from ..volume import AIR_HU, Volume
 from .config import AugmentationConfig, DataSource, ScopeConfig
 
 HU_SCALE = 1000.0
 GRID_VERSION = 1
+BODY_ABOVE_HU = -500
+WARP_KNOTS = (4, 4, 6)
 
 
 def data_root() -> Path:
@@ -60,7 +62,9 @@ def working_array(path: Path, spacing_mm: float, cache: Path) -> NDArray[np.int1
 
 
 class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs of scopes (X[t], X[t + delta]), each (1, z, y, x) in HU / 1000, z in the direction of growth.
+    """Scopes X[t] and the slices that follow them, each (1, z, y, x) in HU / 1000, z in the direction of growth.
+
+    As many slices follow as a step has, or twice as many, by which the generator learns to continue its own output.
 
     Args:
         groups: for every source its weight and its volumes (z, y, x) HU toward the head.
@@ -68,6 +72,7 @@ class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
         augmentation: random changes; None for none (validation).
         seed: seed of everything random.
         length: number of scopes; number i is always the same pair.
+        multiple: number that the in-plane sizes of a scope must be multiples of.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
         augmentation: AugmentationConfig | None,
         seed: int,
         length: int,
+        multiple: int = 16,
     ) -> None:
         self.groups = groups
         self.weights = np.array([weight for weight, _ in groups], dtype=float)
@@ -85,6 +91,7 @@ class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
         self.augmentation = augmentation
         self.seed = seed
         self.length = length
+        self.multiple = multiple
 
     def __len__(self) -> int:
         return self.length
@@ -96,28 +103,33 @@ class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
         if random.random() < 0.5:
             array = array[::-1]
         depth, step = self.scope.size[0], self.scope.step
-        low, high = min(self.scope.shortest_context, array.shape[0] - step), array.shape[0] - step
+        ahead = step
+        if self.augmentation is not None and random.random() < self.scope.second_steps:
+            ahead = min(2, (array.shape[0] - self.scope.shortest_context) // step) * step
+        low, high = min(self.scope.shortest_context, array.shape[0] - ahead), array.shape[0] - ahead
         edge = int(random.integers(low, high + 1))
-        slab = self._slab(array, edge - depth, depth + step, random)
+        slab = self._slab(array, edge - depth, depth + ahead, random)
         slab = slab.clamp(*self.scope.window_hu) / HU_SCALE
-        current, following = slab[:, :depth], slab[:, step:]
+        scope, following = slab[:, :depth], slab[:, depth:]
         if self.augmentation is not None and self.augmentation.noise_hu > 0:
             sigma = random.uniform(0, self.augmentation.noise_hu) / HU_SCALE
-            noise = torch.from_numpy(random.normal(0, sigma, current.shape).astype(np.float32))
-            current = torch.where(current > AIR_HU / HU_SCALE + 0.01, current + noise, current)
-        return current.contiguous(), following.contiguous()
+            noise = torch.from_numpy(random.normal(0, sigma, scope.shape).astype(np.float32))
+            scope = torch.where(scope > AIR_HU / HU_SCALE + 0.01, scope + noise, scope)
+        return scope.contiguous(), following.contiguous()
 
     def _slab(self, array: NDArray[np.int16], start: int, depth: int, random: np.random.Generator) -> Tensor:
         """Sample (1, depth, y, x) voxels from slice start on; slices before the volume's first are air."""
-        height, width = self.scope.size[1:]
         first, last = max(0, start - 4), min(array.shape[0], start + depth + 4)
         block = torch.from_numpy(np.ascontiguousarray(array[first:last]).astype(np.float32))
-        body = (block[max(0, start - first) :] > -500).any(dim=0)
-        rows, columns = body.any(dim=1).nonzero(), body.any(dim=0).nonzero()
+        known = array[max(0, start) : start + self.scope.size[0]] > BODY_ABOVE_HU
+        rows, columns = body_window(known, self.scope.size[1:], self.multiple)
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        if not self.scope.fits_body:
+            height, width = self.scope.size[1:]
         center = [
             start - first + (depth - 1) / 2,
-            float(rows.float().mean()) if len(rows) else array.shape[1] / 2,
-            float(columns.float().mean()) if len(columns) else array.shape[2] / 2,
+            (rows.start + rows.stop - 1) / 2,
+            (columns.start + columns.stop - 1) / 2,
         ]
         matrix = np.eye(3)
         if self.augmentation is not None:
@@ -128,6 +140,8 @@ class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
         z, y, x = torch.meshgrid(*axes, indexing="ij")
         points = torch.stack([z, y, x], dim=-1) @ torch.from_numpy(matrix.T.astype(np.float32))
         points = points + torch.tensor(center, dtype=torch.float32)
+        if self.augmentation is not None and self.augmentation.warp_mm > 0:
+            points = points + self._random_warp(self.augmentation.warp_mm, (depth, height, width), random)
         # In z the last real slice is held (a tilted slab must not see air past the end); in plane it is air.
         points[..., 0].clamp_(0, block.shape[0] - 1)
         size = torch.tensor(block.shape, dtype=torch.float32)
@@ -155,3 +169,10 @@ class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):
             matrix[:, 2] *= -1
         shift = random.uniform(-1, 1, 2) * limits.shift_mm / self.scope.spacing_mm
         return matrix, [0.0, *shift.tolist()]
+
+    def _random_warp(self, largest_mm: float, size: tuple[int, int, int], random: np.random.Generator) -> Tensor:
+        """A smooth displacement field (z, y, x, 3) in voxels, as bodies differ from each other."""
+        strength = random.uniform(0, largest_mm) / self.scope.spacing_mm
+        knots = torch.from_numpy(random.uniform(-1, 1, (1, 3, *WARP_KNOTS)).astype(np.float32)) * strength
+        field = functional.interpolate(knots, size=size, mode="trilinear", align_corners=True)
+        return field[0].permute(1, 2, 3, 0)

@@ -63,7 +63,9 @@ class Trainer:
         self.folder = folder
         schedule = config.schedule
         self.averaged = fabric.to_device(copy.deepcopy(generator).eval().requires_grad_(False))
-        generator.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        if fabric.device.type == "cuda":
+            # On the CPU the backward pass of group norm makes this layout half as fast as the default one.
+            generator.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.generator, self.generator_optimizer = fabric.setup(
             generator, torch.optim.Adam(generator.parameters(), schedule.generator_rate, betas=(0.9, 0.99))
         )
@@ -83,9 +85,9 @@ class Trainer:
         schedule, logging = self.config.schedule, self.config.logging
         started, first = time.monotonic(), self.iteration
         sums: dict[str, float] = {}
-        for scope, target in self._batches(pairs, workers):
+        for scope, following in self._batches(pairs, workers):
             self._set_rates()
-            for name, value in self.step(scope, target).items():
+            for name, value in self.step(scope, following).items():
                 sums[name] = sums.get(name, 0.0) + value
             self.iteration += 1
             if self.iteration % logging.log_every == 0:
@@ -108,9 +110,15 @@ class Trainer:
             if self.iteration % logging.checkpoint_every == 0 or last:
                 self.save(self.folder / "last.ckpt")
 
-    def step(self, scope: Tensor, target: Tensor) -> dict[str, float]:
-        """One step of the discriminator and one of the generator; returns the losses."""
+    def step(self, scope: Tensor, following: Tensor) -> dict[str, float]:
+        """One step of the discriminator and one of the generator; returns the losses.
+
+        Args:
+            scope: X[t], (n, 1, z, y, x) in HU / 1000.
+            following: the slices that follow it, one step or more; all steps before the last are left to the generator.
+        """
         weights = self.config.losses
+        scope, target = self._advanced(scope, following)
         generated = self.generator(scope)
         values: dict[str, Tensor] = {}
         total = torch.zeros((), device=generated.device)
@@ -136,6 +144,15 @@ class Trainer:
             self._average()
         return {name: float(value.detach()) for name, value in values.items()}
 
+    def _advanced(self, scope: Tensor, following: Tensor) -> tuple[Tensor, Tensor]:
+        """The scope from which the last step starts, and X[t + delta] for it; the overlap stays as it was given."""
+        step = self.config.scope.step
+        while following.shape[2] > step:
+            with torch.no_grad(), self.fabric.autocast():
+                predicted = self.averaged(scope)[:, :, -step:].to(scope.dtype)
+            scope, following = torch.cat([scope[:, :, step:], predicted], dim=2), following[:, :, step:]
+        return scope, torch.cat([scope[:, :, step:], following], dim=2)
+
     def validate(self, validations: list[Validation]) -> None:
         """Log the error of the averaged generator on the validation scopes."""
         step = self.config.scope.step
@@ -143,10 +160,9 @@ class Trainer:
         for validation in validations:
             error = baseline = 0.0
             for number in range(len(validation.pairs)):  # type: ignore[arg-type]
-                scope, target = (self.fabric.to_device(t[None]) for t in validation.pairs[number])
+                scope, new = (self.fabric.to_device(t[None]) for t in validation.pairs[number])
                 with torch.no_grad(), self.fabric.autocast():
                     predicted = self.averaged(scope).float()[:, :, -step:]
-                new = target[:, :, -step:]
                 body = new > -0.95
                 error += float((predicted - new).abs()[body].sum())
                 baseline += float((scope[:, :, -1:] - new).abs()[body].sum())
@@ -186,8 +202,8 @@ class Trainer:
             for iteration in range(self.iteration, self.config.schedule.iterations)
         ]
         loader = DataLoader(pairs, batch_sampler=numbers, num_workers=workers)
-        for scope, target in loader:
-            yield self.fabric.to_device(scope), self.fabric.to_device(target)
+        for scope, following in loader:
+            yield self.fabric.to_device(scope), self.fabric.to_device(following)
 
     def _set_rates(self) -> None:
         schedule = self.config.schedule

@@ -75,5 +75,10 @@ def scope_pairs(
         for weight, volumes in groups
     ]
     return ScopeDataset(
-        tall_enough, config.scope, config.augmentation if augmented else None, config.seed + (not augmented), length
+        tall_enough,
+        config.scope,
+        config.augmentation if augmented else None,
+        config.seed + (not augmented),
+        length,
+        2**config.generator.depth,
     )
