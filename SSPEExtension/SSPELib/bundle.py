@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from .networks import UNet
+
 DEFAULT_MODEL = "lambda-ResGAN"
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "weights.pt"
@@ -93,18 +95,17 @@ class ModelBundle:
         return network.eval()
 
 
-def build_generator(architecture: str, step: int, arguments: Mapping[str, Any]) -> nn.Module:
+def build_generator(architecture: str, step: int, arguments: Mapping[str, Any]) -> UNet:
     """Build a generator with random weights.
 
     Raises:
         ModelError: the architecture is unknown.
     """
-    from .networks.resunet import ResUNet
+    from .networks import GENERATORS
 
-    generators: dict[str, type[ResUNet]] = {"ResUNet": ResUNet}
-    if architecture not in generators:
-        raise ModelError(f"The network {architecture!r} is unknown. Known are {', '.join(generators)}.")
-    return generators[architecture](step=step, **arguments)
+    if architecture not in GENERATORS:
+        raise ModelError(f"The network {architecture!r} is unknown. Known are {', '.join(GENERATORS)}.")
+    return GENERATORS[architecture](step=step, **arguments)
 
 
 def models_folder() -> Path:

@@ -5,29 +5,81 @@ from __future__ import annotations
 import pytest
 import torch
 
+from SSPELib.bundle import build_generator, load_bundle, models_folder
 from SSPELib.errors import Cancelled
+from SSPELib.networks import GENERATORS
 from SSPELib.networks.blocks import ResidualBlock, ScopeStem, Upsample
 from SSPELib.networks.discriminator import PatchDiscriminator
 from SSPELib.networks.interruption import checked_at_every_convolution
 from SSPELib.networks.resunet import ResUNet
+from SSPELib.networks.transformer import sinusoidal_positions
+
+every_generator = pytest.mark.parametrize("architecture", list(GENERATORS))
+
+
+@every_generator
+@pytest.mark.parametrize(
+    ("arguments", "shapes"),
+    [
+        ({"base": 4, "depth": 2}, [(16, 16, 16), (8, 24, 20)]),
+        ({"base": 4, "depth": 3}, [(16, 24, 32), (24, 16, 40)]),
+        ({"base": 2, "depth": 4, "kernel_size": 3, "end_kernel_size": 7}, [(32, 32, 48)]),
+    ],
+)
+def test_one_generator_takes_scopes_of_every_size(architecture, arguments, shapes):
+    network = build_generator(architecture, 6, arguments)
+    for shape in shapes:
+        assert network(torch.randn(2, 1, *shape)).shape == (2, 1, *shape)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "shape"),
-    [
-        ({"base": 4, "depth": 2}, (16, 16, 16)),
-        ({"base": 4, "depth": 3, "bottom_blocks": 2}, (16, 24, 32)),
-        ({"base": 2, "depth": 4, "kernel_size": 3, "end_kernel_size": 7}, (32, 32, 48)),
-    ],
+    ("architecture", "millions"), [("ResUNet", 5.02), ("TransUNet", 13.73), ("TransResUNet", 13.77)]
 )
-def test_generator_keeps_the_shape_of_the_scope(arguments, shape):
-    network = ResUNet(step=shape[0] // 2, **arguments)
-    assert network(torch.randn(2, 1, *shape)).shape == (2, 1, *shape)
+def test_paper_configurations_have_the_sizes_they_should_have(architecture, millions):
+    network = build_generator(architecture, 46, {"base": 16, "depth": 4, "end_kernel_size": 7})
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(millions * 1e6, rel=0.001)
 
 
-def test_paper_configuration_has_the_size_it_should_have():
-    network = ResUNet(step=46, base=16, depth=4, end_kernel_size=7)
-    assert sum(p.numel() for p in network.parameters()) == pytest.approx(5.02e6, rel=0.01)
+def test_paper_configurations_have_twelve_transformer_layers_of_eight_heads():
+    layers = [m for m in build_generator("TransResUNet", 46, {}).modules() if hasattr(m, "self_attn")]
+    assert [layer.self_attn.num_heads for layer in layers] == [8] * 12
+
+
+def test_positions_tell_every_voxel_apart_and_do_not_depend_on_the_size_of_the_scope():
+    positions = sinusoidal_positions(6, 7, 9, 32).view(6, 7, 9, 32)
+    flat = positions.reshape(-1, 32)
+    distances = torch.cdist(flat, flat) + torch.eye(len(flat)) * 10
+    assert distances.min() > 0.1
+    larger = sinusoidal_positions(8, 9, 13, 32).view(8, 9, 13, 32)
+    assert torch.allclose(larger[2:, 1:-1, 2:-2], positions, atol=1e-5)
+
+
+def test_the_transformer_sees_the_whole_scope():
+    network = build_generator("TransUNet", 8, {"base": 4, "depth": 2, "layers": 1}).eval()
+    scope = torch.randn(1, 1, 16, 16, 96)
+    changed = scope.clone()
+    changed[..., 0] += 1
+    with torch.no_grad():
+        far = (network(changed) - network(scope)).abs()[..., -8:]
+    assert far.max() > 1e-6
+
+
+@every_generator
+def test_checkpointed_activations_give_the_same_gradients(architecture):
+    scope = torch.randn(1, 1, 16, 16, 16)
+    network = build_generator(architecture, 8, {"base": 4, "depth": 3})
+    gradients = []
+    for network.activation_checkpointing in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            network(scope).square().mean().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.skipif(not (models_folder() / "lambda-ResGAN").is_dir(), reason="no bundled weights here")
+def test_bundled_weights_fit_the_network():
+    assert not load_bundle("lambda-ResGAN").network(torch.device("cpu")).training
 
 
 def test_stem_shows_the_scope_as_it_will_lie_and_what_is_new():
@@ -42,14 +94,16 @@ def test_stem_shows_the_scope_as_it_will_lie_and_what_is_new():
     assert (ramp[10:] > 0).all()
 
 
-def test_every_parameter_takes_part_in_the_gradient():
-    network = ResUNet(step=8, base=4, depth=2, bottom_blocks=1)
+@every_generator
+def test_every_parameter_takes_part_in_the_gradient(architecture):
+    network = build_generator(architecture, 8, {"base": 4, "depth": 2})
     network(torch.randn(1, 1, 16, 16, 16)).square().mean().backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
 
 
-def test_deep_levels_stay_in_float32_under_autocast():
-    network = ResUNet(step=8, base=4, depth=3, deep_precision_level=2)
+@every_generator
+def test_deep_levels_stay_in_float32_under_autocast(architecture):
+    network = build_generator(architecture, 8, {"base": 4, "depth": 3, "deep_precision_level": 2})
     seen = {}
     for name in ("encoders.1", "encoders.2", "bottom"):
         module = network.get_submodule(name)

@@ -1,1 +1,7 @@
 """The networks of the paper: generators and the patch discriminator, one network a file."""
+
+from .resunet import ResUNet
+from .transunet import TransResUNet, TransUNet
+from .unet import UNet
+
+GENERATORS: dict[str, type[UNet]] = {"ResUNet": ResUNet, "TransUNet": TransUNet, "TransResUNet": TransResUNet}

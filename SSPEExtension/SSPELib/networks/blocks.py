@@ -36,8 +36,8 @@ def convolution(
     )
 
 
-class ResidualBlock(nn.Module):
-    """Convolution, norm, activation, convolution, norm, added to a shortcut (1 x 1 x 1 where channels change).
+class ConvolutionBlock(nn.Module):
+    """Convolution, norm, activation, convolution, norm, activation.
 
     Args:
         in_channels: channels that come in.
@@ -57,10 +57,22 @@ class ResidualBlock(nn.Module):
             convolution(out_channels, out_channels, kernel_size, padding_mode=padding_mode),
             instance_norm(out_channels),
         )
+        self.activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.activation(self.body(features))
+
+
+class ResidualBlock(ConvolutionBlock):
+    """The same with the input added before the last activation, by a 1 x 1 x 1 convolution where channels change."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, padding_mode: PaddingMode = "zeros"
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, padding_mode)
         self.shortcut = (
             nn.Identity() if in_channels == out_channels else nn.Conv3d(in_channels, out_channels, 1, bias=False)
         )
-        self.activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.activation(self.body(features) + self.shortcut(features))

@@ -64,7 +64,7 @@ def _card(config: TrainingConfig, iterations: int) -> ModelCard:
     return ModelCard(
         name=config.name,
         architecture=config.generator.architecture,
-        arguments=config.generator.model_dump(exclude={"architecture"}),
+        arguments=config.generator.arguments,
         spacing_mm=scope.spacing_mm,
         scope=scope.size,
         step=scope.step,

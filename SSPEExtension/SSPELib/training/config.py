@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from ..errors import InputError
 
@@ -20,15 +20,47 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class GeneratorConfig(_Section):
-    """Which network, and its constructor arguments."""
+class _ShapeConfig(_Section):
+    """Constructor arguments that all generators have."""
 
-    architecture: Literal["ResUNet"] = "ResUNet"
+    architecture: str
     base: int = 16
     depth: int = 4
-    bottom_blocks: int = 6
     kernel_size: int = 3
     end_kernel_size: int = 3
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the constructor of the network is given."""
+        return self.model_dump(exclude={"architecture"})
+
+
+class ResUNetConfig(_ShapeConfig):
+    """Generator of ResGAN."""
+
+    architecture: Literal["ResUNet"] = "ResUNet"
+    bottom_blocks: int = 6
+
+
+class TransUNetConfig(_ShapeConfig):
+    """Generator of TransGAN or TransResGAN."""
+
+    architecture: Literal["TransUNet", "TransResUNet"]
+    layers: int = 12
+    heads: int = 8
+
+
+def _architecture(section: Any) -> str:
+    return str(section.get("architecture", "ResUNet") if isinstance(section, dict) else section.architecture)
+
+
+GeneratorConfig = Annotated[
+    Annotated[ResUNetConfig, Tag("ResUNet")]
+    | Annotated[TransUNetConfig, Tag("TransUNet")]
+    | Annotated[TransUNetConfig, Tag("TransResUNet")],
+    Discriminator(_architecture),
+]
+"""Which network, and its constructor arguments."""
 
 
 class DiscriminatorConfig(_Section):
@@ -134,7 +166,7 @@ class TrainingConfig(_Section):
     accelerator: str = "auto"
     devices: int | str = "auto"
     nodes: int = 1
-    generator: GeneratorConfig = GeneratorConfig()
+    generator: GeneratorConfig = ResUNetConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     scope: ScopeConfig = ScopeConfig()
     losses: LossConfig = LossConfig()

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
+from ..bundle import build_generator
 from ..networks.discriminator import PatchDiscriminator
-from ..networks.resunet import ResUNet
 from .config import DataSource, TrainingConfig, read_config
 from .data import ScopeDataset, data_root, find_volumes, working_array
 from .loop import Trainer, Validation
@@ -56,7 +56,7 @@ def train_from_file(path: Path) -> Path:
 
 def make_trainer(config: TrainingConfig, fabric: Fabric, folder: Path) -> Trainer:
     """Build the networks of a configuration and their trainer."""
-    generator = ResUNet(step=config.scope.step, **config.generator.model_dump(exclude={"architecture"}))
+    generator = build_generator(config.generator.architecture, config.scope.step, config.generator.arguments)
     discriminator = PatchDiscriminator(**config.discriminator.model_dump())
     return Trainer(config, fabric, generator, discriminator, folder)
 
