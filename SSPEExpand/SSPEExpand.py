@@ -5,19 +5,15 @@ from typing import Annotated, Any
 import slicer
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
-from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
-from slicer.ScriptedLoadableModule import (
-    ScriptedLoadableModule,
-    ScriptedLoadableModuleWidget,
-)
-from slicer.util import VTKObservationMixin
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
 from SSPEExpandLib.logic import MARKINGS, ExpansionNodes, SSPEExpandLogic
 from SSPEExpandLib.selftest import SSPEExpandTest
-from SSPELib.bundle import list_bundles
 from SSPESlicer import layouts, panel, plan, volumes
 from SSPESlicer.comparison import Comparison
+from SSPESlicer.job_panel import JobPanel
+from SSPESlicer.module_description import describeModule
 
 __all__ = ["SSPEExpand", "SSPEExpandLogic", "SSPEExpandParameterNode", "SSPEExpandTest", "SSPEExpandWidget"]
 
@@ -27,17 +23,13 @@ class SSPEExpand(ScriptedLoadableModule):
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("SSPE Expand")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
-        parent.dependencies = ["SSPEExtension"]
-        parent.contributors = ["SSPE contributors"]
-        parent.helpText = _(
+        helpText = _(
             "<p>Continues partial CT volumes beyond their last slices with a neural network, so that two scans that "
             "hardly overlap can be registered (module SSPE Register).</p>"
             "<p>The upper volume grows toward the feet, the lower one toward the head. Real voxels are never changed, "
             "and every synthetic slice is marked.</p><p><b>For research use only.</b></p>"
         )
-        parent.acknowledgementText = plan.acknowledgement()
+        describeModule(parent, _("SSPE Expand"), helpText, dependencies=("SSPEExtension",))
 
 
 @parameterNodeWrapper
@@ -57,87 +49,39 @@ class SSPEExpandParameterNode:
     device: Annotated[str, Choice(["auto", "cpu", "cuda", "mps"])] = "auto"
 
 
-class SSPEExpandWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class SSPEExpandWidget(JobPanel):
     """The panel: collects parameters, runs the logic in the background, shows how it went."""
 
     def __init__(self, parent: Any = None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self._parameterNode: Any = None
-        self._guiTag: Any = None
+        JobPanel.__init__(self, parent)
         self._results: ExpansionNodes | None = None
 
     def setup(self) -> None:
-        ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/SSPEExpand.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = SSPEExpandLogic()
-        self.controls = panel.RunControls(self.ui, _("Expand"), self.ui.applyButton.toolTip)
-        panel.fillModels(self.ui.modelComboBox, list_bundles(), self.onModelChosen)
-        self.ui.applyButton.connect("clicked()", self.onApplyButton)
+        self.setupPanel(SSPEExpandLogic(), SSPEExpandParameterNode, _("Expand"))
         self.ui.registerButton.connect("clicked()", self.onRegisterButton)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
         self.initializeParameterNode()
 
-    def cleanup(self) -> None:
-        self.logic.cancel()
-        self.setParameterNode(None)
-        self.removeObservers()
-
-    def enter(self) -> None:
-        self.initializeParameterNode()
-
-    def onSceneStartClose(self, caller: Any, event: Any) -> None:
-        self.logic.cancel()
+    def onSceneClosing(self) -> None:
         self._results = None
         self.ui.registerButton.visible = False
-        self.setParameterNode(None)
 
-    def onSceneChanged(self, caller: Any, event: Any) -> None:
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self) -> None:
-        self.setParameterNode(SSPEExpandParameterNode(self.logic.getParameterNode()))
-
-    def setParameterNode(self, parameterNode: Any) -> None:
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode.parameterNode, "ModifiedEvent", self.onParametersChanged)
-        self._parameterNode = parameterNode
-        if parameterNode is None:
-            return
-        self._guiTag = parameterNode.connectGui(self.ui)
-        panel.setItemTexts(self.ui.deviceComboBox, panel.deviceTexts())
+    def nameChoices(self) -> None:
+        JobPanel.nameChoices(self)
         markings = dict(zip(MARKINGS, (_("Segmentation (tint)"), _("Label map")), strict=True))
         panel.setItemTexts(self.ui.markingComboBox, markings)
-        self.addObserver(parameterNode.parameterNode, "ModifiedEvent", self.onParametersChanged)
-        self.onParametersChanged()
 
     def onParametersChanged(self, caller: Any = None, event: Any = None) -> None:
+        JobPanel.onParametersChanged(self)
         parameters = self._parameterNode
         if parameters is None:
             return
-        panel.selectModel(self.ui.modelComboBox, parameters.model)
         upper, lower = parameters.upperVolume, parameters.lowerVolume
         self.ui.upperOutputSelector.enabled = upper is not None
         self.ui.lowerOutputSelector.enabled = lower is not None
         self.ui.planLabel.text = panel.paragraphs(plan.expansionPlan(upper, lower, parameters.distanceMm))
         self.controls.allow(self.logic.whyNot(upper, lower, parameters.upperOutput, parameters.lowerOutput))
 
-    def onModelChosen(self, index: int) -> None:
-        if self._parameterNode is not None:
-            self._parameterNode.model = self.ui.modelComboBox.currentText
-
-    def onApplyButton(self) -> None:
-        if self.controls.isRunning:
-            self.logic.cancel()
-            return
-        parameters = self._parameterNode
+    def startJob(self, parameters: Any) -> None:
         self.ui.registerButton.visible = False
         with slicer.util.tryWithErrorDisplay(_("The expansion could not be started."), waitCursor=True):
             self.logic.expand(

@@ -6,7 +6,6 @@ from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
-from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -14,10 +13,11 @@ from slicer.ScriptedLoadableModule import (
 )
 
 from SSPELib.errors import SSPEError
-from SSPESlicer import panel, plan
+from SSPESlicer import panel
 from SSPESlicer.comparison import Comparison
 from SSPESlicer.home_selftest import SSPEExtensionTest
 from SSPESlicer.model_card import describeModel, modelProblem
+from SSPESlicer.module_description import describeModule
 from SSPESlicer.pytorch import DeviceCheck, installTorch, isTorchExtensionInstalled, torchVersion
 from SSPESlicer.sample_data import PARTS, registerSampleData
 
@@ -29,17 +29,13 @@ class SSPEExtension(ScriptedLoadableModule):
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("SSPE")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
-        parent.dependencies = []
-        parent.contributors = ["SSPE contributors"]
-        parent.helpText = _(
+        helpText = _(
             "<p>SSPE joins partial CTs that hardly overlap: it continues each volume beyond its last slice (SSPE "
             "Expand) and registers them (SSPE Register). This module shows whether everything is set up, and has "
             "sample data.</p><p>Limits: CT in Hounsfield units only; linear alignment only; the farther a synthetic "
             "slice lies from the last real one, the less it means.</p><p><b>For research use only.</b></p>"
         )
-        parent.acknowledgementText = plan.acknowledgement()
+        describeModule(parent, _("SSPE"), helpText)
         slicer.app.connect("startupCompleted()", self.onStartupCompleted)
 
     def onStartupCompleted(self) -> None:

@@ -5,20 +5,16 @@ from typing import Annotated, Any
 import slicer
 from slicer import vtkMRMLLinearTransformNode, vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
-from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
-from slicer.ScriptedLoadableModule import (
-    ScriptedLoadableModule,
-    ScriptedLoadableModuleWidget,
-)
-from slicer.util import VTKObservationMixin
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
-from SSPELib.bundle import list_bundles
 from SSPERegisterLib import outcome, placement
 from SSPERegisterLib.logic import SSPERegisterLogic
 from SSPERegisterLib.selftest import SSPERegisterTest
 from SSPESlicer import panel, plan, volumes
 from SSPESlicer.comparison import MODES, Comparison
+from SSPESlicer.job_panel import JobPanel
+from SSPESlicer.module_description import describeModule
 
 __all__ = ["SSPERegister", "SSPERegisterLogic", "SSPERegisterParameterNode", "SSPERegisterTest", "SSPERegisterWidget"]
 
@@ -28,17 +24,13 @@ class SSPERegister(ScriptedLoadableModule):
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("SSPE Register")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
-        parent.dependencies = ["SSPEExtension"]
-        parent.contributors = ["SSPE contributors"]
-        parent.helpText = _(
+        helpText = _(
             "<p>Aligns a moving CT to a fixed one when they share only a few centimeters of the body, or none. Volumes "
             "are expanded toward each other first; where enough real slices overlap, these alone decide.</p>"
             "<p>The result says how far it can be trusted. Check every alignment by eye: blend, checkerboard or "
             "flicker, in linked views.</p><p><b>For research use only.</b></p>"
         )
-        parent.acknowledgementText = plan.acknowledgement()
+        describeModule(parent, _("SSPE Register"), helpText, dependencies=("SSPEExtension",))
 
 
 @parameterNodeWrapper
@@ -62,75 +54,29 @@ class SSPERegisterParameterNode:
     device: Annotated[str, Choice(["auto", "cpu", "cuda", "mps"])] = "auto"
 
 
-class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class SSPERegisterWidget(JobPanel):
     """The panel: collects parameters, runs the logic in the background, shows how far to trust the result."""
 
-    def __init__(self, parent: Any = None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self._parameterNode: Any = None
-        self._guiTag: Any = None
-
     def setup(self) -> None:
-        ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/SSPERegister.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = SSPERegisterLogic()
+        self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode, _("Register"))
         self.comparison = Comparison()
-        self.controls = panel.RunControls(self.ui, _("Register"), self.ui.applyButton.toolTip)
-        panel.fillModels(self.ui.modelComboBox, list_bundles(), self.onModelChosen)
         for text in (_("Blend"), _("Checkerboard"), _("Flicker"), _("Side by side")):
             self.ui.comparisonComboBox.addItem(text)
-        self.ui.applyButton.connect("clicked()", self.onApplyButton)
         self.ui.undoButton.connect("clicked()", self.onUndoButton)
         self.ui.comparisonComboBox.connect("currentIndexChanged(int)", self.onCompare)
         self.ui.tintCheckBox.connect("toggled(bool)", self.onCompare)
         self.ui.blendSlider.connect("valueChanged(double)", self.onBlend)
         self.ui.centerButton.connect("clicked()", self.onCompare)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
-        self.initializeParameterNode()
-
-    def cleanup(self) -> None:
-        self.logic.cancel()
-        self.comparison.stop()
-        self.setParameterNode(None)
-        self.removeObservers()
-
-    def enter(self) -> None:
         self.initializeParameterNode()
 
     def exit(self) -> None:
         self.comparison.stop()
 
-    def onSceneStartClose(self, caller: Any, event: Any) -> None:
-        self.logic.cancel()
+    def onSceneClosing(self) -> None:
         self.comparison.stop()
-        self.setParameterNode(None)
 
-    def onSceneChanged(self, caller: Any, event: Any) -> None:
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self) -> None:
-        self.setParameterNode(SSPERegisterParameterNode(self.logic.getParameterNode()))
-
-    def setParameterNode(self, parameterNode: Any) -> None:
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode.parameterNode, "ModifiedEvent", self.onParametersChanged)
-        self._parameterNode = parameterNode
-        if parameterNode is None:
-            return
-        self._guiTag = parameterNode.connectGui(self.ui)
-        self._setItemTexts()
-        self.addObserver(parameterNode.parameterNode, "ModifiedEvent", self.onParametersChanged)
-        self.onParametersChanged()
-
-    def _setItemTexts(self) -> None:
+    def nameChoices(self) -> None:
+        JobPanel.nameChoices(self)
         starts = {
             "header": _("Scanner positions (headers)"),
             "unknown": _("Unknown: end to end along the body"),
@@ -141,7 +87,6 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel.setItemTexts(self.ui.startComboBox, starts)
         panel.setItemTexts(self.ui.transformTypeComboBox, types)
         panel.setItemTexts(self.ui.backendComboBox, backends)
-        panel.setItemTexts(self.ui.deviceComboBox, panel.deviceTexts())
 
     def chooseVolumes(self, fixedNode: Any, movingNode: Any) -> None:
         """Fill in the two volumes, for other modules."""
@@ -149,10 +94,10 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode.movingVolume = movingNode
 
     def onParametersChanged(self, caller: Any = None, event: Any = None) -> None:
+        JobPanel.onParametersChanged(self)
         parameters = self._parameterNode
         if parameters is None:
             return
-        panel.selectModel(self.ui.modelComboBox, parameters.model)
         for widget in (self.ui.fixedLandmarksSelector, self.ui.fixedLandmarksLabel):
             widget.visible = parameters.start == "landmarks"
         for widget in (self.ui.movingLandmarksSelector, self.ui.movingLandmarksLabel):
@@ -182,15 +127,7 @@ class SSPERegisterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             widget.enabled = compared
         self.ui.blendSlider.enabled = compared and self.ui.comparisonComboBox.currentIndex == 0
 
-    def onModelChosen(self, index: int) -> None:
-        if self._parameterNode is not None:
-            self._parameterNode.model = self.ui.modelComboBox.currentText
-
-    def onApplyButton(self) -> None:
-        if self.controls.isRunning:
-            self.logic.cancel()
-            return
-        parameters = self._parameterNode
+    def startJob(self, parameters: Any) -> None:
         with slicer.util.tryWithErrorDisplay(_("The registration could not be started."), waitCursor=True):
             self.logic.register(
                 **self._arguments(),

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import slicer
 from slicer.i18n import tr as _
-from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from SSPELib.errors import InputError
 from SSPESlicer import volumes
-from SSPESlicer.background import BackgroundJob, Event, PythonProcess
-from SSPESlicer.scene_job import SceneJob, exportVolume
+from SSPESlicer.background import BackgroundJob, Event
+from SSPESlicer.scene_job import JobLogic, exportVolume
 
 MARKINGS = ("segmentation", "labelMap")
 GROWS = {"upper": "inferior", "lower": "superior"}
@@ -37,23 +36,11 @@ class ExpansionNodes:
         return "\n".join([made, *(f"• {text}" for text in self.warnings)])
 
 
-class SSPEExpandLogic(ScriptedLoadableModuleLogic):
+class SSPEExpandLogic(JobLogic):
     """Expands volume nodes; needs no panel.
 
-        nodes = SSPEExpandLogic().expand(upperNode, lowerNode, distanceMm=64)
-
-    Args:
-        processFactory: makes the process that does the work; tests inject their own.
+    nodes = SSPEExpandLogic().expand(upperNode, lowerNode, distanceMm=64)
     """
-
-    def __init__(self, processFactory: Callable[[], Any] = PythonProcess) -> None:
-        ScriptedLoadableModuleLogic.__init__(self)
-        self._processFactory = processFactory
-        self._sceneJob = SceneJob()
-
-    def cancel(self) -> None:
-        """Stop a run in the background, if there is one; its end is told as Cancelled."""
-        self._sceneJob.cancel()
 
     def whyNot(self, upperNode: Any, lowerNode: Any, upperOutput: Any = None, lowerOutput: Any = None) -> str | None:
         """Return why these nodes cannot be expanded, None where they can."""

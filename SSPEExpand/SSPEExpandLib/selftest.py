@@ -6,28 +6,18 @@ from typing import Any
 
 import numpy as np
 import slicer
-from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
 from SSPESlicer import volumes
-from SSPESlicer.selftest_support import AnsweringProcess, addNode, halves, torchIsInstalled
+from SSPESlicer.selftest_support import AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
 GEOMETRY_TOLERANCE_MM = 1e-4
 DISTANCE_MM = 64.0
 
 
-class SSPEExpandTest(ScriptedLoadableModuleTest):
+class SSPEExpandTest(SelfTest):
     """Geometry, real voxels, marks, display and transforms of expanded nodes; cancel, failure and deleted inputs."""
-
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear(0)
-
-    def runTest(self) -> None:
-        for name in sorted(name for name in dir(self) if name.startswith("test_")):
-            self.setUp()
-            getattr(self, name)()
-            self.delayDisplay(f"{name} passed", msec=100)
 
     def logic(self, **options: Any) -> Any:
         from .logic import SSPEExpandLogic

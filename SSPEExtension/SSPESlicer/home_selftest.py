@@ -5,24 +5,15 @@ from __future__ import annotations
 import re
 
 import slicer
-from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from SSPELib.bundle import ModelCard
 
 from . import model_card, pytorch
+from .selftest_support import SelfTest
 
 
-class SSPEExtensionTest(ScriptedLoadableModuleTest):
+class SSPEExtensionTest(SelfTest):
     """Sample data, model card and the state of PyTorch."""
-
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear(0)
-
-    def runTest(self) -> None:
-        for name in sorted(name for name in dir(self) if name.startswith("test_")):
-            self.setUp()
-            getattr(self, name)()
-            self.delayDisplay(f"{name} passed", msec=100)
 
     def test_sampleDataAreRegisteredWithChecksumsAndThumbnails(self) -> None:
         sources = slicer.modules.sampleDataSources["SSPE"]

@@ -12,6 +12,18 @@ import slicer
 INTERACTIVE = ("QPushButton", "QComboBox", "QCheckBox", "ctkSliderWidget", "qMRMLNodeComboBox", "QProgressBar")
 
 
+class PanelTest(unittest.TestCase):
+    """A test of the panel of one module, opened with an empty scene as `self.widget`, its controls as `self.ui`."""
+
+    moduleName = ""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+        slicer.util.selectModule(self.moduleName)
+        self.widget = slicer.util.getModuleWidget(self.moduleName)
+        self.ui = self.widget.ui
+
+
 def requireToolTips(test: unittest.TestCase, panel: Any) -> None:
     """Every named control of a panel explains itself."""
     import qt

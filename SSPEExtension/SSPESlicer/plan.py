@@ -83,13 +83,3 @@ def _frameSentence(first: Volume, second: Volume) -> Sentence:
     if first.frame_of_reference == second.frame_of_reference:
         return _("They share a frame of reference: their positions can be trusted."), False
     return _("They have different frames of reference: their positions may mean nothing."), True
-
-
-def acknowledgement() -> str:
-    """The text of the modules' acknowledgement section."""
-    return _(
-        "<p>SSPE is free software under the Apache License 2.0 by the SSPE contributors. It is a new implementation of "
-        "the method of Z. Liu, Y. Pan and Y. Xia, <i>Structure-Preserve Expansion for Medical Image Registration with "
-        "Minimal Overlap</i>. If you use it in your work, please cite that paper.</p>"
-        "<p>It stands on 3D Slicer, SimpleITK, PyTorch and BRAINSFit.</p>"
-    )

@@ -10,13 +10,14 @@ import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from slicer.util import VTKObservationMixin
 
 from SSPELib.errors import SSPEError
 from SSPELib.volume import Volume
 from SSPELib.worker import describe_volume
 
-from .background import BackgroundJob, Event
+from .background import BackgroundJob, Event, PythonProcess
 
 
 class SceneJob(VTKObservationMixin):
@@ -75,6 +76,23 @@ class SceneJob(VTKObservationMixin):
         if self._job is not None and node is not None and node.GetID() in self._inputIds:
             message = _("{name} was deleted while SSPE worked on it, so the work was stopped.")
             self._job.fail(SSPEError(message.format(name=node.GetName())))
+
+
+class JobLogic(ScriptedLoadableModuleLogic):
+    """A module's logic that does its work in a background process.
+
+    Args:
+        processFactory: makes the process that does the work; tests inject their own.
+    """
+
+    def __init__(self, processFactory: Callable[[], Any] = PythonProcess) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._processFactory = processFactory
+        self._sceneJob = SceneJob()
+
+    def cancel(self) -> None:
+        """Stop a run in the background, if there is one; its end is told as Cancelled."""
+        self._sceneJob.cancel()
 
 
 def exportVolume(volume: Volume, folder: Path, name: str) -> Event:

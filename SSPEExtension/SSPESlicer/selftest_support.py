@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 from numpy.typing import NDArray
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from SSPELib.volume import Volume, body_axis, slices, with_slices
 from SSPELib.worker import describe_volume, read_job_volume
@@ -19,6 +20,19 @@ from .volumes import RAS_TO_LPS
 
 AIR, FAT, MUSCLE, LUNG, BONE = -1000, -100, 50, -800, 700
 SEED = 20240501
+
+
+class SelfTest(ScriptedLoadableModuleTest):
+    """A self-test class: every test_* method begins with an empty scene, also where Slicer's panel runs them all."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+
+    def runTest(self) -> None:
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            getattr(self, name)()
+            self.delayDisplay(f"{name} passed", msec=100)
 
 
 def body(lengthMm: float = 240.0, spacing: tuple[float, float, float] = (5.0, 5.0, 5.0)) -> Volume:

@@ -12,12 +12,11 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
-from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from SSPELib.errors import InputError
 from SSPESlicer import volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
-from SSPESlicer.scene_job import SceneJob, exportVolume
+from SSPESlicer.scene_job import JobLogic, exportVolume
 
 from . import brainsfit, placement
 
@@ -35,24 +34,16 @@ class RegisteredNodes:
     warnings: list[str] = field(default_factory=list)
 
 
-class SSPERegisterLogic(ScriptedLoadableModuleLogic):
+class SSPERegisterLogic(JobLogic):
     """Registers volume nodes; needs no panel.
 
-        registered = SSPERegisterLogic().register(fixedNode, movingNode)
-
-    Args:
-        processFactory: makes the process that does the work; tests inject their own.
+    registered = SSPERegisterLogic().register(fixedNode, movingNode)
     """
 
     def __init__(self, processFactory: Callable[[], Any] = PythonProcess) -> None:
-        ScriptedLoadableModuleLogic.__init__(self)
-        self._processFactory = processFactory
-        self._sceneJob = SceneJob()
+        JobLogic.__init__(self, processFactory)
+        self._folder = Path()
         self._brainsFitRun: brainsfit.BrainsFitRun | None = None
-
-    def cancel(self) -> None:
-        """Stop a run in the background, if there is one; its end is told as Cancelled."""
-        self._sceneJob.cancel()
 
     def whyNot(
         self,

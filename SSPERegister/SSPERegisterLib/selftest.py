@@ -8,12 +8,11 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 from numpy.typing import NDArray
-from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
 from SSPESlicer import comparison, volumes
-from SSPESlicer.selftest_support import AnsweringProcess, addNode, halves, torchIsInstalled
+from SSPESlicer.selftest_support import AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
 from . import placement
 
@@ -22,17 +21,8 @@ LARGEST_ERROR_MM = 5.0
 EXACT_MM = 1e-3
 
 
-class SSPERegisterTest(ScriptedLoadableModuleTest):
+class SSPERegisterTest(SelfTest):
     """A known transform is recovered; placement, undo, landmarks, comparison; cancel, failure and deleted inputs."""
-
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear(0)
-
-    def runTest(self) -> None:
-        for name in sorted(name for name in dir(self) if name.startswith("test_")):
-            self.setUp()
-            getattr(self, name)()
-            self.delayDisplay(f"{name} passed", msec=100)
 
     def logic(self, **options: Any) -> Any:
         from .logic import SSPERegisterLogic

@@ -1,21 +1,13 @@
 """The panel of SSPE Expand, in 3D Slicer and on the harness: buttons that say why, tool tips, saved parameters."""
 
-import unittest
-
-import slicer
-
 from SSPESlicer import panel_checks
 from SSPESlicer.selftest_support import addNode, halves
 
 
-class SSPEExpandPanelTest(unittest.TestCase):
+class SSPEExpandPanelTest(panel_checks.PanelTest):
     """Nothing here runs a network."""
 
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear(0)
-        slicer.util.selectModule("SSPEExpand")
-        self.widget = slicer.util.getModuleWidget("SSPEExpand")
-        self.ui = self.widget.ui
+    moduleName = "SSPEExpand"
 
     def test_everythingHasAToolTipAndParametersSurviveASavedScene(self) -> None:
         panel_checks.requireToolTips(self, self.widget.parent)

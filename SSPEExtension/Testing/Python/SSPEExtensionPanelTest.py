@@ -1,20 +1,14 @@
 """The home panel of SSPE, in 3D Slicer and on the harness."""
 
-import unittest
-
 import slicer
 
 from SSPESlicer import panel_checks, pytorch
 
 
-class SSPEExtensionPanelTest(unittest.TestCase):
+class SSPEExtensionPanelTest(panel_checks.PanelTest):
     """Set-up shown as it is, links to the modules."""
 
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear(0)
-        slicer.util.selectModule("SSPEExtension")
-        self.widget = slicer.util.getModuleWidget("SSPEExtension")
-        self.ui = self.widget.ui
+    moduleName = "SSPEExtension"
 
     def test_theSetUpIsShownAsItIs(self) -> None:
         panel_checks.requireToolTips(self, self.widget.parent)

@@ -1,21 +1,15 @@
 """The panel of SSPE Register, in 3D Slicer and on the harness: buttons that say why, tool tips, saved parameters."""
 
-import unittest
-
 import slicer
 
 from SSPESlicer import panel_checks
 from SSPESlicer.selftest_support import addNode, halves
 
 
-class SSPERegisterPanelTest(unittest.TestCase):
+class SSPERegisterPanelTest(panel_checks.PanelTest):
     """Nothing here runs a network."""
 
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear(0)
-        slicer.util.selectModule("SSPERegister")
-        self.widget = slicer.util.getModuleWidget("SSPERegister")
-        self.ui = self.widget.ui
+    moduleName = "SSPERegister"
 
     def test_everythingHasAToolTipAndParametersSurviveASavedScene(self) -> None:
         panel_checks.requireToolTips(self, self.widget.parent)

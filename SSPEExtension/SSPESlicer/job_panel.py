@@ -1,0 +1,102 @@
+"""A panel that keeps its parameters in the scene and does its work in the background, one run at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+
+from SSPELib.bundle import list_bundles
+
+from . import panel
+
+
+class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """What the panels of SSPE Expand and SSPE Register have in common.
+
+    Their .ui files have applyButton, progressBar, statusLabel, modelComboBox and deviceComboBox. Subclasses call
+    `setupPanel` in their `setup` and extend `nameChoices`, `onParametersChanged`, `startJob` and `onSceneClosing`.
+    """
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self._parameterNode: Any = None
+        self._guiTag: Any = None
+
+    def setupPanel(self, logic: Any, makeParameterNode: Callable[[Any], Any], runText: str) -> None:
+        """Load the .ui file and connect what all panels have; `initializeParameterNode` is left to the subclass."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath(f"UI/{self.moduleName}.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = logic
+        self._makeParameterNode = makeParameterNode
+        self.controls = panel.RunControls(self.ui, runText, self.ui.applyButton.toolTip)
+        panel.fillModels(self.ui.modelComboBox, list_bundles(), self._onModelChosen)
+        self.ui.applyButton.connect("clicked()", self._onApplyButton)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._onSceneChanged)
+
+    def nameChoices(self) -> None:
+        """Show plain words for the values of the choices."""
+        panel.setItemTexts(self.ui.deviceComboBox, panel.deviceTexts())
+
+    def onParametersChanged(self, caller: Any = None, event: Any = None) -> None:
+        """Show the parameters; called whenever one has changed."""
+        if self._parameterNode is not None:
+            panel.selectModel(self.ui.modelComboBox, self._parameterNode.model)
+
+    def startJob(self, parameters: Any) -> None:
+        """Start the work; subclasses do."""
+
+    def onSceneClosing(self) -> None:
+        """Let go of nodes of the scene."""
+
+    def cleanup(self) -> None:
+        self.logic.cancel()
+        self.onSceneClosing()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self._makeParameterNode(self.logic.getParameterNode()))
+
+    def setParameterNode(self, parameterNode: Any) -> None:
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode.parameterNode, "ModifiedEvent", self.onParametersChanged)
+        self._parameterNode = parameterNode
+        if parameterNode is None:
+            return
+        self._guiTag = parameterNode.connectGui(self.ui)
+        self.nameChoices()
+        self.addObserver(parameterNode.parameterNode, "ModifiedEvent", self.onParametersChanged)
+        self.onParametersChanged()
+
+    def _onSceneStartClose(self, caller: Any, event: Any) -> None:
+        self.logic.cancel()
+        self.onSceneClosing()
+        self.setParameterNode(None)
+
+    def _onSceneChanged(self, caller: Any, event: Any) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def _onModelChosen(self, index: int) -> None:
+        if self._parameterNode is not None:
+            self._parameterNode.model = self.ui.modelComboBox.currentText
+
+    def _onApplyButton(self) -> None:
+        if self.controls.isRunning:
+            self.logic.cancel()
+        else:
+            self.startJob(self._parameterNode)
