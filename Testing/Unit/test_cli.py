@@ -436,7 +436,7 @@ def test_training_without_its_packages_says_how_to_get_them(
 
 
 def test_training_needs_a_configuration(run: Run, tmp_path: Path) -> None:
-    assert "nowhere.toml is not a file" in run("train", tmp_path / "nowhere.toml").err
+    assert "nowhere.toml is neither a file nor a shipped configuration" in run("train", tmp_path / "nowhere.toml").err
 
 
 @pytest.mark.parametrize(

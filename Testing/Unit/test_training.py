@@ -201,8 +201,13 @@ def _without_data(path: Path) -> Path:
     return path
 
 
-def test_written_configuration_is_kept_beside_the_results(tmp_path, monkeypatch):
+def test_all_settings_are_kept_beside_the_results(tmp_path, monkeypatch):
     monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
-    path = configuration(tmp_path, 1)
-    folder = train_from_file(path)
-    assert (folder / "config.toml").read_text() == path.read_text()
+    configuration(tmp_path, 1)
+    path = tmp_path / "further.toml"
+    path.write_text('extends = "run.toml"\nseed = 3', encoding="utf-8")
+    folder = train_from_file(path, tmp_path / "elsewhere")
+    assert folder == tmp_path / "elsewhere"
+    kept = read_config(folder / "config.toml")
+    assert kept.seed == 3
+    assert kept == read_config(path)

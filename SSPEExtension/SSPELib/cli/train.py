@@ -12,20 +12,28 @@ from .console import say
 
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A training configuration (.toml).")],
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG", help="A training configuration (.toml), or the name of a shipped one, as lambda-ResGAN."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the results, instead of the configuration's own.")
+    ] = None,
 ) -> None:
-    """Train a generator as a configuration file describes; an interrupted training resumes.
+    """Train a generator as a configuration describes; an interrupted training resumes.
 
-    Needs the extra packages of pip install 'sspe[train]'.
+    Shipped are ResGAN, TransGAN, TransResGAN and lambda-ResGAN, lambda-TransGAN, lambda-TransResGAN; with paper/ before
+    the name in the paper's own setting. Needs the extra packages of pip install 'sspe[train]'.
 
-    Example: sspe train lambda-resgan.toml
+    Example: sspe train lambda-ResGAN --output runs/first
     """
-    if not config.is_file():
-        raise InputError(f"{config} is not a file; give the path of a training configuration (.toml).")
     try:
+        from ..training.config import find_config
         from ..training.run import train_from_file
     except ModuleNotFoundError as error:
         raise InputError(
             f"Training needs the package {error.name}, which is not installed; run pip install 'sspe[train]' first."
         ) from error
-    say(f"{train_from_file(config)}: training finished.")
+    say(f"{train_from_file(find_config(config), output)}: training finished.")

@@ -16,6 +16,9 @@ else:
     import tomli as tomllib
 
 
+SHIPPED = Path(__file__).parent / "configs"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -160,7 +163,9 @@ class TrainingConfig(_Section):
     """Everything that defines a training run."""
 
     name: str
-    output: Path
+    output: Path | None = Field(
+        default=None, description="folder of the results, from the file's own; runs/ and the file's name by default"
+    )
     seed: int = 1
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     accelerator: str = "auto"
@@ -174,6 +179,10 @@ class TrainingConfig(_Section):
     data: DataConfig
     schedule: ScheduleConfig = ScheduleConfig()
     logging: LoggingConfig = LoggingConfig()
+    activation_checkpointing: bool = Field(
+        default=False, description="compute activations again in the backward pass instead of keeping them"
+    )
+    workers: int = Field(default=1, ge=0, description="processes that prepare scopes; 0 for none beside the main one")
     initial_weights: Path | None = None
 
     @model_validator(mode="after")
@@ -187,20 +196,68 @@ class TrainingConfig(_Section):
         return self
 
 
+def shipped_configurations() -> list[str]:
+    """Names of the configurations that come with the library, as `lambda-ResGAN` and `paper/lambda-ResGAN`."""
+    files = SHIPPED.rglob("*.toml")
+    return sorted(file.relative_to(SHIPPED).with_suffix("").as_posix() for file in files if file.name != "base.toml")
+
+
+def find_config(name_or_path: str | Path) -> Path:
+    """Find a configuration: a shipped one by its name, any other by its path.
+
+    Raises:
+        InputError: it is neither.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if path.as_posix() in shipped_configurations():
+        return SHIPPED / f"{path.as_posix()}.toml"
+    raise InputError(
+        f"{name_or_path} is neither a file nor a shipped configuration; give the path of a .toml file or one of: "
+        f"{', '.join(shipped_configurations())}."
+    )
+
+
 def read_config(path: Path) -> TrainingConfig:
     """Read and check a configuration.
 
+    A file that says `extends = "other.toml"` (a path from its own folder) takes every setting from there that it does
+    not have itself, section by section; that file may extend a further one.
+
     Raises:
-        InputError: the file is missing, is no TOML or holds an unknown or impossible setting.
+        InputError: a file is missing, is no TOML, extends itself, or holds an unknown or impossible setting.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"The configuration {path} cannot be read: {error.strerror}. Check the path.") from error
-    try:
-        return TrainingConfig.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"The configuration {path} is no valid TOML: {error}. Correct that line.") from error
+        return TrainingConfig.model_validate(merged_settings(path))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InputError(f"The configuration {path} has wrong settings: {faults}. Correct them.") from error
+
+
+def merged_settings(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read the settings of a file and of all that it extends, unchecked; below are the files that extend this one.
+
+    Raises:
+        InputError: a file is missing, is no TOML or extends itself.
+    """
+    if path.resolve() in below:
+        raise InputError(f"The configuration {path} extends itself. Remove extends from one file of that circle.")
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"The configuration {path} cannot be read: {error.strerror}. Check the path.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"The configuration {path} is no valid TOML: {error}. Correct that line.") from error
+    extended = settings.pop("extends", None)
+    if extended is None:
+        return settings
+    return _merged(merged_settings(path.parent / str(extended), (*below, path.resolve())), settings)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        both_sections = isinstance(value, dict) and isinstance(base.get(name), dict)
+        merged[name] = _merged(base[name], value) if both_sections else value
+    return merged

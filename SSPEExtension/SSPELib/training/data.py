@@ -58,7 +58,8 @@ def working_array(path: Path, spacing_mm: float, cache: Path) -> NDArray[np.int1
         partial = cached.with_suffix(f".{os.getpid()}.part.npy")
         np.save(partial, np.rint(working.array).astype(np.int16))
         partial.replace(cached)
-    return np.load(cached)
+    # Mapped instead of loaded: whole bodies at a fine spacing are more than fits into memory.
+    return np.load(cached, mmap_mode="r")
 
 
 class ScopeDataset(Dataset[tuple[Tensor, Tensor]]):

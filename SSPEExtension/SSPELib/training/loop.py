@@ -76,7 +76,7 @@ class Trainer:
         # Steps in a row whose loss or gradient was not finite, by network: a good step of one must not hide the other.
         self.skipped = {"generator": 0, "discriminator": 0}
 
-    def train(self, pairs: Pairs, validations: list[Validation], workers: int = 1) -> None:
+    def train(self, pairs: Pairs, validations: list[Validation]) -> None:
         """Run from the present iteration to the last one.
 
         Raises:
@@ -85,7 +85,7 @@ class Trainer:
         schedule, logging = self.config.schedule, self.config.logging
         started, first = time.monotonic(), self.iteration
         sums: dict[str, float] = {}
-        for scope, following in self._batches(pairs, workers):
+        for scope, following in self._batches(pairs):
             self._set_rates()
             for name, value in self.step(scope, following).items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -195,13 +195,13 @@ class Trainer:
             "skipped": self.skipped,
         }
 
-    def _batches(self, pairs: Pairs, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, pairs: Pairs) -> Iterator[tuple[Tensor, Tensor]]:
         world, rank, batch = self.fabric.world_size, self.fabric.global_rank, self.config.schedule.batch
         numbers = [
             [(iteration * world + rank) * batch + index for index in range(batch)]
             for iteration in range(self.iteration, self.config.schedule.iterations)
         ]
-        loader = DataLoader(pairs, batch_sampler=numbers, num_workers=workers)
+        loader = DataLoader(pairs, batch_sampler=numbers, num_workers=self.config.workers)
         for scope, following in loader:
             yield self.fabric.to_device(scope), self.fabric.to_device(following)
 

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
+import tomli_w
 import torch
 from lightning_fabric import Fabric
 
 from ..bundle import build_generator
 from ..networks.discriminator import PatchDiscriminator
-from .config import DataSource, TrainingConfig, read_config
+from ..volume.writing import Outputs
+from .config import SHIPPED, DataSource, TrainingConfig, merged_settings, read_config
 from .data import ScopeDataset, data_root, find_volumes, working_array
 from .loop import Trainer, Validation
 
 
-def train_from_file(path: Path) -> Path:
+def train_from_file(path: Path, output: Path | None = None) -> Path:
     """Train what a configuration describes, resuming where the output folder holds a checkpoint.
 
-    Returns the folder with last.ckpt, losses.csv and validation.csv.
+    Args:
+        path: the configuration.
+        output: folder of the results, instead of the one that the configuration names.
+
+    Returns:
+        The folder with last.ckpt, losses.csv, validation.csv, and the settings in config.toml.
 
     Raises:
         InputError: the configuration or the data are not usable.
         TrainingDiverged: losses stayed non-finite.
     """
     config = read_config(path)
-    folder = config.output if config.output.is_absolute() else path.parent / config.output
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, folder / "config.toml")
-    fabric = Fabric(
-        accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, precision=config.precision
-    )
+    folder = output or output_folder(path, config)
+    fabric = make_fabric(config)
     fabric.launch()
     fabric.seed_everything(config.seed)
+    if fabric.global_rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        with Outputs() as outputs:
+            outputs.text(tomli_w.dumps(merged_settings(path)), folder / "config.toml")
+    fabric.barrier()
     trainer = make_trainer(config, fabric, folder)
     checkpoint = folder / "last.ckpt"
     if checkpoint.exists():
@@ -54,9 +61,25 @@ def train_from_file(path: Path) -> Path:
     return folder
 
 
+def output_folder(path: Path, config: TrainingConfig) -> Path:
+    """Where the results of a configuration go: as it says, else runs/ and its name in the current folder."""
+    if config.output is not None:
+        return path.parent / config.output
+    shipped = path.resolve().is_relative_to(SHIPPED)
+    return Path("runs") / (path.resolve().relative_to(SHIPPED) if shipped else Path(path.name)).with_suffix("")
+
+
+def make_fabric(config: TrainingConfig) -> Fabric:
+    """Devices, processes and precision of a run; not yet launched."""
+    return Fabric(
+        accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, precision=config.precision
+    )
+
+
 def make_trainer(config: TrainingConfig, fabric: Fabric, folder: Path) -> Trainer:
     """Build the networks of a configuration and their trainer."""
     generator = build_generator(config.generator.architecture, config.scope.step, config.generator.arguments)
+    generator.activation_checkpointing = config.activation_checkpointing
     discriminator = PatchDiscriminator(**config.discriminator.model_dump())
     return Trainer(config, fabric, generator, discriminator, folder)
 
