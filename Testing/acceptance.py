@@ -27,7 +27,8 @@ SMALLEST_ICON = 64
 BRITISH = (
     r"\b(colour|centre|grey|licence|behaviour|neighbour|analyse|optimis|normalis|initialis|synthesis[ei]d|catalogue)"
 )
-SPOKEN_PROPERTIES = {"text", "toolTip", "title", "windowTitle", "placeholderText"}
+TRANSLATORS = {"_", "translate"}
+TECHNICAL_PROPERTIES = {"nodeTypes", "SlicerParameterName", "baseName"}
 
 Problems = Iterator[str]
 
@@ -236,13 +237,41 @@ def check_style() -> Problems:
 
 
 def check_translation() -> Problems:
-    """Texts that a panel sets are translatable: assigned through _(), or empty."""
+    """Slicer's lupdate finds every text: prose stands in _() as a literal, in .ui files only prose is translatable."""
     for path in panel_files():
-        for node in ast.walk(ast.parse(read(path))):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
-                spoken = node.targets[0].attr in SPOKEN_PROPERTIES
-                if spoken and isinstance(node.value, ast.Constant) and node.value.value:
-                    yield f"{path.relative_to(ROOT)}:{node.lineno}: a text without _()"
+        if not path.stem.endswith(("selftest", "selftest_support", "panel_checks")):
+            yield from (
+                f"{path.relative_to(ROOT)}:{line}: {what}" for line, what in untranslatable(ast.parse(read(path)))
+            )
+    for path in ROOT.glob("*/Resources/UI/*.ui"):
+        for element in ElementTree.parse(path).iter("property"):
+            for string in element.iter("string"):
+                technical = element.get("name") in TECHNICAL_PROPERTIES
+                if technical != (string.get("notr") == "true") and (string.text or "").strip():
+                    kept = "must not" if technical else "must"
+                    yield f"{path.relative_to(ROOT)}: {element.get('name')} '{string.text}' {kept} be translatable"
+
+
+def untranslatable(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Prose outside _(), and calls of _() whose text is made while the program runs; documentation does not count."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TRANSLATORS:
+            if not all(isinstance(argument, ast.Constant) for argument in node.args):
+                yield node.lineno, "_() takes a literal; fill in values with .format()"
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and is_prose(node.value):
+            yield node.lineno, f"'{node.value.strip()}' stands outside _()"
+        # a statement that is nothing but a text is documentation, and what fails an assert is for developers
+        silent = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not silent and not isinstance(node, ast.Assert):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def is_prose(text: str) -> bool:
+    """Tell whether a text has two words in a row once its tags are taken away."""
+    return re.search(r"[A-Za-z]{2,}[,.:;]? [A-Za-z]{2,}", re.sub(r"<[^>]*(>|$)", "", text)) is not None
 
 
 def check_panels() -> Problems:

@@ -89,7 +89,8 @@ class SSPEExpandLogic(JobLogic):
         if reason is not None:
             raise InputError(reason)
         if marking not in MARKINGS:
-            raise InputError(f"The marking {marking!r} is unknown. Choose one of {', '.join(MARKINGS)}.")
+            text = _("The marking {marking} is unknown. Choose one of {choices}.")
+            raise InputError(text.format(marking=marking, choices=", ".join(MARKINGS)))
         sides = {"upper": (upperNode, upperOutput), "lower": (lowerNode, lowerOutput)}
         given = {role: nodes for role, nodes in sides.items() if nodes[0] is not None}
         copies = {role: volumes.volumeFromNode(nodes[0]) for role, nodes in given.items()}
@@ -119,7 +120,7 @@ class SSPEExpandLogic(JobLogic):
     def _makeNodes(
         self, inputNode: Any, outputNode: Any, origin: tuple[float, ...], grown: Event, folder: Path, marking: str
     ) -> tuple[Any, Any]:
-        name = f"{inputNode.GetName()} expanded"
+        name = _("{name} expanded").format(name=inputNode.GetName())
         if outputNode is None:
             outputNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
         matrix = np.array(grown["direction"]) * np.array(grown["spacing"])

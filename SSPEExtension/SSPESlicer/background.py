@@ -210,9 +210,10 @@ class BackgroundJob:
         if self._error is not None:
             raise SSPEError(self._error)
         if self._result is None:
+            from slicer.i18n import tr as _
+
             lines = self._process.errorText().strip().splitlines()
-            raise SSPEError(
-                "The background process of SSPE ended without a result"
-                + (f": {lines[-1]}" if lines else ". The computer may have run out of memory; close other programs.")
-            )
+            text = _("The background process of SSPE ended without a result: {reason}")
+            memory = _("the computer may have run out of memory; close other programs.")
+            raise SSPEError(text.format(reason=lines[-1] if lines else memory))
         return self._result

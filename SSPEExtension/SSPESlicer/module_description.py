@@ -13,7 +13,7 @@ def describeModule(parent: Any, title: str, helpText: str, dependencies: tuple[s
     parent.title = title
     parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
     parent.dependencies = list(dependencies)
-    parent.contributors = ["SSPE contributors"]
+    parent.contributors = [_("SSPE contributors")]
     parent.helpText = helpText
     parent.acknowledgementText = _(
         "<p>SSPE is free software under the Apache License 2.0 by the SSPE contributors. It is a new implementation of "

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from SSPELib.errors import RegistrationError
@@ -19,7 +20,6 @@ SAMPLES = 0.05
 UNTOUCHED_MM = 98765.0
 FARTHEST_FROM_START_MM = 60.0
 LARGEST_SCALING = 1.3
-CHOOSE_ANOTHER = "The result is not refined by it; choose SimpleITK (Advanced, Refine with) and register again."
 
 
 def isAvailable() -> bool:
@@ -67,7 +67,7 @@ class BrainsFitRun(VTKObservationMixin):
             path = str(self._folder / self._request[f"{name}_mask"])
             self._nodes[f"{name}Mask"] = slicer.util.loadLabelVolume(path, {"show": False})
         self._nodes["initial"] = slicer.util.loadTransform(str(self._folder / self._request["initial"]))
-        self._nodes["output"] = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "BRAINSFit output")
+        self._nodes["output"] = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", _("BRAINSFit output"))
         self._nodes["output"].SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(_untouched()))
         for node in self._nodes.values():
             node.SetHideFromEditors(True)
@@ -108,20 +108,20 @@ class BrainsFitRun(VTKObservationMixin):
         status = self._cliNode.GetStatusString()
         details = (self._cliNode.GetErrorText() or "").strip().splitlines()
         if status != "Completed":
-            reason = f": {details[-1]}" if details else ""
-            raise RegistrationError(f"BRAINSFit ended with the status {status}{reason}. {CHOOSE_ANOTHER}")
+            reason = ": ".join([status, *details[-1:]])
+            raise _failure(_("BRAINSFit ended with the status {reason}.").format(reason=reason))
         found, initial = (slicer.util.arrayFromTransformMatrix(self._nodes[name]) for name in ("output", "initial"))
         if np.allclose(found, _untouched()):
-            raise RegistrationError(f"BRAINSFit said that it succeeded but wrote no transform. {CHOOSE_ANOTHER}")
+            raise _failure(_("BRAINSFit said that it succeeded but wrote no transform."))
         center = self._centerOfMoving()
         distance = np.linalg.norm((found @ center - initial @ center)[:3])
         scaling = np.linalg.svd(found[:3, :3], compute_uv=False)
         if not np.isfinite(found).all() or distance > FARTHEST_FROM_START_MM:
-            raise RegistrationError(f"BRAINSFit ran {distance:.0f} mm away from where it began. {CHOOSE_ANOTHER}")
+            text = _("BRAINSFit ran {distance} mm away from where it began.")
+            raise _failure(text.format(distance=f"{distance:.0f}"))
         if scaling.max() > LARGEST_SCALING or scaling.min() < 1 / LARGEST_SCALING:
-            raise RegistrationError(
-                f"BRAINSFit stretched the moving volume {scaling.max():.1f} times. {CHOOSE_ANOTHER}"
-            )
+            text = _("BRAINSFit changed the size of the moving volume {least} to {most} times.")
+            raise _failure(text.format(least=f"{scaling.min():.2f}", most=f"{scaling.max():.2f}"))
 
     def _centerOfMoving(self) -> np.ndarray:
         bounds = [0.0] * 6
@@ -134,6 +134,11 @@ class BrainsFitRun(VTKObservationMixin):
                 slicer.mrmlScene.RemoveNode(node)
         self._nodes.clear()
         self._cliNode = None
+
+
+def _failure(what: str) -> RegistrationError:
+    advice = _("The result is not refined by it; choose SimpleITK (Advanced, Refine with) and register again.")
+    return RegistrationError(f"{what} {advice}")
 
 
 def _untouched() -> np.ndarray:

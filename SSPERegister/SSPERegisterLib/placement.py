@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 from numpy.typing import NDArray
+from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPESlicer import volumes
@@ -59,7 +60,8 @@ def place(transformNode: Any, fixedNode: Any, movingNode: Any) -> None:
 
 
 def _copyBelow(transformNode: Any, node: Any, name: str) -> Any:
-    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", f"{name} (before registration)")
+    label = _("{name} (before registration)").format(name=name)
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", label)
     copy.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(volumes.parentToWorld(node)))
     copy.SetAndObserveTransformNodeID(transformNode.GetID())
     copy.SetHideFromEditors(True)
@@ -98,10 +100,13 @@ def landmarkTransform(fixedList: Any, movingList: Any, movingNode: Any) -> sitk.
     """
     lists = [slicer.util.arrayFromMarkupsControlPoints(node, world=True) for node in (fixedList, movingList)]
     if len(lists[0]) != len(lists[1]) or len(lists[0]) < FEWEST_LANDMARKS:
-        raise InputError(
-            f"{fixedList.GetName()} has {len(lists[0])} landmarks and {movingList.GetName()} {len(lists[1])}; "
-            f"both need the same {FEWEST_LANDMARKS} or more, in the same order."
+        text = _(
+            "{fixed} has {ofFixed} landmarks and {moving} {ofMoving}; both need the same {fewest} or more, in the same "
+            "order."
         )
+        names = {"fixed": fixedList.GetName(), "moving": movingList.GetName()}
+        counts = {"ofFixed": len(lists[0]), "ofMoving": len(lists[1]), "fewest": FEWEST_LANDMARKS}
+        raise InputError(text.format(**names, **counts))
     now, before = volumes.ijkToWorld(movingNode), volumes.ijkToWorld(movingNode, beforeRegistration=True)
     moved = (before @ np.linalg.inv(now) @ np.c_[lists[1], np.ones(len(lists[1]))].T).T[:, :3]
     fixed, moving = (_flatLps(points) for points in (lists[0], moved))

@@ -1,13 +1,41 @@
-"""`slicer.i18n`: the texts stay in English."""
+"""`slicer.i18n`: texts stay in English, unless a test marks all that can be translated."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PySide6 import QtCore
+
+MARK = "⟦{}⟧"
 
 
 def tr(text: str) -> str:
     """Translates a text of the calling module."""
-    return text
+    return QtCore.QCoreApplication.translate("", text)
 
 
 def translate(context: str, text: str) -> str:
     """Translates a text of the given context."""
-    return text
+    return QtCore.QCoreApplication.translate(context, text)
+
+
+class _MarkingTranslator(QtCore.QTranslator):
+    """Puts brackets around every text, of Python files and of .ui files, that a translator would be given."""
+
+    def translate(self, _context: str, text: str, _hint: str | None = None, _count: int = -1) -> str:
+        return MARK.format(text)
+
+    def isEmpty(self) -> bool:
+        return False
+
+
+@contextmanager
+def markedTexts() -> Iterator[None]:
+    """Within the block every translatable text is in brackets: what has none could never be translated."""
+    translator = _MarkingTranslator()
+    QtCore.QCoreApplication.installTranslator(translator)
+    try:
+        yield
+    finally:
+        QtCore.QCoreApplication.removeTranslator(translator)
