@@ -58,6 +58,9 @@ class SSPEExpandWidget(JobPanel):
 
     def setup(self) -> None:
         self.setupPanel(SSPEExpandLogic(), SSPEExpandParameterNode, _("Expand"))
+        self._outputs = [
+            panel.Explained(selector) for selector in (self.ui.upperOutputSelector, self.ui.lowerOutputSelector)
+        ]
         self.ui.registerButton.connect("clicked()", self.onRegisterButton)
         self.initializeParameterNode()
 
@@ -76,8 +79,8 @@ class SSPEExpandWidget(JobPanel):
         if parameters is None:
             return
         upper, lower = parameters.upperVolume, parameters.lowerVolume
-        self.ui.upperOutputSelector.enabled = upper is not None
-        self.ui.lowerOutputSelector.enabled = lower is not None
+        for control, node in zip(self._outputs, (upper, lower), strict=True):
+            control.allow(None if node is not None else _("Choose the volume that is to be expanded first."))
         self.ui.planLabel.text = panel.paragraphs(plan.expansionPlan(upper, lower, parameters.distanceMm))
         self.controls.allow(self.logic.whyNot(upper, lower, parameters.upperOutput, parameters.lowerOutput))
 
@@ -117,6 +120,7 @@ class SSPEExpandWidget(JobPanel):
             self.ui.registerButton.visible = True
             return
         layouts.showThreeSlices()
+        volumes.showInOneWindow([node for node in (results.upper, results.lower) if node is not None])
         slicer.util.setSliceViewerLayers(background=results.upper or results.lower, foreground=None, fit=True)
 
     def onRegisterButton(self) -> None:

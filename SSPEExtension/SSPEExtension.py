@@ -51,6 +51,7 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         self.logic = SSPEExtensionLogic()
+        self._check = panel.Explained(self.ui.checkButton)
         self.ui.sampleDataButton.connect("clicked()", self.onSampleDataButton)
         self.ui.expandButton.connect("clicked()", lambda: slicer.util.selectModule("SSPEExpand"))
         self.ui.registerButton.connect("clicked()", lambda: slicer.util.selectModule("SSPERegister"))
@@ -75,7 +76,7 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
             self.ui.installButton.toolTip = _(
                 "Install the PyTorch extension (Extensions Manager) and restart Slicer first."
             )
-        self.ui.checkButton.enabled = version is not None
+        self._check.allow(None if version is not None else _("Install PyTorch first."))
         problem = modelProblem()
         self.ui.modelLabel.text = panel.note(problem) if problem else _("complete")
         self.ui.cardLabel.text = describeModel()
@@ -92,13 +93,13 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
         self.updateSetUp()
 
     def onCheckButton(self) -> None:
-        self.ui.checkButton.enabled = False
+        self._check.allow(_("PyTorch is being asked."))
         self.ui.deviceLabel.text = _("PyTorch is starting…")
         with slicer.util.tryWithErrorDisplay(_("The device could not be checked.")):
             self.logic.checkDevice(self.onDeviceChecked)
 
     def onDeviceChecked(self, found: Any, error: Exception | None) -> None:
-        self.ui.checkButton.enabled = True
+        self._check.allow(None)
         self.ui.deviceLabel.text = panel.note(str(error)) if error else found
 
 

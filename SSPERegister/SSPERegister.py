@@ -60,6 +60,11 @@ class SSPERegisterWidget(JobPanel):
     def setup(self) -> None:
         self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode, _("Register"))
         self.comparison = Comparison()
+        self._undo, self._blend = panel.Explained(self.ui.undoButton), panel.Explained(self.ui.blendSlider)
+        self._comparing = [
+            panel.Explained(widget)
+            for widget in (self.ui.comparisonComboBox, self.ui.tintCheckBox, self.ui.centerButton)
+        ]
         for text in (_("Blend"), _("Checkerboard"), _("Flicker"), _("Side by side")):
             self.ui.comparisonComboBox.addItem(text)
         self.ui.undoButton.connect("clicked()", self.onUndoButton)
@@ -117,15 +122,16 @@ class SSPERegisterWidget(JobPanel):
     def _updateResult(self) -> None:
         moving = self._parameterNode.movingVolume
         placed = placement.isPlaced(moving) and not self.controls.isRunning
-        self.ui.undoButton.enabled = placed
+        self._undo.allow(None if placed else _("There is no registration of the moving volume to undo."))
         result = self.logic.resultOf(moving) if placed else None
         self.ui.resultCollapsibleButton.visible = result is not None
         if result is not None:
             self.ui.resultLabel.text = outcome.describe(result)
-        compared = self._compared() is not None
-        for widget in (self.ui.comparisonComboBox, self.ui.tintCheckBox, self.ui.centerButton):
-            widget.enabled = compared
-        self.ui.blendSlider.enabled = compared and self.ui.comparisonComboBox.currentIndex == 0
+        whyNot = None if self._compared() is not None else _("Choose a fixed and a moving volume first.")
+        for control in self._comparing:
+            control.allow(whyNot)
+        blends = MODES[self.ui.comparisonComboBox.currentIndex] == "blend"
+        self._blend.allow(whyNot or (None if blends else _("Choose Blend under Show as to mix the volumes.")))
 
     def startJob(self, parameters: Any) -> None:
         with slicer.util.tryWithErrorDisplay(_("The registration could not be started."), waitCursor=True):
@@ -148,6 +154,7 @@ class SSPERegisterWidget(JobPanel):
             panel.showFailure(self.controls, _("The registration did not succeed."), error)
         else:
             self.controls.ended("\n".join(f"• {text}" for text in registered.warnings))
+            self.ui.resultCollapsibleButton.collapsed = False
         if self._parameterNode is None:
             return
         if registered is not None:

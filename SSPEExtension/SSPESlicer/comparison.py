@@ -17,7 +17,8 @@ from .volumes import RAS_TO_LPS, copyDisplay, volumeFromNode
 
 FLICKER_MILLISECONDS = 600
 CHECKER_SPACING_MM = 2.0
-CHECKER_SQUARE_MM = 32.0
+CHECKER_SQUARE_MM = 16.0
+VIEW_MARGIN = 1.05
 MODES = ("blend", "checkerboard", "flicker", "sideBySide")
 OUTSIDE = AIR_HU - 10000
 
@@ -38,6 +39,7 @@ class Comparison:
         self._stopFlicker()
         self._removeBoard()
         self._nodes, self._mode = (fixedNode, movingNode), mode
+        volumes.showInOneWindow([fixedNode, movingNode])
         if mode == "sideBySide":
             self._views = layouts.showSideBySide()
         else:
@@ -75,7 +77,7 @@ class Comparison:
             logic.FitSliceToBackground()
             sliceNode.JumpSliceByCentering(*point)
             width, height, depth = sliceNode.GetFieldOfView()
-            factor = extent / max(min(width, height), 1.0)
+            factor = VIEW_MARGIN * extent / max(min(width, height), 1.0)
             sliceNode.SetFieldOfView(width * factor, height * factor, depth)
             sliceNode.UpdateMatrices()
 
@@ -171,7 +173,8 @@ def checkerboard(fixedNode: Any, movingNode: Any) -> tuple[NDArray[np.float32], 
     board.Update()
     voxels = vtk.util.numpy_support.vtk_to_numpy(board.GetOutput().GetPointData().GetScalars())
     array = voxels.reshape(fixed.shape).astype(np.float32)
-    array[array == OUTSIDE] = AIR_HU
+    outside = array == OUTSIDE
+    array[outside] = array[~outside].min(initial=AIR_HU)  # as dark as the scanner's own padding
     return array, grid
 
 

@@ -21,10 +21,10 @@ _VIEWS = {
 
 
 def showThreeSlices() -> list[str]:
-    """Show coronal and sagittal beside axial slices; return the names of the views."""
-    views = ["Green", "Yellow", "Red"]
-    _arrange(THREE_SLICES_ID, f'<layout type="horizontal">{"".join(_item(name) for name in views)}</layout>')
-    return views
+    """Show coronal slices over the whole height, beside them sagittal over axial ones; return the views' names."""
+    column = f'<item><layout type="vertical">{_item("Yellow")}{_item("Red")}</layout></item>'
+    _arrange(THREE_SLICES_ID, f'<layout type="horizontal">{_item("Green")}{column}</layout>')
+    return ["Green", "Yellow", "Red"]
 
 
 def showSideBySide() -> list[str]:

@@ -18,6 +18,18 @@ SECONDS_WORTH_TELLING = 3
 NOTE_COLOR = "#b26a00"
 
 
+class Explained:
+    """A control that says in its tool tip why it is disabled, and else what it does."""
+
+    def __init__(self, widget: Any) -> None:
+        self._widget, self._toolTip = widget, widget.toolTip
+
+    def allow(self, whyNot: str | None) -> None:
+        """Enable the control, or disable it for a reason."""
+        self._widget.enabled = whyNot is None
+        self._widget.toolTip = whyNot or self._toolTip
+
+
 class RunControls:
     """The button that runs and cancels, the progress bar and the line of text below it.
 

@@ -95,11 +95,19 @@ class AnsweringProcess:
     Args:
         transform: fixed points to moving points, LPS, for registrations.
         error: words of the worker, for a job that fails.
+        verdict: what a registration says of itself, where that differs from VERDICT.
         polls: how often it is still running when asked, for tests that watch or cancel it.
     """
 
-    def __init__(self, transform: sitk.Transform | None = None, error: str | None = None, polls: int = 0) -> None:
+    def __init__(
+        self,
+        transform: sitk.Transform | None = None,
+        error: str | None = None,
+        verdict: Event | None = None,
+        polls: int = 0,
+    ) -> None:
         self._transform, self._error, self._polls = transform, error, polls
+        self._verdict = {**VERDICT, **(verdict or {})}
         self._events: list[Event] = []
         self.job: Event = {}
         self.killed = False
@@ -114,7 +122,7 @@ class AnsweringProcess:
             self._events.append({"event": "result", "expansions": grown, "model": "repeated edge"})
         elif self._transform is not None:
             sitk.WriteTransform(self._transform, str(folder / "transform.tfm"))
-            self._events.append({"event": "result", "transform": "transform.tfm", **VERDICT})
+            self._events.append({"event": "result", "transform": "transform.tfm", **self._verdict})
 
     def _expand(self, description: Event, folder: Path) -> Event:
         volume = read_job_volume(description, folder)

@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
+from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPELib.volume import Volume
@@ -21,6 +22,7 @@ SUPERIOR_ATTRIBUTE = "SSPE.SyntheticSuperiorMm"
 SYNTHETIC_COLOR = (1.0, 0.62, 0.1)
 SYNTHETIC_OPACITY = 0.3
 
+CT_WINDOW_HU, CT_LEVEL_HU = 1400.0, 0.0
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SHEAR_TOLERANCE = 1e-3
 
@@ -51,10 +53,11 @@ def parentToWorld(node: Any, beforeRegistration: bool = False) -> NDArray[np.flo
     if parent is None:
         return np.eye(4)
     if not parent.IsTransformToWorldLinear():
-        raise InputError(
-            f"{node.GetName()} lies under the transform {parent.GetName()}, which is not linear. "
+        text = _(
+            "{name} lies under the transform {transform}, which is not linear. "
             "Harden it on a copy of the volume (module Transforms) and choose that copy."
         )
+        raise InputError(text.format(name=node.GetName(), transform=parent.GetName()))
     matrix = vtk.vtkMatrix4x4()
     parent.GetMatrixTransformToWorld(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
@@ -78,17 +81,18 @@ def headerFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
     """
     name = volumeNode.GetName()
     if volumeNode.GetImageData() is None or volumeNode.GetImageData().GetPointData().GetScalars() is None:
-        raise InputError(f"{name} has no voxels. Load it again, or choose another volume.")
+        raise InputError(_("{name} has no voxels. Load it again, or choose another volume.").format(name=name))
     if volumeNode.GetImageData().GetNumberOfScalarComponents() != 1:
-        raise InputError(f"{name} has several values a voxel; a CT has one. Choose a CT volume.")
+        raise InputError(_("{name} has several values a voxel; a CT has one. Choose a CT volume.").format(name=name))
     matrix = RAS_TO_LPS @ ijkToWorld(volumeNode, beforeRegistration)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     direction = matrix[:3, :3] / spacing
     if np.abs(direction.T @ direction - np.eye(3)).max() > SHEAR_TOLERANCE:
-        raise InputError(
-            f"The axes of {name} are not at right angles (a parent transform shears it, or the gantry was tilted). "
+        text = _(
+            "The axes of {name} are not at right angles (a parent transform shears it, or the gantry was tilted). "
             "Resample it (module Resample Scalar/Vector/DWI Volume) and choose the result."
         )
+        raise InputError(text.format(name=name))
     return Volume(
         array=slicer.util.arrayFromVolume(volumeNode),
         spacing=tuple(spacing),
@@ -137,6 +141,19 @@ def copyDisplay(source: Any, target: Any) -> None:
         target.GetDisplayNode().CopyContent(source.GetDisplayNode())
 
 
+def showInOneWindow(nodes: list[Any]) -> None:
+    """Give CTs whose window and level Slicer chose by itself one common window, so that equal HU look alike.
+
+    A window that the user has set stays; the others take it over.
+    """
+    displays = [node.GetDisplayNode() for node in nodes if node.GetDisplayNode() is not None]
+    chosen = [(display.GetWindow(), display.GetLevel()) for display in displays if not display.GetAutoWindowLevel()]
+    for display in displays:
+        if display.GetAutoWindowLevel():
+            display.SetAutoWindowLevel(False)
+            display.SetWindowLevel(*(chosen[0] if chosen else (CT_WINDOW_HU, CT_LEVEL_HU)))
+
+
 def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
     """Mark the synthetic slices (z, y, x) of a grown volume in a "segmentation" or "labelMap" node and return that.
 
@@ -147,7 +164,7 @@ def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
     if marking is not None and not marking.IsA(nodeClass):
         slicer.mrmlScene.RemoveNode(marking)
         marking = None
-    name = f"{grownNode.GetName()} synthetic slices"
+    name = _("{name} synthetic slices").format(name=grownNode.GetName())
     if marking is None:
         marking = slicer.mrmlScene.AddNewNodeByClass(nodeClass, name)
     if kind == "labelMap":
@@ -219,8 +236,9 @@ def syntheticArray(grownNode: Any) -> NDArray[np.uint8]:
         segmentId = marking.GetSegmentation().GetNthSegmentID(0)
         voxels = slicer.util.arrayFromSegmentBinaryLabelmap(marking, segmentId, grownNode)
     if voxels is None or voxels.shape != slicer.util.arrayFromVolume(grownNode).shape:
-        raise InputError(
-            f"The marking of the synthetic slices of {grownNode.GetName()} was deleted or changed. "
+        text = _(
+            "The marking of the synthetic slices of {name} was deleted or changed. "
             "Expand the original volume again, or choose the original."
         )
+        raise InputError(text.format(name=grownNode.GetName()))
     return (voxels > 0).astype(np.uint8)

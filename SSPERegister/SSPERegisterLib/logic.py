@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from SSPESlicer import volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
 from SSPESlicer.scene_job import JobLogic, exportVolume
 
-from . import brainsfit, placement
+from . import brainsfit, outcome, placement
 
 STARTS = ("header", "unknown", "landmarks")
 BACKENDS = ("automatic", "brainsfit", "simpleitk")
@@ -109,7 +110,8 @@ class SSPERegisterLogic(JobLogic):
         if reason is not None:
             raise InputError(reason)
         if start not in STARTS or backend not in BACKENDS:
-            raise InputError(f"Start is one of {', '.join(STARTS)}, back end one of {', '.join(BACKENDS)}.")
+            text = _("Start is one of {starts}, back end one of {backends}.")
+            raise InputError(text.format(starts=", ".join(STARTS), backends=", ".join(BACKENDS)))
         landmarks = None
         if start == "landmarks":
             landmarks = placement.landmarkTransform(fixedLandmarks, movingLandmarks, movingNode)
@@ -138,6 +140,9 @@ class SSPERegisterLogic(JobLogic):
             )
             verdict = {name: value for name, value in result.items() if name not in ("event", "transform")}
             transformNode.SetAttribute(RESULT_ATTRIBUTE, json.dumps(verdict))
+            transformNode.SetDescription(outcome.verdict(verdict["reliable"]))
+            if not verdict["reliable"]:
+                logging.warning("%s: %s", transformNode.GetName(), transformNode.GetDescription())
             return RegisteredNodes(transformNode, verdict, job.warnings)
 
         inputs = [fixedNode, movingNode]
@@ -169,14 +174,14 @@ class SSPERegisterLogic(JobLogic):
     def _makeTransform(self, transformNode: Any, fixedNode: Any, movingNode: Any, path: Path) -> Any:
         if transformNode is None:
             moving, fixed = (volumes.originalOf(node) or node for node in (movingNode, fixedNode))
-            name = f"{moving.GetName()} to {fixed.GetName()}"
+            name = _("{moving} to {fixed}").format(moving=moving.GetName(), fixed=fixed.GetName())
             transformNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
         transformNode.SetAndObserveTransformNodeID(None)
         # The storage node turns ITK's transform (LPS, fixed to moving) into Slicer's.
         storage = slicer.vtkMRMLTransformStorageNode()
         storage.SetFileName(str(path))
         if not storage.ReadData(transformNode):
-            raise InputError(f"The transform {path} could not be read. Register again.")
+            raise InputError(_("The transform {path} could not be read. Register again.").format(path=path))
         placement.place(transformNode, fixedNode, movingNode)
         return transformNode
 

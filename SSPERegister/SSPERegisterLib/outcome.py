@@ -1,4 +1,4 @@
-"""The result of a registration in a clinician's words."""
+"""The result of a registration in a clinician's words; a result that cannot be relied on is impossible to overlook."""
 
 from __future__ import annotations
 
@@ -7,28 +7,66 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-GOOD_COLOR, DOUBTFUL_COLOR = "#2e7d32", "#b26a00"
+RELIABLE_COLOR, UNRELIABLE_COLOR = "#1b5e20", "#b71c1c"
+HIGHEST_SHOWN, LOWEST_SHOWN = 0.99, 0.01
 
 
 def describe(result: dict[str, Any]) -> str:
-    """Rich text: reliable or not, why, and the figures behind it."""
-    color = GOOD_COLOR if result["reliable"] else DOUBTFUL_COLOR
-    verdict = _("Reliable") if result["reliable"] else _("Doubtful: check it by eye")
+    """Rich text: reliable or not on a colored bar, why, the figures behind it, and what they do not mean."""
+    metric, name = f"{result['metric']:.2f}", result["metric_name"]
     rows = [
-        (_("Confidence"), f"{100 * result['confidence']:.0f} %"),
+        (_("Confidence"), confidence(result["confidence"])),
         (_("Real overlap"), _overlap(result["overlap_mm"])),
-        (_("Similarity"), f"{result['metric']:.2f} ({result['metric_name']})"),
-        (_("Transform"), f"{_(result['transform_type'])}, {result['backend']}, {result['seconds']:.0f} s"),
+        (
+            _("Similarity"),
+            _("{value} of 1 ({name})").format(value=metric, name=name),
+        ),
+        (_("Transform"), _transform(result)),
     ]
     table = "".join(
-        f'<tr><td style="padding-right:12px">{html.escape(name)}</td><td>{html.escape(value)}</td></tr>'
-        for name, value in rows
+        f'<tr><td style="padding-right:12px">{html.escape(title)}</td><td>{html.escape(value)}</td></tr>'
+        for title, value in rows
     )
     reasons = "".join(f"<p>{html.escape(reason)}</p>" for reason in result["reasons"])
-    return f'<p style="color:{color}"><b>{html.escape(verdict)}</b></p>{reasons}<table>{table}</table>'
+    meaning = _(
+        "Confidence is an estimate by SSPE that the mean error is below 10 mm. It is no measurement and can be wrong: "
+        "check every alignment by eye."
+    )
+    return f"{_bar(result['reliable'])}{reasons}<table>{table}</table><p><i>{html.escape(meaning)}</i></p>"
+
+
+def verdict(reliable: bool) -> str:
+    """The verdict in one line."""
+    return _("Reliable") if reliable else _("NOT RELIABLE: do not use this alignment unchecked")
+
+
+def confidence(share: float) -> str:
+    """A confidence as a percentage that promises neither certainty nor impossibility."""
+    if share > HIGHEST_SHOWN:
+        return _("above {percent} %").format(percent=f"{100 * HIGHEST_SHOWN:.0f}")
+    if share < LOWEST_SHOWN:
+        return _("below {percent} %").format(percent=f"{100 * LOWEST_SHOWN:.0f}")
+    return f"{100 * share:.0f} %"
+
+
+def _bar(reliable: bool) -> str:
+    color = RELIABLE_COLOR if reliable else UNRELIABLE_COLOR
+    sign = "✓" if reliable else "⚠"
+    text = f'<b><font color="#ffffff">{sign} {html.escape(verdict(reliable))}</font></b>'
+    return f'<table width="100%" bgcolor="{color}" cellpadding="6"><tr><td>{text}</td></tr></table>'
 
 
 def _overlap(overlapMm: float) -> str:
     if overlapMm < 0:
-        return _("none: a gap of {gap} mm").format(gap=f"{-overlapMm:.0f}")
-    return f"{overlapMm:.0f} mm"
+        return _("none: a gap of {gap} mm, which only synthetic slices bridge").format(gap=f"{-overlapMm:.0f}")
+    return _("{overlap} mm").format(overlap=f"{overlapMm:.0f}")
+
+
+def _transform(result: dict[str, Any]) -> str:
+    kinds = {"rigid": _("rigid"), "affine": _("affine")}
+    kind = kinds[result["transform_type"]]
+    seconds = f"{result['seconds']:.0f}"
+    if result["backend"] == "evidence":
+        return _("{kind}, by the search alone, in {seconds} s").format(kind=kind, seconds=seconds)
+    text = _("{kind}, refined with {backend}, in {seconds} s")
+    return text.format(kind=kind, backend=result["backend"], seconds=seconds)

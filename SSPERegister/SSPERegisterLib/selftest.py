@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
 from SSPESlicer import comparison, volumes
-from SSPESlicer.selftest_support import AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
+from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
-from . import placement
+from . import outcome, placement
 
 OVERLAP_MM = 80.0
 LARGEST_ERROR_MM = 5.0
@@ -111,6 +111,34 @@ class SSPERegisterTest(SelfTest):
         self.assertIn("must not be the same", logic.whyNot(expandedBy(fixedNode, 4), fixedNode))
         self.assertIn("Choose the landmarks", logic.whyNot(fixedNode, movingNode, start="landmarks"))
         self.assertIsNone(logic.whyNot(fixedNode, movingNode))
+
+    def test_resultThatCannotBeReliedOnIsSaidInWordsAndRed(self) -> None:
+        good = outcome.describe(VERDICT)
+        self.assertIn("✓ Reliable", good)
+        self.assertIn(outcome.RELIABLE_COLOR, good)
+        bad = outcome.describe({**VERDICT, "reliable": False, "confidence": 0.4, "overlap_mm": -12.0})
+        self.assertIn("⚠ NOT RELIABLE", bad)
+        self.assertIn(f'bgcolor="{outcome.UNRELIABLE_COLOR}"', bad)
+        self.assertNotIn("✓", bad)
+        self.assertIn("gap of 12 mm", bad)
+        self.assertIn("40 %", bad)
+        self.assertEqual((outcome.confidence(1.0), outcome.confidence(0.0)), ("above 99 %", "below 1 %"))
+        fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
+        logic = self.logic(transform=knownMotion(), verdict={"reliable": False})
+        with self.assertLogs(level="WARNING") as log:
+            nodes = logic.register(fixedNode, movingNode, backend="simpleitk")
+        self.assertIn("NOT RELIABLE", log.output[0])
+        self.assertIn("NOT RELIABLE", nodes.transform.GetDescription())
+
+    def test_bothVolumesAreShownInOneWindow(self) -> None:
+        nodes = [addNode(part, "part") for part in halves(OVERLAP_MM)]
+        volumes.showInOneWindow(nodes)
+        windows = [(node.GetDisplayNode().GetWindow(), node.GetDisplayNode().GetLevel()) for node in nodes]
+        self.assertEqual(windows, [(volumes.CT_WINDOW_HU, volumes.CT_LEVEL_HU)] * 2)
+        nodes[1].GetDisplayNode().SetWindowLevel(350, 40)
+        nodes[0].GetDisplayNode().SetAutoWindowLevel(True)
+        volumes.showInOneWindow(nodes)
+        self.assertEqual((nodes[0].GetDisplayNode().GetWindow(), nodes[0].GetDisplayNode().GetLevel()), (350, 40))
 
     def test_checkerboardShowsBothVolumesInTurnWhereTheyOverlap(self) -> None:
         fixed, moving = halves(OVERLAP_MM)
