@@ -38,7 +38,7 @@ class Session:
         self.popups = PopupRecorder(self.failures)
         from . import slicer_namespace  # patches slicer and PySide: only once a session is wanted
 
-        self._slicer: Any = slicer_namespace.build(self)
+        self._slicer: Any = slicer_namespace.build(self.failures, self.popups)
 
     @property
     def scene(self) -> Any:

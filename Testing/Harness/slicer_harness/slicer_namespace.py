@@ -13,15 +13,16 @@ from . import ctk_widgets, i18n, mrml_widgets, pythonqt_semantics, qt_namespace,
 from .strict_namespace import StrictNamespace
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .failures import FailureRecorder
+    from .popups import PopupRecorder
 
 
-def build(session: Session) -> Any:
+def build(failures: FailureRecorder, popups: PopupRecorder) -> Any:
     """Fills in slicer.app, slicer.modules, qt, ctk and the rest; returns the `slicer` package."""
     shared_constants.makeImmortal()
     pythonqt_semantics.install()
-    session.failures.install()
-    session.popups.install()
+    failures.install()
+    popups.install()
     _removeStarImports()
     from .application import qSlicerApplication
     from .ui_loader import StrictUiLoader
@@ -37,7 +38,7 @@ def build(session: Session) -> Any:
 
     from .mrml_scene import SceneLogics
 
-    with session.failures.vtkSilenced():
+    with failures.vtkSilenced():
         logics = SceneLogics(app.slicerHome, app.temporaryPath)
     slicer.mrmlScene = logics.scene
     app._logics = logics

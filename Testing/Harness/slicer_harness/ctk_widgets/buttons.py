@@ -118,7 +118,8 @@ class ctkCollapsibleButton(_Folding, QtWidgets.QAbstractButton):
         arrow.rect = QtCore.QRect(6, (header.height() - 12) // 2, 12, 12)
         indicator = QtWidgets.QStyle.PE_IndicatorArrowRight if self._folded else QtWidgets.QStyle.PE_IndicatorArrowDown
         painter.drawPrimitive(indicator, arrow)
-        painter.drawText(header.adjusted(24, 0, -4, 0), QtCore.Qt.AlignVCenter | QtCore.Qt.AlignLeft, self.text)
+        flags = QtCore.Qt.AlignVCenter | QtCore.Qt.AlignLeft | QtCore.Qt.TextShowMnemonic
+        painter.drawText(header.adjusted(24, 0, -4, 0), flags, self.text)
 
 
 class ctkCollapsibleGroupBox(_Folding, QtWidgets.QGroupBox):

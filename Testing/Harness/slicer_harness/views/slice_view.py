@@ -110,6 +110,21 @@ class qMRMLSliceView(QtWidgets.QWidget):
             self._render()
         painter = QtGui.QPainter(self)
         painter.drawImage(0, 0, self._picture)
+        self._paintNames(painter)
+
+    def _paintNames(self, painter: QtGui.QPainter) -> None:
+        """The names of the volumes in the lower left corner, as Slicer's Data Probe shows them."""
+        composite = self._logic.GetSliceCompositeNode()
+        lines = []
+        for letter, layer in (("F", composite.GetForegroundVolumeID()), ("B", composite.GetBackgroundVolumeID())):
+            node = slicer.mrmlScene.GetNodeByID(layer) if layer else None
+            if node is not None:
+                share = f" ({100 * composite.GetForegroundOpacity():.0f}%)" if letter == "F" else ""
+                lines.append(f"{letter}: {node.GetName()}{share}")
+        painter.setPen(QtGui.QColor("#e6e6b4"))
+        painter.drawText(
+            self.rect.adjusted(6, 4, -6, -4), QtCore.Qt.AlignBottom | QtCore.Qt.AlignLeft, "\n".join(lines)
+        )
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         self._picture = None

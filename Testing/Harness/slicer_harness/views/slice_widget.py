@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 import vtk
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from ..mrml_widgets import qMRMLSliderWidget
 from .slice_view import qMRMLSliceView
@@ -22,10 +22,10 @@ class qMRMLSliceControllerWidget(QtWidgets.QWidget):
         super().__init__()
         self._logic = logic
         self._updating = False
-        self._label = QtWidgets.QLabel(name[:1])
+        self._label = QtWidgets.QLabel()
         self._label.setAlignment(QtCore.Qt.AlignCenter)
         self._label.setFixedWidth(28)
-        self._label.setStyleSheet(f"background: {_COLORS.get(name, '#8c8ce1')}; color: black; font-weight: bold")
+        self._showName(name[:1], _COLORS.get(name, "#8c8ce1"))
         self._linkButton = QtWidgets.QToolButton()
         self._linkButton.setObjectName("SliceLinkButton")
         self._linkButton.setText("Link")
@@ -45,6 +45,10 @@ class qMRMLSliceControllerWidget(QtWidgets.QWidget):
         self._linkButton.toggled.connect(self.setSliceLink)
         self._fitButton.clicked.connect(lambda: self.fitSliceToBackground())
         self._offset.valueChanged.connect(self.setSliceOffsetValue)
+
+    def _showName(self, text: str, color: str) -> None:
+        self._label.setText(text)
+        self._label.setStyleSheet(f"background: {color}; color: black; font-weight: bold")
 
     def sliceOffsetSlider(self) -> qMRMLSliderWidget:
         return self._offset
@@ -125,6 +129,10 @@ class qMRMLSliceWidget(QtWidgets.QWidget):
             node.SetOrientation(text)
         elif name == "viewlabel":
             node.SetLayoutLabel(text)
+        elif name == "viewcolor":
+            node.SetLayoutColor(*QtGui.QColor(text).getRgbF()[:3])
+        color = QtGui.QColor.fromRgbF(*node.GetLayoutColor())
+        self._controller._showName(node.GetLayoutLabel(), color.name())
 
     def _onLogicModified(self, _logic: Any, _event: str) -> None:
         self._controller._update()
