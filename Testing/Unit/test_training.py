@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from matplotlib.image import imread
 from phantoms import torso, write
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from SSPELib.errors import InputError
 from SSPELib.training.config import AugmentationConfig, ScopeConfig, read_config
 from SSPELib.training.data import ScopeDataset
+from SSPELib.training.journal import sagittal_picture
 from SSPELib.training.loop import MOST_SKIPPED_IN_A_ROW, TrainingDiverged
+from SSPELib.training.memory import measure
 from SSPELib.training.run import make_trainer, train_from_file
 
 SCOPE = ScopeConfig(size=(16, 16, 16), step=8, shortest_context=6)
@@ -137,6 +144,71 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, monkeypa
     assert len(logs["whole"][0]) == 8
     assert logs["resumed"] == logs["whole"]
     assert logs["whole"][0][0]["rec"] != logs["whole"][0][-1]["rec"]
+
+
+def test_rows_written_after_the_last_checkpoint_are_not_there_twice(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    folder = train_from_file(configuration(tmp_path, 4))
+    with (folder / "losses.csv").open("a") as stream:
+        stream.write("5,0,0,0,0,0,0,0,0\n6,0,0,0,0,0,0,0,0\n")
+    train_from_file(configuration(tmp_path, 6))
+    found = rows(folder / "losses.csv")
+    assert [row["iteration"] for row in found] == [1, 2, 3, 4, 5, 6]
+    assert all(row["rec"] > 0 for row in found)
+
+
+def test_pictures_and_tensorboard_curves_are_written_while_it_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    folder = train_from_file(configuration(tmp_path, 8))
+    pictures = sorted(file.name for file in (folder / "samples").iterdir())
+    assert pictures == ["one_nii_gz-000004.png", "one_nii_gz-000008.png"]
+    picture = imread(folder / "samples" / pictures[0])
+    # Three planes of 16 x 16 voxels with gaps of 2, 3 pixels a voxel.
+    assert picture.shape[:2] == (48, 3 * (3 * 16 + 2 * 2))
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("losses/rec")] == list(range(1, 9))
+    assert [event.step for event in events.Scalars("validation/one.nii.gz")] == [4, 8]
+
+
+def test_a_picture_shows_the_middle_plane_with_growth_upward():
+    scope = np.full((4, 5, 6), -1000.0)
+    scope[3, :, 3] = 800.0
+    scope[0, 0, 3] = 150.0
+    picture = sagittal_picture([scope, scope])[::3, ::3]
+    assert picture.shape == (4, 5 + 2 + 5)
+    assert (picture[0] == 255).all()
+    assert picture[3, 0] == picture[3, 7] == 127
+    assert (picture[1:, 1:5] == 0).all()
+
+
+def test_two_processes_learn_as_one_with_twice_the_batch(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    together = train_from_file(configuration(tmp_path, 1, batch=2), tmp_path / "together")
+    program = tmp_path / "sspe.py"
+    program.write_text("from SSPELib.cli.app import main; raise SystemExit(main())")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run(
+        [*launcher, program, "train", configuration(tmp_path, 1, batch=1), "--output", tmp_path / "apart"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+    )
+    one, two = (torch.load(run / "last.ckpt", weights_only=True) for run in (together, tmp_path / "apart"))
+    for network in ("generator", "discriminator"):
+        # After the first step Adam's first moment is the gradient times a constant.
+        gradients = [
+            torch.cat([moment["exp_avg"].flatten() for moment in saved[f"{network}_optimizer"]["state"].values()])
+            for saved in (one, two)
+        ]
+        assert float((gradients[0] - gradients[1]).norm() / gradients[0].norm()) < 1e-4
+    losses = [rows(run / "losses.csv")[0] for run in (together, tmp_path / "apart")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3, abs=1e-5)
+
+
+def test_memory_of_a_step_is_measured_in_a_process_of_its_own(tmp_path):
+    found = measure(configuration(tmp_path, 1))
+    assert 0 < found.before_gb <= found.peak_gb < 4
+    assert found.seconds > 0
 
 
 def test_generator_and_discriminator_both_learn(tmp_path):

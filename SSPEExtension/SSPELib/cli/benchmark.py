@@ -67,3 +67,22 @@ def registration(
             outputs.text(text, table)
         if figure is not None:
             draw(found, outputs.beside(figure))
+
+
+@benchmark.command()
+def memory(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A training configuration: a path or a name.")],
+) -> None:
+    """Peak memory of one training step on the CPU, in a process of its own. Needs pip install 'sspe[train]'.
+
+    Example: sspe benchmark memory paper/lambda-ResGAN
+    """
+    try:
+        from ..training.config import find_config
+        from ..training.memory import measure
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"Training needs the package {error.name}, which is not installed; run pip install 'sspe[train]' first."
+        ) from error
+    found = measure(find_config(config))
+    print(f"peak {found.peak_gb:.2f} GiB, before the step {found.before_gb:.2f} GiB, {found.seconds:.0f} s a step")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..errors import SSPEError
 from .config import TrainingConfig
+from .journal import Journal
 from .losses import (
     adversarial_loss,
     discriminator_loss,
@@ -84,6 +84,7 @@ class Trainer:
         """
         schedule, logging = self.config.schedule, self.config.logging
         started, first = time.monotonic(), self.iteration
+        journal = Journal(self.folder, self.iteration) if self.fabric.global_rank == 0 else None
         sums: dict[str, float] = {}
         for scope, following in self._batches(pairs):
             self._set_rates()
@@ -92,11 +93,10 @@ class Trainer:
             self.iteration += 1
             if self.iteration % logging.log_every == 0:
                 pace = (time.monotonic() - started) / (self.iteration - first)
-                means = {name: value / logging.log_every for name, value in sums.items()}
-                self._log(
-                    "losses.csv",
-                    {**means, **{f"{n}_skipped": k for n, k in self.skipped.items()}, "seconds_per_iteration": pace},
-                )
+                means = self._means(sums, logging.log_every)
+                if journal is not None:
+                    skipped = {f"{name}_skipped": count for name, count in self.skipped.items()}
+                    journal.row("losses", self.iteration, {**means, **skipped, "seconds_per_iteration": pace})
                 self.fabric.print(
                     f"{self.iteration}/{schedule.iterations} "
                     + " ".join(f"{name} {value:.4f}" for name, value in means.items())
@@ -105,10 +105,12 @@ class Trainer:
                 )
                 sums.clear()
             last = self.iteration == schedule.iterations
-            if self.iteration % logging.validate_every == 0 or last:
-                self.validate(validations)
+            if journal is not None and (self.iteration % logging.validate_every == 0 or last):
+                self.validate(validations, journal)
             if self.iteration % logging.checkpoint_every == 0 or last:
                 self.save(self.folder / "last.ckpt")
+        if journal is not None:
+            journal.close()
 
     def step(self, scope: Tensor, following: Tensor) -> dict[str, float]:
         """One step of the discriminator and one of the generator; returns the losses.
@@ -153,8 +155,8 @@ class Trainer:
             scope, following = torch.cat([scope[:, :, step:], predicted], dim=2), following[:, :, step:]
         return scope, torch.cat([scope[:, :, step:], following], dim=2)
 
-    def validate(self, validations: list[Validation]) -> None:
-        """Log the error of the averaged generator on the validation scopes."""
+    def validate(self, validations: list[Validation], journal: Journal) -> None:
+        """Log the error of the averaged generator on the validation scopes, and show its first prediction of each."""
         step = self.config.scope.step
         row: dict[str, float] = {}
         for validation in validations:
@@ -162,12 +164,15 @@ class Trainer:
             for number in range(len(validation.pairs)):  # type: ignore[arg-type]
                 scope, new = (self.fabric.to_device(t[None]) for t in validation.pairs[number])
                 with torch.no_grad(), self.fabric.autocast():
-                    predicted = self.averaged(scope).float()[:, :, -step:]
+                    predicted = self.averaged(scope).float()
+                if number == 0:
+                    truth = torch.cat([scope[0, :, step:], new[0]], dim=1)
+                    journal.sample(validation.name, self.iteration, [scope[0], predicted[0], truth])
                 body = new > -0.95
-                error += float((predicted - new).abs()[body].sum())
+                error += float((predicted[:, :, -step:] - new).abs()[body].sum())
                 baseline += float((scope[:, :, -1:] - new).abs()[body].sum())
             row[validation.name] = error / max(baseline, 1e-6)
-        self._log("validation.csv", row)
+        journal.row("validation", self.iteration, row)
         self.fabric.print(f"validation at {self.iteration}: {row}", flush=True)
 
     def save(self, path: Path) -> None:
@@ -205,6 +210,16 @@ class Trainer:
         for scope, following in loader:
             yield self.fabric.to_device(scope), self.fabric.to_device(following)
 
+    def _means(self, sums: dict[str, float], count: int) -> dict[str, float]:
+        """Means over some iterations and over all processes."""
+        means = self._over_processes(torch.tensor(list(sums.values())) / count, "mean")
+        return dict(zip(sums, means.tolist(), strict=True))
+
+    def _over_processes(self, values: Tensor, operation: Literal["mean", "min"]) -> Tensor:
+        reduced = self.fabric.all_reduce(self.fabric.to_device(values), reduce_op=operation)
+        assert isinstance(reduced, Tensor)
+        return reduced
+
     def _set_rates(self) -> None:
         schedule = self.config.schedule
         factor = min(1.0, (self.iteration + 1) / max(1, schedule.warm_up))
@@ -226,7 +241,9 @@ class Trainer:
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(module.parameters(), self.config.schedule.clip_norm)
-        if torch.isfinite(loss) and torch.isfinite(norm):
+        # All processes must come to the same decision, or their weights part.
+        finite = (torch.isfinite(loss) & torch.isfinite(norm)).float()
+        if self._over_processes(finite, "min").item() == 1:
             optimizer.step()
             self.skipped[network] = 0
             return True
@@ -245,14 +262,3 @@ class Trainer:
         decay = min(schedule.average_decay, (1 + self.iteration) / (schedule.average_warm_up + self.iteration))
         for average, value in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
             average.detach().lerp_(value.detach(), 1 - decay)
-
-    def _log(self, file: str, row: dict[str, float]) -> None:
-        if self.fabric.global_rank != 0:
-            return
-        path = self.folder / file
-        fresh = not path.exists()
-        with path.open("a", newline="") as stream:
-            writer = csv.DictWriter(stream, ["iteration", *row])
-            if fresh:
-                writer.writeheader()
-            writer.writerow({"iteration": self.iteration, **{name: round(value, 6) for name, value in row.items()}})

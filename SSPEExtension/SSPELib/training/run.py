@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import tomli_w
@@ -70,9 +71,12 @@ def output_folder(path: Path, config: TrainingConfig) -> Path:
 
 
 def make_fabric(config: TrainingConfig) -> Fabric:
-    """Devices, processes and precision of a run; not yet launched."""
+    """Devices, processes and precision of a run, not yet launched; under torchrun its processes and nodes."""
     return Fabric(
-        accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, precision=config.precision
+        accelerator=config.accelerator,
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", 0)) or config.devices,
+        num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", 0)) or config.nodes,
+        precision=config.precision,
     )
 
 
