@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .grid import End, WorkingVolume, append_to_own_grid, body_window, to_working
 from .progress import Progress, part, silent
-from .volume import AIR_HU, Volume, body_axis, body_length_mm, with_slices
+from .volume import AIR_HU, Volume, body_axis, with_slices
 from .volume.body import mask_of_slices, outside_to_air
+from .volume.checks import check_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 Direction = Literal["inferior", "superior", "both"]
 
 HU_SCALE = 1000.0
-SHORTEST_MM = 30.0
 FARTHEST_MM = 400.0
 DOUBTFUL_MM = 150.0
 FIGURES_QUOTED = 4
@@ -91,11 +91,7 @@ class Expander:
         """
         warnings = [warning for warning in (self.device_warning,) if warning]
         warnings += check_distance(distance_mm, self.bundle.card.error_by_distance)
-        if body_length_mm(volume) < SHORTEST_MM:
-            raise InputError(
-                f"{volume.name} is only {body_length_mm(volume):.0f} mm long along the body; "
-                f"at least {SHORTEST_MM:.0f} mm are needed. Load a series with more slices."
-            )
+        check_length(volume)
         ends: list[End] = ["inferior", "superior"] if direction == "both" else [direction]
         axis = body_axis(volume)
         spacing = volume.spacing[axis.index]
