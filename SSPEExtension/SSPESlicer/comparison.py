@@ -5,28 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
-import vtk
 from numpy.typing import NDArray
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
-from SSPELib.volume import AIR_HU, Volume
+from SSPELib.volume import Volume
 
-from . import layouts, volumes
-from .volumes import RAS_TO_LPS, copyDisplay, volumeFromNode
+from . import joined, layouts, volumes
+from .volumes import RAS_TO_LPS, copyDisplay
 
 FLICKER_MILLISECONDS = 600
-CHECKER_SPACING_MM = 2.0
-CHECKER_SQUARE_MM = 16.0
 VIEW_MARGIN = 1.05
 MODES = ("blend", "checkerboard", "flicker", "sideBySide")
-OUTSIDE = AIR_HU - 10000
 
 
-class Comparison:
-    """Shows a fixed volume (background, or left) and a moving one (foreground, or right) in linked slice views."""
+class Comparison(VTKObservationMixin):
+    """Shows a fixed volume (background, or left) and a moving one (foreground, or right) in linked slice views.
+
+    The background of a blend is a joined volume of this session; a scene that is saved shows the fixed volume itself.
+    """
 
     def __init__(self) -> None:
+        VTKObservationMixin.__init__(self)
         self._nodes: tuple[Any, Any] = (None, None)
         self._mode = "blend"
         self._opacity = 0.5
@@ -46,9 +47,13 @@ class Comparison:
             self._views = layouts.showThreeSlices()
         background, foreground = self._nodes
         if mode == "checkerboard":
-            background, foreground = self._makeBoard(), None
+            text = _("{fixed} and {moving} in squares")
+            background, foreground = self._makeBoard(joined.checkerboard(*self._nodes), text), None
+        elif mode != "sideBySide":
+            background = self._makeBoard(joined.continued(*self._nodes), _("{fixed}, continued by {moving}"))
         for name, composite in self._composites():
             composite.SetLinkedControl(1)
+            composite.SetClipToBackgroundVolume(False)
             composite.SetForegroundOpacity(1.0 if mode == "flicker" else self._opacity)
             right = mode == "sideBySide" and name in layouts.RIGHT_VIEWS
             composite.SetBackgroundVolumeID((foreground if right else background).GetID())
@@ -125,83 +130,46 @@ class Comparison:
             self._timer = None
             self._setForegroundOpacity(self._opacity)
 
-    def _makeBoard(self) -> Any:
+    def _makeBoard(self, volume: Volume, name: str) -> Any:
+        """Make the node of a joined volume, which lives as long as the comparison."""
         fixedNode, movingNode = self._nodes
-        array, grid = checkerboard(fixedNode, movingNode)
-        self._board = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Checkerboard")
+        name = name.format(fixed=fixedNode.GetName(), moving=movingNode.GetName())
+        self._board = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
         self._board.SetSaveWithScene(False)
         self._board.SetHideFromEditors(True)
-        slicer.util.updateVolumeFromArray(self._board, array)
-        self._board.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(RAS_TO_LPS @ grid.index_to_lps))
+        slicer.util.updateVolumeFromArray(self._board, volume.array)
+        self._board.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(RAS_TO_LPS @ volume.index_to_lps))
         copyDisplay(fixedNode, self._board)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartSaveEvent, self._onStartSave)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndSaveEvent, self._onEndSave)
         return self._board
 
+    def _onStartSave(self, caller: Any, event: Any) -> None:
+        self._exchangeBackground(self._board, self._nodes[0])
+
+    def _onEndSave(self, caller: Any, event: Any) -> None:
+        self._exchangeBackground(self._nodes[0], self._board)
+
+    def _exchangeBackground(self, shownNode: Any, otherNode: Any) -> None:
+        if not slicer.mrmlScene.IsNodePresent(otherNode):
+            return
+        for _name, composite in self._composites():
+            if composite.GetBackgroundVolumeID() == shownNode.GetID():
+                composite.SetBackgroundVolumeID(otherNode.GetID())
+
     def _removeBoard(self) -> None:
+        """Take the joined volume away; the views that showed it show the fixed volume."""
+        self.removeObservers()
         if self._board is not None and slicer.mrmlScene.IsNodePresent(self._board):
+            self._exchangeBackground(self._board, self._nodes[0])
             slicer.mrmlScene.RemoveNode(self._board)
         self._board = None
 
 
 def junction(fixedNode: Any, movingNode: Any) -> tuple[NDArray[np.float64], float]:
     """Return the point (RAS mm) in the middle of where two volumes meet, or come nearest, and a view size, mm."""
-    boxes = [np.array(_worldBounds(node)).reshape(3, 2) for node in (fixedNode, movingNode)]
+    boxes = [volumes.worldBounds(node) for node in (fixedNode, movingNode)]
     low = np.maximum(boxes[0][:, 0], boxes[1][:, 0])
     high = np.minimum(boxes[0][:, 1], boxes[1][:, 1])
     extent = max(box[axis, 1] - box[axis, 0] for box in boxes for axis in (0, 1))
     return (low + high) / 2, float(extent)
-
-
-def _worldBounds(node: Any) -> list[float]:
-    bounds = [0.0] * 6
-    node.GetRASBounds(bounds)
-    return bounds
-
-
-def checkerboard(fixedNode: Any, movingNode: Any) -> tuple[NDArray[np.float32], Volume]:
-    """Return alternating squares (z, y, x) of two volumes on one grid that holds both, and that grid.
-
-    Where only one of the volumes has voxels it is shown without squares.
-    """
-    grid = _commonGrid(fixedNode, movingNode)
-    fixed, moving = (_onGrid(volumeFromNode(node), grid) for node in (fixedNode, movingNode))
-    fixed, moving = np.where(fixed == OUTSIDE, moving, fixed), np.where(moving == OUTSIDE, fixed, moving)
-    board = vtk.vtkImageCheckerboard()
-    board.SetInput1Data(_vtkImage(fixed))
-    board.SetInput2Data(_vtkImage(moving))
-    squares = [max(1, round(count * CHECKER_SPACING_MM / CHECKER_SQUARE_MM)) for count in grid.size]
-    board.SetNumberOfDivisions(*squares)
-    board.Update()
-    voxels = vtk.util.numpy_support.vtk_to_numpy(board.GetOutput().GetPointData().GetScalars())
-    array = voxels.reshape(fixed.shape).astype(np.float32)
-    outside = array == OUTSIDE
-    array[outside] = array[~outside].min(initial=AIR_HU)  # as dark as the scanner's own padding
-    return array, grid
-
-
-def _commonGrid(fixedNode: Any, movingNode: Any) -> Volume:
-    boxes = np.array([_worldBounds(node) for node in (fixedNode, movingNode)]).reshape(2, 3, 2)
-    low, high = boxes[:, :, 0].min(axis=0), boxes[:, :, 1].max(axis=0)
-    size = np.ceil((high - low) / CHECKER_SPACING_MM).astype(int)
-    origin = RAS_TO_LPS[:3, :3] @ (low + CHECKER_SPACING_MM / 2)
-    return Volume(
-        array=np.zeros(size[::-1], dtype=np.uint8),
-        spacing=(CHECKER_SPACING_MM,) * 3,
-        origin=tuple(origin),
-        direction=RAS_TO_LPS[:3, :3],
-        name="checkerboard",
-    )
-
-
-def _onGrid(volume: Volume, grid: Volume) -> NDArray[np.float32]:
-    image = sitk.Cast(volume.to_image(), sitk.sitkFloat32)
-    resampled = sitk.Resample(image, grid.to_image(), sitk.Transform(), sitk.sitkLinear, float(OUTSIDE))
-    array: NDArray[np.float32] = sitk.GetArrayFromImage(resampled)
-    return array
-
-
-def _vtkImage(array: NDArray[np.float32]) -> Any:
-    image = vtk.vtkImageData()
-    image.SetDimensions(*array.shape[::-1])
-    scalars = vtk.util.numpy_support.numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True)
-    image.GetPointData().SetScalars(scalars)
-    return image

@@ -63,6 +63,13 @@ def parentToWorld(node: Any, beforeRegistration: bool = False) -> NDArray[np.flo
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
+def worldBounds(node: Any) -> NDArray[np.float64]:
+    """Return the box (3, 2) around a volume in world coordinates, RAS mm: least and greatest of each axis."""
+    bounds = [0.0] * 6
+    node.GetRASBounds(bounds)
+    return np.array(bounds).reshape(3, 2)
+
+
 def volumeFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
     """Return a copy of a volume node in world coordinates (see `ijkToWorld`); the node stays as it is.
 

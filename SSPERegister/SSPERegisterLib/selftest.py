@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
-from SSPESlicer import comparison, volumes
+from SSPESlicer import comparison, joined, volumes
 from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
 from . import outcome, placement
@@ -144,13 +144,37 @@ class SSPERegisterTest(SelfTest):
         fixed, moving = halves(OVERLAP_MM)
         fixedNode = addNode(fixed.like(np.full_like(fixed.array, 100)), "one")
         movingNode = addNode(moving.like(np.full_like(moving.array, 200)), "two")
-        array, _grid = comparison.checkerboard(fixedNode, movingNode)
+        array = joined.checkerboard(fixedNode, movingNode).array[1:-1, 1:-1, 1:-1]
         self.assertEqual(set(np.unique(array)), {100.0, 200.0})
         middle = array[array.shape[0] // 2]
         self.assertAlmostEqual(float((middle == 100).mean()), 0.5, delta=0.1)
         self.assertEqual((float(array[2].max()), float(array[-3].min())), (200.0, 100.0))
         point, _extent = comparison.junction(fixedNode, movingNode)
         self.assertAlmostEqual(point[2], 0.0, delta=5.0)
+
+    def test_blendContinuesTheFixedVolumeByTheMovingOneAndASavedSceneShowsTheFixedOneItself(self) -> None:
+        fixed, moving = halves(OVERLAP_MM)
+        fixedNode = addNode(fixed.like(np.full_like(fixed.array, 100)), "one")
+        movingNode = addNode(moving.like(np.full_like(moving.array, 200)), "two")
+        array = joined.continued(fixedNode, movingNode).array[1:-1, 1:-1, 1:-1]
+        self.assertEqual((set(np.unique(array[2])), set(np.unique(array[-3]))), ({200.0}, {100.0}))
+        self.assertAlmostEqual(float((array == 100).mean()), fixed.size[2] / (240 / fixed.spacing[2]), delta=0.02)
+        shown = comparison.Comparison()
+        shown.show(fixedNode, movingNode)
+        composites = [
+            node
+            for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+            if node.GetForegroundVolumeID() == movingNode.GetID()
+        ]
+        backgrounds = []
+        slicer.mrmlScene.InvokeEvent(slicer.mrmlScene.StartSaveEvent)
+        backgrounds += [node.GetBackgroundVolumeID() for node in composites]
+        slicer.mrmlScene.InvokeEvent(slicer.mrmlScene.EndSaveEvent)
+        self.assertEqual(set(backgrounds), {fixedNode.GetID()} if composites else set())
+        self.assertNotIn(fixedNode.GetID(), [node.GetBackgroundVolumeID() for node in composites])
+        shown.stop()
+        self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")), 2)
+        self.assertEqual({node.GetBackgroundVolumeID() for node in composites}, set(backgrounds))
 
     def test_failureDeletionAndClosedScene(self) -> None:
         with self.assertRaisesRegex(SSPEError, "No overlap"):

@@ -158,11 +158,12 @@ def test_from_two_files_to_a_compared_pair(
     drag_slider(register.ui.blendSlider, 0.9)
     assert 80 < register.ui.blendSlider.value <= 100
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-    shown = [node for node in composites if node.GetBackgroundVolumeID() == upper.GetID()]
+    shown = [node for node in composites if node.GetForegroundVolumeID() == lower.GetID()]
     assert len(shown) >= 3
     for node in shown:
         assert abs(node.GetForegroundOpacity() - register.ui.blendSlider.value / 100) < 1e-6
-        assert node.GetForegroundVolumeID() == lower.GetID()
+        background = slicer.mrmlScene.GetNodeByID(node.GetBackgroundVolumeID())
+        assert background.GetName() == f"{upper.GetName()}, continued by {lower.GetName()}"
     sspe.screenshot("09-blend-moved")
     choose(register.ui.comparisonComboBox, "Checkerboard")
     sspe.screenshot("10-checkerboard")

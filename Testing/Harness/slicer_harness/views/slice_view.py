@@ -86,9 +86,7 @@ class qMRMLSliceView(QtWidgets.QWidget):
         window = self.renderWindow()
         width, height = max(self.width, 16), max(self.height, 16)
         window.SetSize(width, height)
-        node = self._logic.GetSliceNode()
-        if tuple(node.GetDimensions()[:2]) != (width, height):
-            self._logic.ResizeSliceNode(width, height)
+        self._resizeSlice(width, height)
         self._logic.UpdatePipeline()
         image = self._logic.GetImageDataConnection()
         if image is not None:
@@ -104,6 +102,10 @@ class qMRMLSliceView(QtWidgets.QWidget):
         columns, rows, _ = output.GetDimensions()
         pixels = vtk_to_numpy(output.GetPointData().GetScalars()).reshape(rows, columns, 3)[::-1].copy()
         self._picture = QtGui.QImage(pixels.data, columns, rows, 3 * columns, QtGui.QImage.Format_RGB888).copy()
+
+    def _resizeSlice(self, width: int, height: int) -> None:
+        if tuple(self._logic.GetSliceNode().GetDimensions()[:2]) != (width, height):
+            self._logic.ResizeSliceNode(width, height)
 
     def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
         if self._picture is None:
@@ -128,6 +130,7 @@ class qMRMLSliceView(QtWidgets.QWidget):
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         self._picture = None
+        self._resizeSlice(max(self.width, 16), max(self.height, 16))  # at once: what fits depends on it
         super().resizeEvent(event)
 
     def wheelEvent(self, event: QtGui.QWheelEvent) -> None:
