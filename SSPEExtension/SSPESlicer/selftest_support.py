@@ -60,9 +60,11 @@ def body(lengthMm: float = 240.0, spacing: tuple[float, float, float] = (5.0, 5.
     return Volume((array + noise).astype(np.int16), spacing, (origin[0], origin[1], origin[2]), np.eye(3), "body")
 
 
-def halves(overlapMm: float, lengthMm: float = 240.0) -> tuple[Volume, Volume]:
+def halves(
+    overlapMm: float, lengthMm: float = 240.0, spacing: tuple[float, float, float] = (5.0, 5.0, 5.0)
+) -> tuple[Volume, Volume]:
     """An upper and a lower part of one body that share `overlapMm` along the body."""
-    whole = body(lengthMm)
+    whole = body(lengthMm, spacing)
     count, step = whole.size[2], whole.spacing[2]
     shared = round(overlapMm / step)
     cut = (count + shared) // 2

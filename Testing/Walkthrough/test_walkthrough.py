@@ -12,72 +12,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import slicer
-from PySide6 import QtCore, QtGui, QtTest, QtWidgets
+from gestures import Pulse, choose, click, drag_slider, wheel
+from PySide6 import QtCore, QtTest
 
 LONGEST_PAUSE_S = 0.2
 LONGEST_CANCEL_S = 2.0
 RUN_S = 400.0
-
-
-class Pulse:
-    """Measures how long the application does not answer."""
-
-    def __init__(self) -> None:
-        self.pauses: list[float] = []
-        self._last = time.perf_counter()
-        self._timer = QtCore.QTimer()
-        self._timer.setInterval(20)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start()
-
-    def _beat(self) -> None:
-        now = time.perf_counter()
-        self.pauses.append(now - self._last)
-        self._last = now
-
-    def stop(self) -> float:
-        self._timer.stop()
-        return max(self.pauses)
-
-
-def click(widget: QtWidgets.QWidget) -> None:
-    QtTest.QTest.mouseClick(widget, QtCore.Qt.LeftButton)
-
-
-def choose(combo_box: Any, text: str) -> None:
-    """Choose an entry as with the keyboard: focus, then the arrow keys until it shows."""
-    box = combo_box if isinstance(combo_box, QtWidgets.QComboBox) else combo_box.findChild(QtWidgets.QComboBox)
-    wanted = box.findText(text)
-    assert wanted >= 0, f"{combo_box.objectName} offers no {text}"
-    while box.currentIndex != wanted:
-        QtTest.QTest.keyClick(box, QtCore.Qt.Key_Down if wanted > box.currentIndex else QtCore.Qt.Key_Up)
-
-
-def drag_slider(widget: Any, share: float) -> None:
-    """Drag the handle of a ctkSliderWidget to a share of its length."""
-    slider = widget.findChildren(QtWidgets.QSlider)[0]
-    option = QtWidgets.QStyleOptionSlider()
-    slider.initStyleOption(option)
-    handle = slider.style().subControlRect(QtWidgets.QStyle.CC_Slider, option, QtWidgets.QStyle.SC_SliderHandle, slider)
-    start = handle.center()
-    end = QtCore.QPoint(round(handle.width() / 2 + share * (slider.width - handle.width())), start.y())
-    QtTest.QTest.mousePress(slider, QtCore.Qt.LeftButton, pos=start)
-    for step in range(1, 11):
-        point = start + (end - start) * step / 10
-        kind, button, held = QtCore.QEvent.MouseMove, QtCore.Qt.NoButton, QtCore.Qt.LeftButton
-        move = QtGui.QMouseEvent(kind, point, slider.mapToGlobal(point), button, held, QtCore.Qt.NoModifier)
-        QtWidgets.QApplication.sendEvent(slider, move)
-    QtTest.QTest.mouseRelease(slider, QtCore.Qt.LeftButton, pos=end)
-
-
-def wheel(view: QtWidgets.QWidget, notches: int) -> None:
-    center = QtCore.QPointF(view.rect.center())
-    for _notch in range(abs(notches)):
-        event = QtGui.QWheelEvent(
-            center, view.mapToGlobal(center), QtCore.QPoint(), QtCore.QPoint(0, 120 if notches > 0 else -120),
-            QtCore.Qt.NoButton, QtCore.Qt.NoModifier, QtCore.Qt.NoScrollPhase, False,
-        )  # fmt: skip
-        QtWidgets.QApplication.sendEvent(view, event)
 
 
 def error_mm(node: Any, expected: sitk.Transform) -> float:
