@@ -95,7 +95,8 @@ def test_help_names_every_option_and_an_example(run: Run) -> None:
             *["--no-expansion", "--device"],
         ],
         "demo": ["--output"],
-        "train": ["CONFIG"],
+        "train": ["CONFIG", "--output"],
+        "import-dicom": ["SOURCE", "DEST", "--spacing", "--validation", "--test", "--seed", "--whole-studies"],
     }
     for command, words in signature.items():
         shown = run(command, "--help")

@@ -13,6 +13,7 @@ from .benchmark import benchmark
 from .demonstrate import demo
 from .evaluate import bundle, evaluate
 from .expand import expand
+from .import_dicom import import_dicom
 from .register import register
 from .train import train
 
@@ -46,7 +47,7 @@ def options(
     """Options before the command."""
 
 
-for command in (expand, register, demo, train, bundle):
+for command in (expand, register, demo, train, bundle, import_dicom):
     app.command()(command)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(benchmark, name="benchmark")

@@ -27,6 +27,9 @@ class Slice:
 
     Attributes:
         file: the file.
+        patient: patient ID, or empty.
+        study: study instance UID.
+        study_time: its date and time, YYYYMMDD HHMMSS, as far as known.
         series: series instance UID.
         description: series number and description, for messages.
         modality: CT, MR ... or empty.
@@ -39,6 +42,9 @@ class Slice:
     """
 
     file: Path
+    patient: str
+    study: str
+    study_time: str
     series: str
     description: str
     modality: str
@@ -61,7 +67,20 @@ def read_series(folder: Path) -> Volume:
     Raises:
         InputError: no series, more than one, not CT, gantry tilt, missing or double slices, uneven spacing.
     """
-    slices = _only_series(folder, _scan(folder))
+    found = scan(folder)
+    if not found:
+        inside = sorted(child.name for child in folder.iterdir() if child.is_dir())
+        hint = f" (the series may be in a folder inside: {_listed(inside)})" if inside else ""
+        raise InputError(f"{folder} holds no DICOM images{hint}; choose the folder that holds the files of one series.")
+    return read_slices(_only_series(folder, found), folder)
+
+
+def read_slices(slices: list[Slice], folder: Path) -> Volume:
+    """Read the slices of one series in a folder, which is named in messages.
+
+    Raises:
+        InputError: gantry tilt, missing or double slices, uneven spacing, pixels that cannot be read.
+    """
     if len(slices) == 1 and slices[0].frames > 1:
         image = _read([slices[0].file], folder)
         return Volume.from_image(image, str(folder), slices[0].frame_of_reference)
@@ -84,7 +103,7 @@ def read_series(folder: Path) -> Volume:
     )
 
 
-def _scan(folder: Path) -> list[Slice]:
+def scan(folder: Path) -> list[Slice]:
     """The DICOM images among the files of a folder; other files are passed over."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
@@ -98,11 +117,15 @@ def _scan(folder: Path) -> list[Slice]:
             found.append(_slice(file, reader))
         except (RuntimeError, ValueError):
             continue
-    if not found:
-        inside = sorted(child.name for child in folder.iterdir() if child.is_dir())
-        hint = f" (the series may be in a folder inside: {_listed(inside)})" if inside else ""
-        raise InputError(f"{folder} holds no DICOM images{hint}; choose the folder that holds the files of one series.")
     return found
+
+
+def by_series(slices: list[Slice]) -> list[list[Slice]]:
+    """Slices sorted by the series that they belong to."""
+    found: dict[str, list[Slice]] = defaultdict(list)
+    for one in slices:
+        found[one.series].append(one)
+    return list(found.values())
 
 
 def _slice(file: Path, reader: sitk.ImageFileReader) -> Slice:
@@ -116,6 +139,9 @@ def _slice(file: Path, reader: sitk.ImageFileReader) -> Slice:
     rows_apart, columns_apart = numbers("0028|0030", "1\\1")
     return Slice(
         file=file,
+        patient=tag("0010|0020"),
+        study=tag("0020|000d"),
+        study_time=f"{tag('0008|0020')} {tag('0008|0030')[:6]}".strip(),
         series=tag("0020|000e"),
         description=f"series {number or '?'}" + (f' "{description}"' if description else ""),
         modality=tag("0008|0060"),
@@ -129,16 +155,13 @@ def _slice(file: Path, reader: sitk.ImageFileReader) -> Slice:
 
 
 def _only_series(folder: Path, slices: list[Slice]) -> list[Slice]:
-    by_series: dict[str, list[Slice]] = defaultdict(list)
-    for one in slices:
-        by_series[one.series].append(one)
-    if len(by_series) > 1:
+    series = by_series(slices)
+    if len(series) > 1:
         named = [
-            f"{members[0].description} ({len(members)} files, {members[0].file.name} and so on)"
-            for members in by_series.values()
+            f"{members[0].description} ({len(members)} files, {members[0].file.name} and so on)" for members in series
         ]
         raise InputError(
-            f"{folder} holds {len(by_series)} DICOM series: {_listed(named, '; ')}; move each into a folder of its own "
+            f"{folder} holds {len(series)} DICOM series: {_listed(named, '; ')}; move each into a folder of its own "
             "and choose one."
         )
     modality = slices[0].modality
