@@ -72,12 +72,12 @@ def choose_phantoms(module: str, widget: Any, spacing_mm: float) -> None:
 def measure(session: Any, widget: Any, wait_for_progress: bool) -> Measured:
     """Start the work of a panel, watch it, cancel it; without waiting for progress the worker is still starting."""
     folders = set(_job_folders())
-    before = set(_group_leaders())
+    before = set(workers())
     started = time.perf_counter()
     click(widget.ui.applyButton)
     start = time.perf_counter() - started
     assert widget.controls.isRunning, widget.ui.statusLabel.text
-    group = next(iter(set(_group_leaders()) - before))
+    group = next(iter(set(workers()) - before))
     pulse = Pulse()
     most = len(processes_of(group))
     if wait_for_progress:
@@ -98,8 +98,8 @@ def measure(session: Any, widget: Any, wait_for_progress: bool) -> Measured:
     return Measured(start, pause, cancel, gone, most)
 
 
-def _group_leaders() -> list[int]:
-    """Children of this process that lead a process group of their own, as workers do."""
+def workers() -> list[int]:
+    """The children of this process that lead a process group of their own, as the workers of SSPE do."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
