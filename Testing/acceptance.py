@@ -38,7 +38,15 @@ def read(path: Path) -> str:
 
 
 def metadata() -> dict[str, str]:
-    return dict(re.findall(r'set\(EXTENSION_(\w+) "([^"]*)"\)', read(ROOT / "CMakeLists.txt")))
+    """The EXTENSION_ values of CMakeLists.txt, the repository filled in."""
+    values = re.findall(r'set\(EXTENSION_(\w+) "([^"]*)"\)', read(ROOT / "CMakeLists.txt"))
+    return {name: value.replace("${SSPE_REPOSITORY}", repository()) for name, value in values}
+
+
+def repository() -> str:
+    """OWNER/NAME of the project on GitHub."""
+    found = re.search(r'set\(SSPE_REPOSITORY "([^"]*)"\)', read(ROOT / "CMakeLists.txt"))
+    return found.group(1) if found else ""
 
 
 def module_files() -> list[Path]:
@@ -71,6 +79,16 @@ def check_names_and_index_entry() -> Problems:
         yield f"{entry.name} and CMakeLists.txt differ in the category"
     if not str(fields.get("scm_url", "")).startswith("https://"):
         yield f"{entry.name}: scm_url must be an https address"
+
+
+def check_address() -> Problems:
+    """The project's address stands in CMakeLists.txt; two files that cannot read it there say the same."""
+    address = f"https://github.com/{repository()}"
+    if json.loads(read(ROOT / "SSPE.json")).get("scm_url") != f"{address}.git":
+        yield f"SSPE.json: scm_url must be {address}.git"
+    folder = json.loads(read(ROOT / "SSPEExtension" / "SSPESlicer" / "sample_data.json")).get("folder", "")
+    if not folder.startswith(f"{address}/"):
+        yield f"sample_data.json: folder must begin with {address}/"
 
 
 def check_metadata() -> Problems:
@@ -290,6 +308,7 @@ def git(*arguments: str) -> str:
 
 CHECKS: tuple[Callable[[], Problems], ...] = (
     check_names_and_index_entry,
+    check_address,
     check_metadata,
     check_license,
     check_icons,

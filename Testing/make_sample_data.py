@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from SSPELib.sample_data import demo_ct
 ROOT = Path(__file__).resolve().parents[1]
 CATALOG = ROOT / "SSPEExtension" / "SSPESlicer" / "sample_data.json"
 ICONS = ROOT / "SSPEExtension" / "Resources" / "Icons"
-RELEASE = "https://github.com/SSPE-contributors/SlicerSSPE/releases/download/SampleData"
+RELEASE = "https://github.com/{repository}/releases/download/SampleData"
 OVERLAP_MM = 20.0
 ROTATION = (0.35, -0.2, 0.9)
 ANGLE_DEGREES = 7.0
@@ -82,6 +83,13 @@ def thumbnail(image: sitk.Image, path: Path) -> None:
     canvas.save(path, optimize=True)
 
 
+def release_address() -> str:
+    """The folder of the files on the net; CMakeLists.txt says where the project is published."""
+    found = re.search(r'set\(SSPE_REPOSITORY "(.+)"\)', (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
+    assert found is not None
+    return RELEASE.format(repository=found.group(1))
+
+
 def main() -> None:
     """Write everything."""
     folder = Path(sys.argv[1])
@@ -105,7 +113,7 @@ def main() -> None:
     for sample in samples:
         sample["sha256"] = hashlib.sha256((folder / sample["file"]).read_bytes()).hexdigest()
         sample["thumbnail"] = f"{sample['name']}.png"
-    text = json.dumps({"folder": RELEASE, "samples": samples}, indent=2)
+    text = json.dumps({"folder": release_address(), "samples": samples}, indent=2)
     CATALOG.write_text(text + "\n", encoding="utf-8")
 
 

@@ -25,7 +25,15 @@ def acceptance() -> Any:
 
 
 def test_the_modules_pass(acceptance: Any) -> None:
-    for name in ("names_and_index_entry", "icons", "file_scope", "installation_of_torch", "translation", "panels"):
+    for name in (
+        "names_and_index_entry",
+        "address",
+        "icons",
+        "file_scope",
+        "installation_of_torch",
+        "translation",
+        "panels",
+    ):
         assert list(getattr(acceptance, f"check_{name}")()) == []
 
 
