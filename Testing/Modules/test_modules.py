@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import unittest
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6 import QtGui
 
 from slicer_harness.session import startSession
 
@@ -33,6 +35,10 @@ def _panelTests() -> list[Any]:
         specification.loader.exec_module(module)
         suites += unittest.defaultTestLoader.loadTestsFromModule(module)
     return [test for suite in suites for test in suite]
+
+
+def test_the_windows_are_where_they_were_asked_for(sspe: Any) -> None:
+    assert QtGui.QGuiApplication.platformName() == os.environ.get("QT_QPA_PLATFORM", "offscreen")
 
 
 @pytest.mark.parametrize(("module", "method"), _selfTests())
