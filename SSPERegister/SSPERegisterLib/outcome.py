@@ -29,8 +29,8 @@ def describe(result: dict[str, Any]) -> str:
     )
     reasons = "".join(f"<p>{html.escape(reason)}</p>" for reason in result["reasons"])
     meaning = _(
-        "Confidence is an estimate by SSPE that the mean error is below 10 mm. It is no measurement and can be wrong: "
-        "check every alignment by eye."
+        "Confidence is SSPE's own estimate of the chance that the mean error is below 10 mm. It is no measurement and "
+        "can be wrong: check every alignment by eye."
     )
     return f"{_bar(result['reliable'])}{reasons}<table>{table}</table><p><i>{html.escape(meaning)}</i></p>"
 
