@@ -112,6 +112,14 @@ class Expander:
         added: dict[str, float] = {end: count * spacing if end in appended else 0.0 for end in ("inferior", "superior")}
         return Expansion(grown, synthetic, volume, added, tuple(dict.fromkeys(warnings)))
 
+    def predict_scope(self, scope: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Apply the generator once to a scope (z, y, x), HU, z in the direction of growth: G(X[t]) as it comes."""
+        import torch
+
+        low, high = self.bundle.card.window_hu
+        current = torch.from_numpy(scope.clip(low, high) / np.float32(HU_SCALE))[None, None]
+        return self._step(current, lambda: None, [])[0, 0].float().numpy() * np.float32(HU_SCALE)
+
     def _new_slices(
         self, volume: Volume, end: End, count: int, progress: Progress, warnings: list[str]
     ) -> NDArray[Any]:
@@ -131,11 +139,9 @@ class Expander:
         import torch
 
         card = self.bundle.card
-        toward_end = working.array[::-1] if working.end == "inferior" else working.array
         mask = working.mask[::-1] if working.end == "inferior" else working.mask
         rows, columns = body_window(mask[-card.scope[0] :], (card.scope[1], card.scope[2]), self._multiple())
-        scope = np.full((card.scope[0], rows.stop - rows.start, columns.stop - columns.start), AIR_HU, dtype=np.float32)
-        _copy_overlap(toward_end[-card.scope[0] :], scope, rows.start, columns.start)
+        scope = scope_at_end(working, card.scope[0], rows, columns)
         current = torch.from_numpy(scope).clamp_(*card.window_hu).div_(HU_SCALE)[None, None]
         steps = math.ceil(count / card.step)
         pieces: list[Tensor] = []
@@ -208,6 +214,14 @@ def _joined(following: Tensor, edge: Tensor, step: int, spacing_mm: float) -> Te
     error = following[:, :, -step - 1 : -step] - edge
     distance = torch.arange(1, step + 1, dtype=new.dtype) * spacing_mm
     return new - error * torch.exp(-distance / SEAM_FADES_MM).view(1, 1, -1, 1, 1)
+
+
+def scope_at_end(working: WorkingVolume, depth: int, rows: slice, columns: slice) -> NDArray[np.float32]:
+    """The scope (z, y, x) in HU at the anchored end, z toward that end; air where it reaches past the working grid."""
+    toward_end = working.array[::-1] if working.end == "inferior" else working.array
+    scope = np.full((depth, rows.stop - rows.start, columns.stop - columns.start), AIR_HU, dtype=np.float32)
+    _copy_overlap(toward_end[-depth:], scope, rows.start, columns.start)
+    return scope
 
 
 def _copy_overlap(source: NDArray[np.float32], target: NDArray[np.float32], row: int, column: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ import typer
 
 from ..errors import InputError
 from .console import progress_bar
-from .options import DeviceOption, ModelOption, check_outputs
+from .options import DeviceOption, check_outputs
 
 evaluate = typer.Typer(help="Measure a model on volumes whose slices are known.", no_args_is_help=True)
 
@@ -21,52 +21,88 @@ def measurements() -> None:
     """Measure a model on volumes whose slices are known."""
 
 
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="NAME_OR_DIR", help="A bundled model or a folder with one; may be repeated."),
+]
+
+
 @evaluate.command()
 def expansion(
     volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs; slices at their ends are hidden.")],
-    distance: Annotated[float, typer.Option(metavar="MM", help="How far each end grows.")] = 64.0,
-    cut: Annotated[
-        Literal["end", "middle", "both"],
-        typer.Option(help="Hide the outermost slices, or those beyond mid-length, or do both in turn."),
-    ] = "both",
-    table: Annotated[Path | None, typer.Option(metavar="ROWS.csv", help="Also write a row per expansion.")] = None,
-    model: ModelOption = None,
+    model: Models = None,
+    training: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN", help="Training volumes, as 'data/train/*_ct.nii.gz', from which the nearest is copied."
+        ),
+    ] = None,
+    distance: Annotated[
+        list[float] | None, typer.Option(metavar="MM", help="How much is hidden; may be repeated. [64 and 128]")
+    ] = None,
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")] = Path("docs/results"),
     device: DeviceOption = "auto",
 ) -> None:
-    """Mean absolute error in HU over body voxels of new slices, against repeating the edge slice; both directions.
+    """Continue volumes whose further slices are known, with models and with baselines, and compare.
 
-    Example: sspe evaluate expansion data/openkbp/test/*_ct.nii.gz --distance 64 --table rows.csv
+    Writes expansion-cases.csv (a row per case and way), expansion.md (tables as the paper's Table 1, in HU over body
+    voxels of new slices, by direction, by step, paired tests) and expansion-error.png to DIR. Needs the extra packages
+    of pip install 'sspe[evaluate]'.
+
+    Example: sspe evaluate expansion data/openkbp/test/*_ct.nii.gz --training 'data/openkbp/train/*_ct.nii.gz'
     """
-    from ..bundle import load_bundle
-    from ..evaluation.expansion import Cut, error_by_distance, scores, summary
-    from ..expansion import Expander, check_distance
-    from ..volume.writing import Outputs
+    try:
+        from ..evaluation.expansion_run import compare
+    except ModuleNotFoundError as error:
+        raise _lacks(error) from error
+    from ..expansion import check_distance
 
-    check_outputs([(table, (".csv",))], volumes)
-    check_distance(distance)
-    cuts: tuple[Cut, ...] = ("end", "middle") if cut == "both" else (cut,)
-    expander = Expander(load_bundle(model), device)
+    for one in distance or []:
+        check_distance(one)
     with progress_bar("Evaluating") as progress:
-        results = scores(volumes, expander, distance, cuts, progress)
-    if not results:
-        raise InputError(f"No volume is long enough to hide {distance:g} mm; choose a smaller distance.")
-    for name, chosen in (
-        ("all", results),
-        ("inferior", [result for result in results if result.end == "inferior"]),
-        ("superior", [result for result in results if result.end == "superior"]),
-    ):
-        if chosen:
-            print(name, " ".join(f"{key}={value:.3f}" for key, value in summary(chosen).items()))
-    print("error by distance", " ".join(f"{mm:.0f}mm={hu:.0f}HU" for mm, hu in error_by_distance(results)))
-    if table is not None:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["volume", "end", "cut", "distance_mm", "error_hu", "repeated_hu", "ratio"])
-        for r in results:
-            row = [r.name, r.end, r.cut, r.distance_mm, f"{r.error_hu:.2f}", f"{r.repeated_hu:.2f}", f"{r.ratio:.4f}"]
-            writer.writerow(row)
-        with Outputs() as outputs:
-            outputs.text(text.getvalue(), table)
+        print(
+            compare(
+                volumes,
+                output,
+                models=model or [None],
+                training=training or [],
+                distances_mm=distance or [64.0, 128.0],
+                device=device,
+                command=_own_command(),
+                progress=progress,
+            )
+        )
+
+
+@evaluate.command()
+def figure(
+    volume: Annotated[Path, typer.Argument(metavar="VOLUME", help="One CT, whose end is hidden.")],
+    image: Annotated[Path, typer.Argument(metavar="FIGURE.png", help="What to write; its error curve goes beside it.")],
+    model: Models = None,
+    end: Annotated[Literal["inferior", "superior"], typer.Option(help="The end that is hidden.")] = "inferior",
+    steps: Annotated[int, typer.Option(help="Successive expansions.", min=1, max=4)] = 4,
+    device: DeviceOption = "auto",
+) -> None:
+    """Draw one patient as the paper's Fig. 3: sagittal and coronal, the truth and all models, and the error curve.
+
+    Example: sspe evaluate figure pt_1_ct.nii.gz figure.png --model ResGAN --model lambda-ResGAN
+    """
+    from ..evaluation.expansion_figure import draw_patient
+
+    curve = image.with_name(f"{image.stem}-error{image.suffix}")
+    check_outputs([(image, (".png", ".svg")), (curve, (".png", ".svg"))], [volume])
+    with progress_bar("Drawing") as progress:
+        draw_patient(volume, model or [None], end, steps, device, image, curve, progress)
+
+
+def _lacks(error: ModuleNotFoundError) -> InputError:
+    return InputError(
+        f"This evaluation needs the package {error.name}, which is not installed; run pip install 'sspe[evaluate]'."
+    )
+
+
+def _own_command() -> str:
+    return shlex.join(["sspe", *sys.argv[1:]])
 
 
 def bundle(

@@ -62,10 +62,16 @@ def hide(volume: Volume, end: End, distance_mm: float, cut: Cut) -> tuple[Volume
     kept = length - count if cut == "end" else length // 2
     if kept * spacing < SHORTEST_INPUT_MM or kept + count > length:
         return None
+    grows = (end == "superior") == (axis.superior > 0)
+    part = slices(volume, 0, kept) if grows else slices(volume, length - kept, length)
+    return part, outward(volume, end)[kept : kept + count]
+
+
+def outward(volume: Volume, end: End) -> NDArray[Any]:
+    """The slices of a volume with their first axis along the body, toward an end."""
+    axis = body_axis(volume)
     stack = np.moveaxis(volume.array, axis.numpy_axis, 0)
-    if (end == "superior") == (axis.superior > 0):
-        return slices(volume, 0, kept), stack[kept : kept + count]
-    return slices(volume, length - kept, length), stack[length - kept - count : length - kept][::-1]
+    return stack if (end == "superior") == (axis.superior > 0) else stack[::-1]
 
 
 def score(volume: Volume, expander: Expander, end: End, distance_mm: float, cut: Cut) -> ExpansionScore | None:
@@ -76,14 +82,10 @@ def score(volume: Volume, expander: Expander, end: End, distance_mm: float, cut:
     part, truth = hidden
     axis = body_axis(volume)
     expansion = expander.expand(part, end, distance_mm)
-    grown = np.moveaxis(expansion.volume.array, axis.numpy_axis, 0)
-    edges = np.moveaxis(part.array, axis.numpy_axis, 0)
     count = len(truth)
-    if (end == "superior") == (axis.superior > 0):
-        new, edge = grown[-count:], edges[-1]
-    else:
-        new, edge = grown[:count][::-1], edges[0]
-    body = _hidden_body(volume, truth, end, cut)
+    new = outward(expansion.volume, end)[-count:]
+    edge = outward(part, end)[-1]
+    body = hidden_body(volume, truth, end, cut)
     wrong = np.abs(new.astype(np.float32) - truth)
     repeated = np.abs(edge.astype(np.float32) - truth)
     spacing = volume.spacing[axis.index]
@@ -148,7 +150,8 @@ def error_by_distance(results: Sequence[ExpansionScore]) -> list[tuple[float, fl
     return [(distance, total / voxels) for distance, (total, voxels) in sorted(totals.items())]
 
 
-def _hidden_body(volume: Volume, truth: NDArray[Any], end: End, cut: Cut) -> NDArray[np.bool_]:
+def hidden_body(volume: Volume, truth: NDArray[Any], end: End, cut: Cut) -> NDArray[np.bool_]:
+    """Body voxels of the slices that `hide` cut off, in their order."""
     masked = hide(
         volume.like(body_mask(volume).astype(np.uint8)), end, len(truth) * volume.spacing[body_axis(volume).index], cut
     )
