@@ -33,8 +33,7 @@ def train_from_file(path: Path, output: Path | None = None) -> Path:
     """
     config = read_config(path)
     folder = output or output_folder(path, config)
-    fabric = make_fabric(config)
-    fabric.launch()
+    fabric = launched_fabric(config)
     fabric.seed_everything(config.seed)
     if fabric.global_rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,14 +69,18 @@ def output_folder(path: Path, config: TrainingConfig) -> Path:
     return Path("runs") / (path.resolve().relative_to(SHIPPED) if shipped else Path(path.name)).with_suffix("")
 
 
-def make_fabric(config: TrainingConfig) -> Fabric:
-    """Devices, processes and precision of a run, not yet launched; under torchrun its processes and nodes."""
-    return Fabric(
+def launched_fabric(config: TrainingConfig) -> Fabric:
+    """Devices, processes and precision of a run; under torchrun or `fabric run` the processes that those started."""
+    fabric = Fabric(
         accelerator=config.accelerator,
         devices=int(os.environ.get("LOCAL_WORLD_SIZE", 0)) or config.devices,
         num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", 0)) or config.nodes,
         precision=config.precision,
     )
+    # What `fabric run` starts is launched already, and Fabric refuses to do it again.
+    if os.environ.get("LT_CLI_USED") != "1":
+        fabric.launch()
+    return fabric
 
 
 def make_trainer(config: TrainingConfig, fabric: Fabric, folder: Path) -> Trainer:
