@@ -174,7 +174,7 @@ def test_far_distance_warns(expander):
 
 def test_short_volume(expander):
     volume = body(GEOMETRIES["coarse"], (70.0, 90.0, 25.0))
-    with pytest.raises(InputError, match="cylinder is only 25.0 mm long"):
+    with pytest.raises(InputError, match=r"cylinder is only 25\.0 mm long"):
         expander.expand(volume, "superior", 20.0)
 
 

@@ -65,6 +65,17 @@ def test_the_transformer_sees_the_whole_scope():
 
 
 @every_generator
+def test_prediction_gives_what_training_gives(architecture):
+    network = build_generator(architecture, 8, {"base": 4, "depth": 2})
+    scope = torch.randn(1, 1, 16, 16, 24)
+    trained = network.train()(scope).detach()
+    with torch.inference_mode():
+        # PyTorch takes another path through its transformer layers here.
+        predicted = network.eval()(scope)
+    assert torch.allclose(predicted, trained, atol=1e-4)
+
+
+@every_generator
 def test_checkpointed_activations_give_the_same_gradients(architecture):
     scope = torch.randn(1, 1, 16, 16, 16)
     network = build_generator(architecture, 8, {"base": 4, "depth": 3})
