@@ -80,6 +80,10 @@ class SSPERegisterWidget(JobPanel):
     def onSceneClosing(self) -> None:
         self.comparison.stop()
 
+    def onSceneLoaded(self) -> None:
+        if placement.isPlaced(self._parameterNode.movingVolume):
+            self.onCompare()
+
     def nameChoices(self) -> None:
         JobPanel.nameChoices(self)
         starts = {

@@ -8,7 +8,6 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
 
 from SSPELib.volume import Volume
 
@@ -20,14 +19,13 @@ VIEW_MARGIN = 1.05
 MODES = ("blend", "checkerboard", "flicker", "sideBySide")
 
 
-class Comparison(VTKObservationMixin):
+class Comparison:
     """Shows a fixed volume (background, or left) and a moving one (foreground, or right) in linked slice views.
 
-    The background of a blend is a joined volume of this session; a scene that is saved shows the fixed volume itself.
+    The background of a blend is a joined volume that is not saved with the scene: who loads one calls `show` again.
     """
 
     def __init__(self) -> None:
-        VTKObservationMixin.__init__(self)
         self._nodes: tuple[Any, Any] = (None, None)
         self._mode = "blend"
         self._opacity = 0.5
@@ -140,28 +138,14 @@ class Comparison(VTKObservationMixin):
         slicer.util.updateVolumeFromArray(self._board, volume.array)
         self._board.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(RAS_TO_LPS @ volume.index_to_lps))
         copyDisplay(fixedNode, self._board)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartSaveEvent, self._onStartSave)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndSaveEvent, self._onEndSave)
         return self._board
-
-    def _onStartSave(self, caller: Any, event: Any) -> None:
-        self._exchangeBackground(self._board, self._nodes[0])
-
-    def _onEndSave(self, caller: Any, event: Any) -> None:
-        self._exchangeBackground(self._nodes[0], self._board)
-
-    def _exchangeBackground(self, shownNode: Any, otherNode: Any) -> None:
-        if not slicer.mrmlScene.IsNodePresent(otherNode):
-            return
-        for _name, composite in self._composites():
-            if composite.GetBackgroundVolumeID() == shownNode.GetID():
-                composite.SetBackgroundVolumeID(otherNode.GetID())
 
     def _removeBoard(self) -> None:
         """Take the joined volume away; the views that showed it show the fixed volume."""
-        self.removeObservers()
         if self._board is not None and slicer.mrmlScene.IsNodePresent(self._board):
-            self._exchangeBackground(self._board, self._nodes[0])
+            for _name, composite in self._composites():
+                if composite.GetBackgroundVolumeID() == self._board.GetID():
+                    composite.SetBackgroundVolumeID(self._nodes[0].GetID())
             slicer.mrmlScene.RemoveNode(self._board)
         self._board = None
 

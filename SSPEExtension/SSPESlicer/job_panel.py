@@ -18,7 +18,8 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """What the panels of SSPE Expand and SSPE Register have in common.
 
     Their .ui files have applyButton, progressBar, statusLabel, modelComboBox and deviceComboBox. Subclasses call
-    `setupPanel` in their `setup` and extend `nameChoices`, `onParametersChanged`, `startJob` and `onSceneClosing`.
+    `setupPanel` in their `setup` and extend `nameChoices`, `onParametersChanged`, `startJob`,
+    `onSceneClosing` and `onSceneLoaded`.
     """
 
     def __init__(self, parent: Any = None) -> None:
@@ -58,6 +59,9 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneClosing(self) -> None:
         """Let go of nodes of the scene."""
 
+    def onSceneLoaded(self) -> None:
+        """Show what the scene that was loaded holds."""
+
     def cleanup(self) -> None:
         self.logic.cancel()
         self.onSceneClosing()
@@ -90,6 +94,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onSceneChanged(self, caller: Any, event: Any) -> None:
         if self.parent.isEntered:
             self.initializeParameterNode()
+            self.onSceneLoaded()
 
     def _onModelChosen(self, index: int) -> None:
         if self._parameterNode is not None:

@@ -152,7 +152,7 @@ class SSPERegisterTest(SelfTest):
         point, _extent = comparison.junction(fixedNode, movingNode)
         self.assertAlmostEqual(point[2], 0.0, delta=5.0)
 
-    def test_blendContinuesTheFixedVolumeByTheMovingOneAndASavedSceneShowsTheFixedOneItself(self) -> None:
+    def test_blendContinuesTheFixedVolumeByTheMovingOneAndLeavesTheFixedOneBehind(self) -> None:
         fixed, moving = halves(OVERLAP_MM)
         fixedNode = addNode(fixed.like(np.full_like(fixed.array, 100)), "one")
         movingNode = addNode(moving.like(np.full_like(moving.array, 200)), "two")
@@ -166,15 +166,10 @@ class SSPERegisterTest(SelfTest):
             for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
             if node.GetForegroundVolumeID() == movingNode.GetID()
         ]
-        backgrounds = []
-        slicer.mrmlScene.InvokeEvent(slicer.mrmlScene.StartSaveEvent)
-        backgrounds += [node.GetBackgroundVolumeID() for node in composites]
-        slicer.mrmlScene.InvokeEvent(slicer.mrmlScene.EndSaveEvent)
-        self.assertEqual(set(backgrounds), {fixedNode.GetID()} if composites else set())
         self.assertNotIn(fixedNode.GetID(), [node.GetBackgroundVolumeID() for node in composites])
         shown.stop()
         self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")), 2)
-        self.assertEqual({node.GetBackgroundVolumeID() for node in composites}, set(backgrounds))
+        self.assertTrue(all(node.GetBackgroundVolumeID() == fixedNode.GetID() for node in composites))
 
     def test_failureDeletionAndClosedScene(self) -> None:
         with self.assertRaisesRegex(SSPEError, "No overlap"):

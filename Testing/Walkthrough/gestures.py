@@ -69,3 +69,10 @@ def wheel(view: QtWidgets.QWidget, notches: int) -> None:
             QtCore.Qt.NoButton, QtCore.Qt.NoModifier, QtCore.Qt.NoScrollPhase, False,
         )  # fmt: skip
         QtWidgets.QApplication.sendEvent(view, event)
+
+
+def tinted_pixels(view: QtWidgets.QWidget) -> int:
+    """How many pixels of a slice view are orange, as synthetic slices are; CTs are gray."""
+    picture = view.grab().toImage()
+    colors = (picture.pixelColor(x, y) for x in range(0, picture.width(), 4) for y in range(0, picture.height(), 4))
+    return 16 * sum(color.red() - color.blue() > 25 for color in colors)

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import slicer
-from gestures import Pulse, choose, click, drag_slider, wheel
+from gestures import Pulse, choose, click, drag_slider, tinted_pixels, wheel
 from PySide6 import QtCore, QtTest
 
 LONGEST_PAUSE_S = 0.2
 LONGEST_CANCEL_S = 2.0
 RUN_S = 400.0
+FEWEST_TINTED = 5000
 
 
 def error_mm(node: Any, expected: sitk.Transform) -> float:
@@ -41,7 +42,8 @@ def test_from_two_files_to_a_compared_pair(
     sspe.openModule("SSPEExtension")
     sspe.screenshot("01-home")
 
-    upper, lower = (slicer.util.loadVolume(str(path)) for path in (upper_path, lower_path))
+    upper = slicer.util.loadVolume(str(upper_path), {"name": "Upper chest"})
+    lower = slicer.util.loadVolume(str(lower_path), {"name": "Lower chest"})
     expand = sspe.openModule("SSPEExpand")
     assert not expand.ui.applyButton.enabled
     sspe.screenshot("02-expand-empty")
@@ -66,7 +68,7 @@ def test_from_two_files_to_a_compared_pair(
     sspe.waitUntil(lambda: expand.ui.progressBar.value > 10, RUN_S, "progress of the expansion")
     longest = pulse.stop()
     sspe.screenshot("04-expand-running")
-    assert " Teil " in expand.ui.statusLabel.text  # the volume at work is named
+    assert " chest" in expand.ui.statusLabel.text  # the volume at work is named
     sspe.waitUntil(lambda: expand.ui.applyButton.text == "Expand", RUN_S, "the end of the expansion")
     assert longest < LONGEST_PAUSE_S
     grown_upper, grown_lower = expand.ui.upperOutputSelector.currentNode(), expand.ui.lowerOutputSelector.currentNode()
@@ -85,6 +87,10 @@ def test_from_two_files_to_a_compared_pair(
     click(register.ui.applyButton)
     sspe.waitUntil(lambda: register.ui.progressBar.value > 10, RUN_S, "progress of the registration")
     sspe.screenshot("07-register-running")
+    click(register.ui.applyButton)
+    assert "Canceled" in register.ui.statusLabel.text
+    assert lower.GetParentTransformNode() is None
+    click(register.ui.applyButton)
     sspe.waitUntil(lambda: register.ui.applyButton.text == "Register", RUN_S, "the end of the registration")
     assert not register.ui.resultCollapsibleButton.isHidden(), register.ui.statusLabel.text
     assert "Confidence" in register.ui.resultLabel.text
@@ -118,9 +124,10 @@ def test_from_two_files_to_a_compared_pair(
     assert register.ui.tintCheckBox.checked
     sspe.processEvents(0.3)
     sspe.screenshot("11-side-by-side-tinted")
-
     layout_manager = slicer.app.layoutManager()
     left, right = (layout_manager.sliceWidget(name) for name in ("Green", "SSPECoronal"))
+    assert min(tinted_pixels(widget.sliceView()) for widget in (left, right)) > FEWEST_TINTED
+
     before = left.sliceLogic().GetSliceOffset()
     wheel(left.sliceView(), 3)
     sspe.processEvents(0.2)
@@ -147,5 +154,6 @@ def test_from_two_files_to_a_compared_pair(
     assert "Confidence" in register.ui.resultLabel.text
     assert not register.ui.resultCollapsibleButton.isHidden()
     sspe.screenshot("14-loaded-again")
+    assert min(tinted_pixels(widget.sliceView()) for widget in (left, right)) > FEWEST_TINTED
     click(register.ui.undoButton)
     assert moving.GetParentTransformNode() is None

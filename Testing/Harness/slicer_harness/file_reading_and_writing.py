@@ -145,6 +145,8 @@ class qSlicerCoreIOManager:
             succeeded = scene.Connect(messages) if clear else scene.Import(messages)
         if not succeeded:
             raise RuntimeError(f"Failed to load the scene {fileName}: {messages.GetAllMessagesAsString()}")
+        # The views' managers put off the segmentations of a batch until the next one comes: one comes, and goes.
+        scene.RemoveNode(scene.AddNewNodeByClass("vtkMRMLSegmentationNode"))
         return []
 
     # Writing
