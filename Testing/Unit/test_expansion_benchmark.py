@@ -185,6 +185,8 @@ def test_the_command_writes_cases_report_and_curve(tmp_path: Path, torso_file: P
     assert imread(tmp_path / "results" / "expansion-error.png").std() > 0.01
     assert main([*arguments, "--training", str(torso_file)]) == 2
     assert "is to be measured and to be copied from" in capfd.readouterr().err
+    assert main([*arguments[:-6], "--output", str(torso_file)]) == 2
+    assert "cannot be made" in capfd.readouterr().err
     assert main([*arguments, "--training", str(training / "b*")]) == 2
     assert "No volume matches" in capfd.readouterr().err
 
