@@ -58,7 +58,7 @@ def _bar(reliable: bool) -> str:
 
 def _overlap(overlapMm: float) -> str:
     if overlapMm < 0:
-        return _("none: a gap of {gap} mm, which only synthetic slices bridge").format(gap=f"{-overlapMm:.0f}")
+        return _("none: a gap of {gap} mm").format(gap=f"{-overlapMm:.0f}")
     return _("{overlap} mm").format(overlap=f"{overlapMm:.0f}")
 
 
