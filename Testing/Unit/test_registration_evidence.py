@@ -37,7 +37,7 @@ def shifted(mm):
 
 
 def test_evidence_is_highest_at_the_truth_negative_beside_it_and_nothing_apart(pair):
-    climber = Climber(*pair, Density.of(pair), 60.0)
+    climber = Climber(*pair, Density.of(pair), 60.0, 0.0)
     truth, beside, apart = (climber.account(shifted(mm)) for mm in (0.0, 40.0, 400.0))
     assert truth.total > 0 > beside.total
     assert truth.real == pytest.approx(truth.total)
@@ -47,13 +47,13 @@ def test_evidence_is_highest_at_the_truth_negative_beside_it_and_nothing_apart(p
 
 
 def test_pulling_apart_from_the_truth_never_pays(pair):
-    climber = Climber(*pair, Density.of(pair), 60.0)
+    climber = Climber(*pair, Density.of(pair), 60.0, 0.0)
     totals = [climber.account(shifted(-mm)).total for mm in (0.0, 8.0, 16.0, 32.0, 64.0)]
     assert max(totals) == totals[0]
 
 
 def test_a_small_error_is_climbed_away(pair):
-    climber = Climber(*pair, Density.of(pair), 60.0)
+    climber = Climber(*pair, Density.of(pair), 60.0, 0.0)
     start = about(rotation_matrix(np.radians([2.0, -2.0, 3.0])), np.zeros(3), np.array([5.0, -4.0, 6.0]))
     points = pair[1].points(pair[1].body > 0.5)
     found = climber.climb(start, 40, 2.0, 0.1, "rigid", silent)

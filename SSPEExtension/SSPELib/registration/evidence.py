@@ -21,7 +21,7 @@ DEGREES_OF_FREEDOM = 3.0
 REAL_TRUST = 0.9
 # Evidence of a pair of which both voxels lie in the body, and of which only one does. Two real parts overlap in soft
 # tissue anywhere, so that content alone must speak for them; of synthetic voxels the outline is the most reliable part.
-REAL_OUTLINE = (0.0, -1.0)
+REAL_MISMATCH = -1.0
 SYNTHETIC_OUTLINE = (0.6, -1.6)
 HU_RANGE = (-1000.0, 1600.0)
 DENSITY_BINS = 130
@@ -31,7 +31,7 @@ OUTSIDE_WEIGHT = 100.0
 # The coarse search lives with half a step of rotation and half a voxel of shift: it forgives more.
 SEARCH_SCALE_HU = 90.0
 SEARCH_TRUST = 0.7
-SEARCH_OUTLINE = (0.0, -0.6)
+SEARCH_OUTLINE = (-0.1, -0.6)
 SEARCH_SYNTHETIC_SCALE_HU = 100.0
 SEARCH_SYNTHETIC_TRUST = 0.5
 

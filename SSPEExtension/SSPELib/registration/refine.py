@@ -11,7 +11,7 @@ from torch.nn import functional
 from ..progress import Progress
 from .evidence import (
     DEGREES_OF_FREEDOM,
-    REAL_OUTLINE,
+    REAL_MISMATCH,
     REAL_TRUST,
     SYNTHETIC_OUTLINE,
     Density,
@@ -55,6 +55,7 @@ class Climber:
         moving: Part,
         density: Density,
         real_scale_hu: float,
+        real_threshold: float,
         most_points: int = 60000,
     ) -> None:
         """Prepare.
@@ -63,10 +64,12 @@ class Climber:
             fixed, moving: parts on upright grids.
             density: HU distribution inside the bodies.
             real_scale_hu: expected difference of two real voxels, HU.
+            real_threshold: what two real voxels must be worth, nats a pair, before their overlap pays.
             most_points: fixed voxels looked at while climbing; accounts use them all.
         """
         self.fixed, self.moving = fixed, moving
         self.real_variance = real_scale_hu**2
+        self.real_threshold = real_threshold
         self.most_points = most_points
         kept = fixed.valid
         self.points = fixed.points(kept)
@@ -174,10 +177,9 @@ class Climber:
         both = fixed_body * body * valid
         outline = (fixed_body * (1 - body) + body * (1 - fixed_body)) * valid
         both_real = self.fixed_real[near] * real
-        reward, penalty = (
-            real_worth * both_real + synthetic_worth * trust * (1 - both_real)
-            for real_worth, synthetic_worth in zip(REAL_OUTLINE, SYNTHETIC_OUTLINE, strict=True)
-        )
+        synthetic = trust * (1 - both_real)
+        reward = SYNTHETIC_OUTLINE[0] * synthetic - self.real_threshold * both_real
+        penalty = SYNTHETIC_OUTLINE[1] * synthetic + REAL_MISMATCH * both_real
         worth = both * (matched + reward) + penalty * outline
         return worth * share * self.fixed_share[near], both, both_real
 
