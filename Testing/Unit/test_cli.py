@@ -24,6 +24,7 @@ from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled
 from SSPELib.expansion import Expander
 from SSPELib.registration import Candidate, Registration
+from SSPELib.registration.verdict import Findings
 from SSPELib.volume import Volume, read_volume, slices
 
 Run = Callable[..., SimpleNamespace]
@@ -73,6 +74,7 @@ def instant_registration(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, obje
             metric_name="correlation",
             confidence=0.42,
             reliable=False,
+            findings=Findings(12.5, 9.0, 8.0, 0.1, 0.4, 40.0, 0.2, True, True),
             reasons=("only bones agree",),
             seconds=1.5,
             candidates=(Candidate(SHIFT, 12.5, 40.0, 21.0, 5.7), Candidate(SHIFT, 3.5, 20.0, 51.0, 2.0)),

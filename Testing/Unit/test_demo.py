@@ -22,6 +22,7 @@ from SSPELib.cli.app import main
 from SSPELib.demo import FILES
 from SSPELib.errors import InputError
 from SSPELib.registration import Registration
+from SSPELib.registration.verdict import Findings
 from SSPELib.volume import Volume, read_volume
 
 CONTENT = b"a chest CT"
@@ -99,7 +100,7 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: ModelBundle)
         length = {"inferior": 64.0 * grown, "superior": 0.0}
         return Registration(
             *(identity, "rigid", "header", "none", 20.0, {"fixed": length, "moving": length}, 0.5, "correlation"),
-            *(0.5, True, ("a stand-in",), 1.0, (), ()),
+            *(0.5, True, Findings(12.5, 9.0, 8.0, 0.1, 0.4, 40.0, 0.2, True, True), ("a stand-in",), 1.0, (), ()),
         )
 
     printed = io.StringIO()

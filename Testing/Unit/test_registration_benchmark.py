@@ -9,9 +9,11 @@ import pytest
 import SimpleITK as sitk
 from phantoms import torso, write
 
+from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
+from SSPELib.evaluation.calibration import calibrate
 from SSPELib.evaluation.cases import make_case
-from SSPELib.evaluation.registration import Row, read_rows, run, settings
+from SSPELib.evaluation.registration import Row, _append, read_rows, run, settings
 from SSPELib.evaluation.registration_summary import (
     area_under_curve,
     draw,
@@ -23,9 +25,10 @@ from SSPELib.evaluation.registration_summary import (
 )
 from SSPELib.evaluation.systems import Answer, BRAINSFitSettings, systems
 from SSPELib.evaluation.variants import DEFORMATION_MM, VARIANTS, vary
+from SSPELib.registration.verdict import squashed
 from SSPELib.volume import body_mask
 
-ROW = Row("a", "p1", 20.0, "near", "plain", 25.0, 1.0, 2.0, 0.9, "true", 20.0, "")
+ROW = Row("a", "p1", 20.0, "near", "plain", 25.0, 1.0, 2.0, 0.9, "true", 20.0, 30.0, 12.0, 0.1, "")
 
 
 class Truthful:
@@ -116,7 +119,7 @@ def test_rows_are_written_at_once_and_not_done_again(tmp_path):
     assert len(first) == 1
     rows = run(cases, [system, Broken()], table)
     assert system.solved == 2
-    assert rows[0] == first[0]
+    assert repr(rows[0]) == repr(first[0])
     assert [row.key for row in read_rows(table)] == [row.key for row in rows]
     answered = [row for row in rows if row.system == "identity"]
     assert all(row.error_mm == pytest.approx(row.start_error_mm) for row in answered)
@@ -181,3 +184,32 @@ def test_systems_are_named_and_unknown_ones_refused():
         systems(["sspe"], None)
     with pytest.raises(InputError, match="unknown"):
         systems(["magic"], None)
+
+
+def rated(error: float, real: float, margin: float, mean: float) -> Row:
+    """A row of this system with its findings."""
+    return replace(ROW, system="SSPE", error_mm=error, real_evidence=real, margin=margin, mean_evidence=mean)
+
+
+def test_calibration_gives_success_the_confidence_that_its_share_has():
+    # Half of the cases with little evidence are right, all with much.
+    rows = [rated(1.0 if i % 2 else 30.0, 0.0, 1.0, 0.02) for i in range(40)]
+    rows += [rated(1.0, 200.0, 200.0, 0.1) for _ in range(40)]
+    weights = calibrate(rows)
+    little, much = (1 / (1 + np.exp(-squashed(*x) @ weights)) for x in ((0.0, 1.0, 0.02), (200.0, 200.0, 0.1)))
+    assert little == pytest.approx(0.5, abs=0.15)
+    assert much > 0.85
+
+
+def test_calibration_needs_successes_and_failures():
+    with pytest.raises(InputError, match="both successes and failures"):
+        calibrate([rated(1.0, 5.0, 5.0, 0.1)] * 3)
+
+
+def test_the_command_prints_weights_and_draws(tmp_path, capsys):
+    path = tmp_path / "rows.csv"
+    for i in range(8):
+        _append(path, replace(rated(1.0 if i % 2 else 30.0, 40.0 * (i % 2), 1.0, 0.02), patient=f"p{i}"))
+    assert main(["benchmark", "calibrate", str(path), "--figure", str(tmp_path / "r.png")]) == 0
+    assert capsys.readouterr().out.startswith("WEIGHTS = (")
+    assert (tmp_path / "r.png").stat().st_size > 5000

@@ -18,6 +18,7 @@ from phantoms import torso
 
 from SSPELib.expansion import Expansion
 from SSPELib.registration import Candidate, Registration
+from SSPELib.registration.verdict import Findings
 from SSPELib.report import Subject, overview_of, page_of, summary_of
 from SSPELib.report.figures import before_and_after, checkerboard, compressed, draw_overlay, png_of, real_and_synthetic
 from SSPELib.report.views import PIXEL_MM, Plane, shared_planes
@@ -54,6 +55,7 @@ def subject() -> Subject:
         metric_name="correlation of real voxels",
         confidence=0.875,
         reliable=True,
+        findings=Findings(12.5, 9.0, 8.0, 0.1, 0.4, 40.0, 0.2, True, True),
         reasons=("one place stands out <clearly>",),
         seconds=12.25,
         candidates=(Candidate(SHIFT, 120.0, 20.0, 24.0, 0.0), Candidate(SHIFT, -3.0, -12.0, 50.0, 4.0)),

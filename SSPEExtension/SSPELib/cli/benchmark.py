@@ -70,6 +70,30 @@ def registration(
 
 
 @benchmark.command()
+def calibrate(
+    rows: Annotated[Path, typer.Argument(metavar="ROWS.csv", help="Rows of sspe benchmark registration.")],
+    figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Reliability diagram.")] = None,
+) -> None:
+    """Fit the confidence to the rows of a benchmark; the weights belong into SSPELib/registration/verdict.py.
+
+    Example: sspe benchmark calibrate validation.csv --figure reliability.png
+    """
+    from ..evaluation.calibration import calibrate as fit
+    from ..evaluation.calibration import draw_reliability
+    from ..evaluation.registration import read_rows
+    from ..volume.writing import Outputs
+
+    check_outputs([(figure, (".png", ".svg"))], [rows])
+    if not rows.exists():
+        raise InputError(f"There is no file {rows}. Give the rows of sspe benchmark registration.")
+    found = [row for row in read_rows(rows) if row.system == "SSPE"]
+    print("WEIGHTS = (" + ", ".join(f"{weight:.2f}" for weight in fit(found)) + ")")
+    if figure is not None:
+        with Outputs() as outputs:
+            draw_reliability(found, outputs.beside(figure))
+
+
+@benchmark.command()
 def memory(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="A training configuration: a path or a name.")],
 ) -> None:

@@ -62,6 +62,9 @@ class Row:
     confidence: float
     reliable: str
     found_overlap_mm: float
+    real_evidence: float
+    margin: float
+    mean_evidence: float
     failure: str
 
     @property
@@ -119,12 +122,16 @@ def solve(system: System, setting: Setting, case: Case) -> Row:
     """Run one system on one case; whatever it raises makes it a failure with that message."""
     started = time.monotonic()
     error, confidence, overlap, reliable, failure = np.nan, np.nan, np.nan, "", ""
+    real_evidence, margin, mean_evidence = np.nan, np.nan, np.nan
     try:
         answer = system.solve(case.fixed, case.moving, setting.start)
         error = case.error_mm(answer.transform)
         confidence = np.nan if answer.confidence is None else answer.confidence
         overlap = np.nan if answer.overlap_mm is None else answer.overlap_mm
         reliable = "" if answer.reliable is None else str(answer.reliable).lower()
+        if answer.findings is not None:
+            real_evidence, margin = answer.findings.real_evidence, answer.findings.margin
+            mean_evidence = answer.findings.mean_evidence
     except Cancelled:
         raise
     except Exception as problem:
@@ -139,6 +146,9 @@ def solve(system: System, setting: Setting, case: Case) -> Row:
         round(float(confidence), 4),
         reliable,
         round(float(overlap), 2),
+        round(float(real_evidence), 4),
+        round(float(margin), 4),
+        round(float(mean_evidence), 4),
         failure,
     )
 

@@ -16,6 +16,7 @@ from ..expansion import Expander
 from ..registration import expand_toward, register
 from ..registration.poses import to_transform
 from ..registration.result import TransformType
+from ..registration.verdict import Findings
 from ..volume import Volume
 from .peers import Grid, ants, elastix, isolated
 
@@ -28,6 +29,7 @@ class Answer:
     confidence: float | None = None
     reliable: bool | None = None
     overlap_mm: float | None = None
+    findings: Findings | None = None
 
 
 class System(Protocol):
@@ -61,7 +63,7 @@ class Ours:
         if self.expander is not None:
             pair = expand_toward(fixed, moving, self.expander, self.distance_mm, begin)
         result = register(*pair, start=begin, transform_type=self.transform_type)
-        return Answer(result.transform, result.confidence, result.reliable, result.overlap_mm)
+        return Answer(result.transform, result.confidence, result.reliable, result.overlap_mm, result.findings)
 
 
 @dataclass(frozen=True)

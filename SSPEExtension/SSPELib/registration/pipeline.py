@@ -64,6 +64,7 @@ def register(
         metric_name=found.correlation_name,
         confidence=verdict.confidence,
         reliable=verdict.reliable,
+        findings=found.findings,
         reasons=(*verdict.reasons, *found.notes),
         seconds=time.monotonic() - started,
         candidates=found.candidates,

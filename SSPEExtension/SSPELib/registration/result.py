@@ -7,6 +7,8 @@ from typing import Literal
 
 import SimpleITK as sitk
 
+from .verdict import Findings
+
 TransformType = Literal["rigid", "affine"]
 
 
@@ -45,6 +47,7 @@ class Registration:
         metric_name: what metric is, in words.
         confidence: estimated probability that the mean error is below 10 mm.
         reliable: whether the result may be used without a closer look.
+        findings: the figures behind the confidence.
         reasons: why, in words for a clinician.
         seconds: time taken.
         candidates: positions weighed, best first.
@@ -61,6 +64,7 @@ class Registration:
     metric_name: str
     confidence: float
     reliable: bool
+    findings: Findings
     reasons: tuple[str, ...]
     seconds: float
     candidates: tuple[Candidate, ...]

@@ -75,6 +75,7 @@ class Found:
     overlap_mm: float
     correlation: float
     correlation_name: str
+    findings: Findings
     verdict: Verdict
     notes: tuple[str, ...]
     candidates: tuple[Candidate, ...]
@@ -100,7 +101,7 @@ class Solver:
         overlap = overlap_along_axis_mm(self.fixed_real, self.moving_real, best.pose)
         pose, kind, by, notes = self._finish(best.pose, overlap, transform_type, climber, part(progress, 0.8, 0.98))
         overlap = overlap_along_axis_mm(self.fixed_real, self.moving_real, pose)
-        verdict = judge(self._findings(pose, ranked, climber, overlap))
+        findings = self._findings(pose, ranked, climber, overlap)
         real = overlap >= REAL_FINISH_MM
         value = correlation(self.fixed.at(4.0), self.moving.at(4.0), pose, real)
         name = "correlation of real voxels" if real else "correlation of real and synthetic voxels"
@@ -111,7 +112,8 @@ class Solver:
             overlap_mm=overlap,
             correlation=value,
             correlation_name=name if self.synthetic else "correlation of real voxels",
-            verdict=verdict,
+            findings=findings,
+            verdict=judge(findings),
             notes=tuple(notes),
             candidates=tuple(self._candidate(peak) for peak in ranked),
         )
@@ -239,6 +241,7 @@ class Solver:
             agrees = begun == upper_of(self.fixed_real, self.moving_real, pose)
         return Findings(
             evidence=evidence,
+            real_evidence=account.real * stage.spacing_mm**3 / INDEPENDENT_MM3,
             margin=evidence - max(elsewhere, 0.0),
             mean_evidence=account.total / max(pairs, 1),
             real_share=account.real_voxels / max(pairs, 1),

@@ -1,0 +1,58 @@
+"""Calibrating the confidence: a logistic regression of success on the findings, and a reliability diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..registration.verdict import squashed
+from .registration import Row
+from .registration_summary import reliability
+
+SUCCESS_MM = 10.0
+# Pull toward zero: few cases separate perfectly, and no confidence may become boundless for that.
+RIDGE = 0.02
+
+
+def calibrate(rows: Sequence[Row]) -> NDArray[np.float64]:
+    """Weights (4,) of the features of a verdict that make the confidence the chance of an error below 10 mm.
+
+    Raises:
+        InputError: the rows hold no findings, or only successes or only failures.
+    """
+    from scipy.optimize import minimize
+
+    rated = [row for row in rows if not np.isnan(row.real_evidence)]
+    success = np.array([row.error_mm < SUCCESS_MM for row in rated], dtype=np.float64)
+    if not 0 < success.sum() < len(rated):
+        raise InputError(
+            f"{len(rated)} rows with findings hold {success.sum():.0f} errors below {SUCCESS_MM:g} mm; both successes "
+            "and failures are needed. Add cases, for example with --overlap -20 and --overlap 40."
+        )
+    features = np.array([squashed(row.real_evidence, row.margin, row.mean_evidence) for row in rated])
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        logits = features @ weights
+        return float(np.mean(np.logaddexp(0, logits) - success * logits) + RIDGE * (weights[1:] ** 2).sum())
+
+    return np.asarray(minimize(loss, np.zeros(features.shape[1]), method="BFGS").x)
+
+
+def draw_reliability(rows: Sequence[Row], path: Path) -> None:
+    """Share of errors below 10 mm against mean confidence, with the number of cases; written as PNG or SVG."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(5, 5), layout="constrained")
+    axes = drawing.subplots()
+    axes.plot([0, 1], [0, 1], color="gray", linewidth=1)
+    found = reliability(rows)
+    axes.plot([c for c, _, _ in found], [share for _, share, _ in found], "o-")
+    for confidence, share, count in found:
+        axes.annotate(f"{count} cases", (confidence, share), xytext=(5, -12), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="mean confidence", ylabel=f"share of errors below {SUCCESS_MM:g} mm", xlim=(0, 1), ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    drawing.savefig(path, dpi=120)
