@@ -16,7 +16,9 @@ from matplotlib.image import imread
 from phantoms import torso, write
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from SSPELib.bundle import load_bundle
 from SSPELib.errors import InputError
+from SSPELib.training.bundling import bundle_run
 from SSPELib.training.config import AugmentationConfig, ScopeConfig, read_config
 from SSPELib.training.data import ScopeDataset
 from SSPELib.training.journal import sagittal_picture
@@ -245,6 +247,21 @@ def test_a_loss_that_stays_non_finite_ends_the_run_and_keeps_the_weights(tmp_pat
     with pytest.raises(TrainingDiverged, match="not finite"):
         trainer.step(scope, following)
     assert all(torch.equal(before[name], value) for name, value in trainer.generator.state_dict().items())
+
+
+def test_a_run_becomes_a_bundle_that_says_how_it_was_trained_and_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    run = train_from_file(configuration(tmp_path, 4))
+    bundle = load_bundle(bundle_run(run, tmp_path / "model").folder)
+    assert bundle.card.training["iterations"] == 4
+    assert bundle.card.training["started_from"] == "random weights"
+    figures = bundle.card.held_out["one.nii.gz, 64 mm"]
+    assert figures["cases"] >= 2
+    assert figures["error_hu"] > 0
+    saved = torch.load(run / "last.ckpt", weights_only=True)["averaged"]
+    network = bundle.network(torch.device("cpu"))
+    for name, value in network.state_dict().items():
+        assert torch.allclose(value, saved[name], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

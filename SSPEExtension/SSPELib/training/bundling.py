@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def bundle_run(run: Path, folder: Path, progress: Progress = silent) -> ModelBun
         raise InputError(f"{run} holds no last.ckpt; give the output folder of a training run.")
     config = read_config(run / "config.toml")
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    card = _card(config, saved["iteration"])
+    card = _card(config, saved["iteration"], _hours(run))
     draft = save_bundle(folder, card, saved["averaged"])
     held_out, results = _measure(config, draft, progress)
     return save_bundle(folder, _with_figures(card, held_out, error_by_distance(results)), saved["averaged"])
@@ -59,7 +60,14 @@ def _measure(
     return held_out, everything
 
 
-def _card(config: TrainingConfig, iterations: int) -> ModelCard:
+def _hours(run: Path) -> float:
+    """How long a run took, from the pace in its log."""
+    with (run / "losses.csv").open(newline="", encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    return float(last["seconds_per_iteration"]) * int(last["iteration"]) / 3600
+
+
+def _card(config: TrainingConfig, iterations: int, hours: float) -> ModelCard:
     scope = config.scope
     return ModelCard(
         name=config.name,
@@ -75,6 +83,8 @@ def _card(config: TrainingConfig, iterations: int) -> ModelCard:
             "sources": [source.model_dump() for source in config.data.sources],
             "volumes": sum(len(find_volumes(source, data_root())) for source in config.data.sources),
             "iterations": iterations,
+            "hours": round(hours, 1),
+            "started_from": "random weights" if config.initial_weights is None else config.initial_weights.name,
             "losses": config.losses.model_dump(),
             "data_licenses": "OpenKBP (MIT); TCIA collections (CC BY 3.0 and 4.0); matRad (CORT)",
         },
