@@ -402,7 +402,9 @@ def test_interruption_leaves_nothing(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child process")
 def test_control_c_while_writing_leaves_nothing(torso_file: Path, tiny_bundle: ModelBundle) -> None:
     program = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        # Tests that were themselves started in the background inherit an ignored Control-C.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import SSPELib.volume.writing as writing\n"
         "from SSPELib.cli.app import main\n"
         "plain = writing.Outputs.image\n"

@@ -21,7 +21,8 @@ from gestures import Pulse, click
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = [ROOT / name / f"{name}.py" for name in ("SSPEExtension", "SSPEExpand", "SSPERegister")]
 OVERLAP_MM = 40.0
-WATCHED_S = 2.0
+WATCHED_S = 1.0
+LONG_WORK_MM = 400.0
 LONGEST_WAIT_S = 120.0
 
 
@@ -67,6 +68,9 @@ def choose_phantoms(module: str, widget: Any, spacing_mm: float) -> None:
     names = ("upperSelector", "lowerSelector") if module == "SSPEExpand" else ("fixedSelector", "movingSelector")
     for name, node in zip(names, nodes, strict=True):
         getattr(widget.ui, name).setCurrentNode(node)
+    if module == "SSPEExpand":
+        # A small model must not be done before it is canceled.
+        widget._parameterNode.distanceMm = LONG_WORK_MM
 
 
 def measure(session: Any, widget: Any, wait_for_progress: bool) -> Measured:
@@ -87,6 +91,7 @@ def measure(session: Any, widget: Any, wait_for_progress: bool) -> Measured:
         session.processEvents(0.1)
         most = max(most, len(processes_of(group)))
     pause = pulse.stop()
+    assert widget.controls.isRunning, "the work was done before it could be canceled: give it more to do"
     started = time.perf_counter()
     click(widget.ui.applyButton)
     cancel = time.perf_counter() - started
