@@ -15,7 +15,7 @@ from .registration_summary import reliability
 
 SUCCESS_MM = 10.0
 # Pull toward zero: few cases separate perfectly, and no confidence may become boundless for that.
-RIDGE = 0.02
+RIDGE = 0.004
 
 
 def calibrate(rows: Sequence[Row]) -> NDArray[np.float64]:
@@ -39,7 +39,9 @@ def calibrate(rows: Sequence[Row]) -> NDArray[np.float64]:
         logits = features @ weights
         return float(np.mean(np.logaddexp(0, logits) - success * logits) + RIDGE * (weights[1:] ** 2).sum())
 
-    return np.asarray(minimize(loss, np.zeros(features.shape[1]), method="BFGS").x)
+    # More evidence never speaks against a result, whatever a few cases say.
+    bounds = [(None, None)] + [(0.0, None)] * (features.shape[1] - 1)
+    return np.asarray(minimize(loss, np.zeros(features.shape[1]), method="L-BFGS-B", bounds=bounds).x)
 
 
 def draw_reliability(rows: Sequence[Row], path: Path) -> None:

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 RELIABLE_FROM = 0.9
 SAME_REGION = 0.85
 SMALL_OVERLAP_MM = 30.0
+# On validation patients every error above 10 mm came with less real overlap found than this: parts that hardly meet can
+# look joined where they are not, so that no such result is called reliable.
+LEAST_RELIABLE_OVERLAP_MM = 18.0
+HIGHEST_DOUBTFUL_CONFIDENCE = 0.85
 REAL_EVIDENCE_UNIT = 10.0
 MARGIN_UNIT = 5.0
 MEAN_EVIDENCE_UNIT = 0.05
@@ -52,7 +56,7 @@ class Verdict:
 
 
 # Logistic regression of 'mean error below 10 mm' on validation patients, by `sspe benchmark calibrate`.
-WEIGHTS = (-3.0, 0.5, 0.8, 1.0)
+WEIGHTS = (-0.78, 0.92, 0.00, 0.00)
 
 
 def squashed(real_evidence: float, margin: float, mean_evidence: float) -> NDArray[np.float64]:
@@ -90,10 +94,12 @@ def judge(findings: Findings) -> Verdict:
         reasons.append("No position was found at which the two volumes fit better than by chance.")
     if veto:
         confidence = min(confidence, 0.05)
+    if findings.overlap_mm < LEAST_RELIABLE_OVERLAP_MM:
+        confidence = min(confidence, HIGHEST_DOUBTFUL_CONFIDENCE)
     reasons.append(_overlap_words(findings))
     reliable = confidence >= RELIABLE_FROM
     if not reliable and not veto:
-        reasons.append("Another position explains the images almost as well. Look at the overlay before using this.")
+        reasons.append("Too little real overlap speaks for this position alone. Look at the overlay before using this.")
     return Verdict(confidence, reliable, tuple(reasons))
 
 
