@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-RELIABLE_FROM = 0.9
+RELIABLE_FROM = 0.86
 SAME_REGION = 0.85
 SMALL_OVERLAP_MM = 30.0
 # On validation patients every error above 10 mm came with less real overlap found than this: parts that hardly meet can
