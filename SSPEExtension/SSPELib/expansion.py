@@ -139,8 +139,8 @@ class Expander:
         import torch
 
         card = self.bundle.card
-        mask = working.mask[::-1] if working.end == "inferior" else working.mask
-        rows, columns = body_window(mask[-card.scope[0] :], (card.scope[1], card.scope[2]), self._multiple())
+        known = working.outward(working.mask)[-card.scope[0] :]
+        rows, columns = body_window(known, (card.scope[1], card.scope[2]), self._multiple())
         scope = scope_at_end(working, card.scope[0], rows, columns)
         current = torch.from_numpy(scope).clamp_(*card.window_hu).div_(HU_SCALE)[None, None]
         steps = math.ceil(count / card.step)
@@ -218,9 +218,8 @@ def _joined(following: Tensor, edge: Tensor, step: int, spacing_mm: float) -> Te
 
 def scope_at_end(working: WorkingVolume, depth: int, rows: slice, columns: slice) -> NDArray[np.float32]:
     """The scope (z, y, x) in HU at the anchored end, z toward that end; air where it reaches past the working grid."""
-    toward_end = working.array[::-1] if working.end == "inferior" else working.array
     scope = np.full((depth, rows.stop - rows.start, columns.stop - columns.start), AIR_HU, dtype=np.float32)
-    _copy_overlap(toward_end[-depth:], scope, rows.start, columns.start)
+    _copy_overlap(working.outward(working.array)[-depth:], scope, rows.start, columns.start)
     return scope
 
 

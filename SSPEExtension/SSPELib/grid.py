@@ -45,6 +45,10 @@ class WorkingVolume:
         """Voxel size, mm."""
         return float(self.reference.GetSpacing()[0])
 
+    def outward(self, array: NDArray[Any]) -> NDArray[Any]:
+        """An array (z, y, x) of this grid with z toward the anchored end."""
+        return array[::-1] if self.end == "inferior" else array
+
 
 def to_working(volume: Volume, spacing_mm: float, end: End) -> WorkingVolume:
     """Resample a volume to the working grid anchored at one end of the body; finer voxels are averaged."""

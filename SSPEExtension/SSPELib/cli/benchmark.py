@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import InputError
-from .console import progress_bar
+from .console import needs_extra, progress_bar
 from .options import DeviceOption, ModelOption, check_outputs
 
 benchmark = typer.Typer(help="Compare systems on cases with a known answer.", no_args_is_help=True)
@@ -101,12 +101,8 @@ def memory(
 
     Example: sspe benchmark memory paper/lambda-ResGAN
     """
-    try:
+    with needs_extra("train", "Training"):
         from ..training.config import find_config
         from ..training.memory import measure
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"Training needs the package {error.name}, which is not installed; run pip install 'sspe[train]' first."
-        ) from error
     found = measure(find_config(config))
     print(f"peak {found.peak_gb:.2f} GiB, before the step {found.before_gb:.2f} GiB, {found.seconds:.0f} s a step")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from ..errors import InputError
 from ..progress import Progress, silent
 
 
@@ -34,6 +35,17 @@ def progress_bar(title: str) -> Iterator[Progress]:
             bars.update(task, completed=fraction, message=message)
 
         yield report
+
+
+@contextmanager
+def needs_extra(extra: str, work: str) -> Iterator[None]:
+    """Turn the lack of a package that an extra of SSPE brings into a sentence that says how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{work} needs the package {error.name}, which is not installed; run pip install 'sspe[{extra}]' first."
+        ) from error
 
 
 def warn(warnings: Iterable[str]) -> None:

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..errors import InputError
-from .console import progress_bar
+from .console import needs_extra, progress_bar
 from .options import DeviceOption, check_outputs
 
 evaluate = typer.Typer(help="Measure a model on volumes whose slices are known.", no_args_is_help=True)
@@ -51,10 +50,8 @@ def expansion(
 
     Example: sspe evaluate expansion data/openkbp/test/*_ct.nii.gz --training 'data/openkbp/train/*_ct.nii.gz'
     """
-    try:
+    with needs_extra("evaluate", "This evaluation"):
         from ..evaluation.expansion_run import compare
-    except ModuleNotFoundError as error:
-        raise _lacks(error) from error
     from ..expansion import check_distance
 
     for one in distance or []:
@@ -93,12 +90,6 @@ def figure(
     check_outputs([(image, (".png", ".svg")), (curve, (".png", ".svg"))], [volume])
     with progress_bar("Drawing") as progress:
         draw_patient(volume, model or [None], end, steps, device, image, curve, progress)
-
-
-def _lacks(error: ModuleNotFoundError) -> InputError:
-    return InputError(
-        f"This evaluation needs the package {error.name}, which is not installed; run pip install 'sspe[evaluate]'."
-    )
 
 
 def _own_command() -> str:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError
-from .console import say
+from .console import needs_extra, say
 
 
 def train(
@@ -29,11 +28,7 @@ def train(
 
     Example: sspe train lambda-ResGAN --output runs/first
     """
-    try:
+    with needs_extra("train", "Training"):
         from ..training.config import find_config
         from ..training.run import train_from_file
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"Training needs the package {error.name}, which is not installed; run pip install 'sspe[train]' first."
-        ) from error
     say(f"{train_from_file(find_config(config), output)}: training finished.")

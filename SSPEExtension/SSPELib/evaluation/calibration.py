@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..registration.verdict import squashed
 from .registration import Row
-from .registration_summary import reliability
+from .registration_summary import SUCCESS_MM, reliability
 
-SUCCESS_MM = 10.0
 # Pull toward zero: few cases separate perfectly, and no confidence may become boundless for that.
 RIDGE = 0.004
 

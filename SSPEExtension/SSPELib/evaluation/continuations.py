@@ -112,8 +112,7 @@ class NearestPatient:
         return self._latest[1]
 
     def _known(self, case: HiddenCase) -> NDArray[np.float32]:
-        known = case.working.array[::-1] if case.end == "inferior" else case.working.array
-        return known[-self.frame.size[0] :]
+        return case.working.outward(case.working.array)[-self.frame.size[0] :]
 
     def _follow(self, slab: NDArray[np.float32], end: str) -> NDArray[np.float32]:
         """The next step of slices (z, y, x) after a slab of the same plane, z in the direction of growth."""

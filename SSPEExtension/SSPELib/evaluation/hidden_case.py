@@ -14,7 +14,7 @@ from ..bundle import ModelCard
 from ..errors import InputError
 from ..expansion import scope_at_end
 from ..grid import End, WorkingVolume, body_window, resample_averaged, to_working
-from ..volume import AIR_HU, Volume
+from ..volume import AIR_HU, Volume, body_axis
 from ..volume.body import mask_of_slices, outside_to_air
 from .expansion import Cut, hidden_body, hide
 
@@ -72,7 +72,7 @@ class HiddenCase:
     @property
     def spacing_mm(self) -> float:
         """Distance of the hidden slices on the own grid."""
-        return self.part.spacing[int(np.argmax(np.abs(self.part.direction[2])))]
+        return self.part.spacing[body_axis(self.part).index]
 
 
 def common_frame(cards: Sequence[ModelCard]) -> Frame:
@@ -102,8 +102,7 @@ def make_case(volume: Volume, name: str, end: End, cut: Cut, distance_mm: float,
     if not body.any() or not working.mask.any():
         return None
     depth = frame.size[0]
-    toward_end = working.mask[::-1] if end == "inferior" else working.mask
-    rows, columns = body_window(toward_end[-depth:], frame.size[1:], MULTIPLE)
+    rows, columns = body_window(working.outward(working.mask)[-depth:], frame.size[1:], MULTIPLE)
     scope = scope_at_end(working, depth, rows, columns)
     following = scope_at_end(_longer(volume, working, frame.step), depth, rows, columns)
     return HiddenCase(name, end, cut, part, truth, body, working, scope, following, rows, columns)

@@ -13,6 +13,8 @@ from .registration import Row
 
 LIMITS_MM = (2.0, 5.0, 10.0, 15.0)
 FAILED_MM = 1000.0
+# The confidence is the chance of an error below this.
+SUCCESS_MM = 10.0
 # Two-sided 95 % of the normal distribution.
 Z = 1.959963984540054
 
@@ -58,7 +60,7 @@ def groups(rows: Sequence[Row]) -> list[Group]:
     return sorted(found, key=lambda group: (group.start, group.variant, group.system, group.overlap_mm))
 
 
-def area_under_curve(rows: Sequence[Row], limit_mm: float = 10.0) -> float:
+def area_under_curve(rows: Sequence[Row], limit_mm: float = SUCCESS_MM) -> float:
     """Probability that a case with an error above a limit has less confidence than one below it; NaN without both."""
     rated = [row for row in rows if not np.isnan(row.confidence)]
     good = np.array([row.confidence for row in rated if row.error_mm < limit_mm])
@@ -112,7 +114,7 @@ def markdown(rows: Sequence[Row]) -> str:
     for system in dict.fromkeys(row.system for row in rows if not np.isnan(row.confidence)):
         own = [row for row in rows if row.system == system]
         trusted = [row for row in own if row.reliable == "true"]
-        right = sum(row.error_mm < 10 for row in trusted)
+        right = sum(row.error_mm < SUCCESS_MM for row in trusted)
         trusted_share = f"{100 * right / len(trusted):.1f} % of {len(trusted)}" if trusted else "none"
         lines += [
             "",
@@ -129,7 +131,7 @@ def reliability(rows: Sequence[Row], bins: int = 5) -> list[tuple[float, float, 
     for index in range(bins):
         inside = [row for row in rated if min(int(row.confidence * bins), bins - 1) == index]
         if inside:
-            right = np.mean([row.error_mm < 10 for row in inside])
+            right = np.mean([row.error_mm < SUCCESS_MM for row in inside])
             found.append((float(np.mean([row.confidence for row in inside])), float(right), len(inside)))
     return found
 

@@ -99,8 +99,9 @@ class Climber:
         matrix = torch.from_numpy(pose.astype(np.float32))
         reals = []
         with torch.no_grad():
+            sampled = self._sampled(matrix, near)
             for factor in SCALE_FACTORS:
-                evidence, both, real = self._evidence(matrix, near, factor)
+                evidence, both, real = self._evidence(sampled, near, factor)
                 reals.append(float((evidence * real).sum()))
             mixed = float((evidence * (1 - real)).sum())
             body_real = both * real
@@ -134,7 +135,7 @@ class Climber:
                 group["lr"] = first_mm * (last_mm / first_mm) ** (step / max(steps - 1, 1))
             optimizer.zero_grad()
             current = start @ _increment(values, torch.from_numpy(center))
-            evidence, _, _ = self._evidence(current.float(), near)
+            evidence, _, _ = self._evidence(self._sampled(current.float(), near), near)
             objective = evidence.sum()
             if float(objective.detach()) > best_value:
                 best, best_value = current.detach().numpy().copy(), float(objective.detach())
@@ -151,17 +152,27 @@ class Climber:
         inside = ((mapped >= low) & (mapped <= self.moving.origin + extent + reach_mm)).all(axis=1)
         return torch.from_numpy(np.flatnonzero(inside))
 
-    def _evidence(
-        self, pose: torch.Tensor, near: torch.Tensor, factor: float = 1.0
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Evidence, share inside both bodies, and share of two real voxels, per fixed voxel in near (n,)."""
+    def _sampled(self, pose: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+        """The moving channels (channel, n) where a pose takes the fixed voxels in near (n,)."""
         points = torch.from_numpy(self.points[near.numpy()].astype(np.float32))
         mapped = points @ pose[:3, :3].T + pose[:3, 3]
         size = torch.tensor(self.moving.hu.shape[::-1], dtype=torch.float32)
         origin = torch.from_numpy(self.moving.origin.astype(np.float32))
         normalized = (mapped - origin) / self.moving.spacing * (2.0 / (size - 1)) - 1
         sampled = functional.grid_sample(self.moving_channels, normalized[None, :, None, None], align_corners=True)
-        hu, body, log, variance, trust, share, valid, real = sampled[0, :, :, 0, 0]
+        return sampled[0, :, :, 0, 0]
+
+    def _evidence(
+        self, sampled: torch.Tensor, near: torch.Tensor, factor: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Evidence, share inside both bodies, and share of two real voxels, per fixed voxel in near (n,).
+
+        Args:
+            sampled: the moving channels there.
+            near: indices of the fixed voxels.
+            factor: of the expected difference of two real voxels.
+        """
+        hu, body, log, variance, trust, share, valid, real = sampled
         scale_squared = self.real_variance * factor**2 + self.fixed_variance[near] + variance
         difference = self.fixed_hu[near] - hu
         log_density = (

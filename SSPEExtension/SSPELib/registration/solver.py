@@ -57,6 +57,10 @@ class Stage:
     points: int
     survivors: int
 
+    def nats(self, evidence: float) -> float:
+        """Evidence summed over voxels of this level, tempered for voxels that depend on each other."""
+        return evidence * self.spacing_mm**3 / INDEPENDENT_MM3
+
 
 STAGES = (
     Stage(6.0, 80.0, 0.15, 25, 3.0, 0.5, 15000, 4),
@@ -158,7 +162,7 @@ class Solver:
         )
 
     def _score(self, account: Account, pose: Matrix, stage: Stage) -> float:
-        return account.total * stage.spacing_mm**3 / INDEPENDENT_MM3 + self._log_prior(pose)
+        return stage.nats(account.total) + self._log_prior(pose)
 
     def _log_prior(self, pose: Matrix) -> float:
         shift, vector = self._from_start(pose)
@@ -241,7 +245,7 @@ class Solver:
             agrees = begun == upper_of(self.fixed_real, self.moving_real, pose)
         return Findings(
             evidence=evidence,
-            real_evidence=account.real * stage.spacing_mm**3 / INDEPENDENT_MM3,
+            real_evidence=stage.nats(account.real),
             margin=evidence - max(elsewhere, 0.0),
             mean_evidence=account.total / max(pairs, 1),
             real_share=account.real_voxels / max(pairs, 1),

@@ -19,11 +19,11 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from ..errors import InputError
+from ..expansion import HU_SCALE
 from ..grid import body_window, to_working
 from ..volume import AIR_HU, Volume
 from .config import AugmentationConfig, DataSource, ScopeConfig
 
-HU_SCALE = 1000.0
 GRID_VERSION = 1
 BODY_ABOVE_HU = -500
 WARP_KNOTS = (4, 4, 6)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-HU_SCALE = 1000.0
+from ..expansion import HU_SCALE
+
 WINDOW_HU = (-500.0, 800.0)
 PIXELS_A_VOXEL = 3
 GAP_VOXELS = 2
