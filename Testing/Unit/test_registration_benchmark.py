@@ -23,8 +23,9 @@ from SSPELib.evaluation.registration_summary import (
     sign_test,
     wilson,
 )
-from SSPELib.evaluation.systems import Answer, BRAINSFitSettings, systems
+from SSPELib.evaluation.systems import EXPANDING, Answer, BRAINSFitSettings, systems
 from SSPELib.evaluation.variants import DEFORMATION_MM, VARIANTS, vary
+from SSPELib.registration.poses import from_transform
 from SSPELib.registration.verdict import squashed
 from SSPELib.volume import body_mask
 
@@ -67,7 +68,7 @@ def test_variants_change_the_moving_part_only_and_keep_the_truth(case):
         same = varied.moving.array.shape == case.moving.array.shape and np.array_equal(
             varied.moving.array, case.moving.array
         )
-        assert same == (variant == "plain"), variant
+        assert same == (variant in ("plain", "affine")), variant
     with pytest.raises(InputError, match="unknown"):
         vary(case, "upside down", 3)
 
@@ -100,6 +101,27 @@ def test_a_deformation_stays_small(case):
     body = body_mask(case.moving)
     assert 0.9 < body_mask(varied).sum() / body.sum() < 1.1
     assert DEFORMATION_MM == 5.0
+
+
+def test_an_affine_case_has_the_motion_of_the_plain_one_and_a_stretch(tmp_path):
+    path = write(torso(size=(48, 40, 50), spacing=(8.0, 8.0, 4.0)), tmp_path / "someone.nii.gz")
+    plain, affine = settings([path], overlaps_mm=[40.0], starts=["near"], variants=["plain", "affine"])
+    assert plain.seed == affine.seed
+    rigid, stretched = plain.case(), affine.case()
+    poses = [from_transform(case.truth)[:3, :3] for case in (rigid, stretched)]
+    stretch = poses[1] @ poses[0].T
+    assert np.abs(np.linalg.svd(poses[0], compute_uv=False) - 1).max() < 1e-6
+    assert 0.01 < np.abs(stretch - np.eye(3)).max() < 0.05
+    assert rigid.error_mm(stretched.truth) > 0.5
+    assert stretched.overlap_mm == pytest.approx(40.0, abs=8.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_affine_case_ends_in_body_and_not_in_air(seed):
+    case = make_case(torso(size=(48, 40, 50), spacing=(8.0, 8.0, 4.0)), 40.0, seed, affine=True)
+    areas = body_mask(case.moving).sum(axis=(1, 2))
+    assert areas[[0, -1]].min() > 0.9 * areas[[1, -2]].min()
+    assert case.overlap_mm == pytest.approx(40.0, abs=8.0)
 
 
 def test_rows_are_written_at_once_and_not_done_again(tmp_path):
@@ -180,8 +202,10 @@ def test_systems_are_named_and_unknown_ones_refused():
         "SSPE without expansion",
         "BRAINSFit settings",
     ]
-    with pytest.raises(InputError, match="needs a model"):
-        systems(["sspe"], None)
+    assert systems([], None) == []
+    for name in EXPANDING:
+        with pytest.raises(InputError, match=f"'{name}' needs a model"):
+            systems([name], None)
     with pytest.raises(InputError, match="unknown"):
         systems(["magic"], None)
 

@@ -27,11 +27,13 @@ def registration(
     figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Success, error, time by overlap.")] = None,
     system: Annotated[
         list[str] | None,
-        typer.Option(help="sspe, sspe-plain (no expansion), brainsfit, elastix or ants; may be repeated."),
+        typer.Option(help="sspe, sspe-affine, sspe-plain (no expansion), brainsfit, elastix, ants; may be repeated."),
     ] = None,
     overlap: Annotated[list[float] | None, typer.Option(metavar="MM", help="May be repeated; negative: gap.")] = None,
     start: Annotated[Literal["near", "unknown", "both"], typer.Option(help="What the headers are worth.")] = "both",
-    variant: Annotated[list[str] | None, typer.Option(help="plain, spacing, contrast, ...; may be repeated.")] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="plain, affine, spacing, contrast, ...; may be repeated.")
+    ] = None,
     model: ModelOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -42,7 +44,7 @@ def registration(
     from ..bundle import load_bundle
     from ..evaluation.registration import OVERLAPS_MM, run, settings
     from ..evaluation.registration_summary import draw, markdown
-    from ..evaluation.systems import systems
+    from ..evaluation.systems import EXPANDING, systems
     from ..evaluation.variants import check_variants
     from ..expansion import Expander
     from ..volume.writing import Outputs
@@ -54,7 +56,7 @@ def registration(
     variants = variant or ["plain"]
     check_variants(variants)
     names = system or ["sspe", "sspe-plain", "brainsfit"]
-    expander = Expander(load_bundle(model), device) if "sspe" in names else None
+    expander = Expander(load_bundle(model), device) if EXPANDING.keys() & names else None
     cases = settings(volumes, overlap or OVERLAPS_MM, ("near", "unknown") if start == "both" else (start,), variants)
     with progress_bar("Benchmark") as progress:
         found = run(cases, systems(names, expander), rows, progress)

@@ -10,8 +10,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..registration.poses import Matrix, about, apply, from_transform, rotation_matrix, to_transform
-from ..volume import Volume, body_axis, body_length_mm, body_mask, slices
+from ..registration.overlap import overlap_along_axis_mm
+from ..registration.poses import Matrix, about, apply, from_transform, nearest_rotation, rotation_matrix, to_transform
+from ..volume import Volume, body_axis, body_length_mm, body_mask, slices, with_slices
 
 Start = Literal["near", "unknown"]
 NEAR_ROTATION_DEGREES = 10.0
@@ -62,8 +63,9 @@ def make_case(
 ) -> Case:
     """Cut a volume near mid-length so that both parts share overlap_mm, and move the lower one.
 
-    The motion changes origin and direction only (with affine also a resampling), so the moving part's grid is truly
-    oblique to the fixed one's and its voxels are as sharp; noise is drawn for both parts on its own.
+    The motion changes origin and direction only, so the moving part's grid is truly oblique to the fixed one's and its
+    voxels are as sharp; noise is drawn for both parts on its own. With affine the same motion also scales (to 5 % an
+    axis) and shears (to 2 %), which takes a resampling.
 
     Raises:
         InputError: the volume is too short for two parts.
@@ -78,6 +80,7 @@ def make_case(
     if affine:
         truth = _stretch(random, points.mean(axis=0)) @ truth
         moved = _resampled(lower, truth)
+        really = overlap_along_axis_mm(upper, moved, truth)
     else:
         moved = _moved(lower, truth)
     center = points.mean(axis=0)
@@ -128,14 +131,33 @@ def _moved(volume: Volume, pose: Matrix) -> Volume:
 
 
 def _resampled(volume: Volume, pose: Matrix) -> Volume:
-    """The volume after an affine motion, on a grid moved by its rigid part."""
-    left, _, right = np.linalg.svd(pose[:3, :3])
+    """The volume after an affine motion, on a grid moved by its rigid part, as far as the volume fills whole slices."""
     center = apply(volume.index_to_lps, (np.array([volume.size]) - 1) / 2.0)[0]
     shift = apply(pose, center[None])[0] - center
-    grid = _moved(volume, about(left @ right, center, shift))
+    grid = _lengthened(_moved(volume, about(nearest_rotation(pose[:3, :3]), center, shift)))
     inverse = to_transform(np.linalg.inv(pose), "affine", np.zeros(3))
     image = sitk.Resample(volume.to_image(), grid.to_image(), inverse, sitk.sitkBSpline, float(volume.array.min()))
-    return grid.like(sitk.GetArrayFromImage(image).astype(volume.array.dtype))
+    moved = grid.like(sitk.GetArrayFromImage(image).astype(volume.array.dtype))
+    # No scan ends in slices of air, and an expansion would go on with them.
+    filled = _filled_slices(grid, volume, pose)
+    return slices(moved, int(filled[0]), int(filled[-1]) + 1)
+
+
+def _lengthened(volume: Volume) -> Volume:
+    """The grid with a tenth of its slices more at both ends, for what a stretch pushes out of it."""
+    axis = body_axis(volume)
+    more = np.take(volume.array, range(volume.size[axis.index] // 10 + 1), axis.numpy_axis)
+    return with_slices(volume, more, more)
+
+
+def _filled_slices(grid: Volume, volume: Volume, pose: Matrix) -> NDArray[np.int64]:
+    """Slices of a grid whose corners all come from within a volume that a pose moves there."""
+    along = body_axis(volume).index
+    ends = [np.arange(n) if axis == along else np.array([0, n - 1]) for axis, n in enumerate(grid.size)]
+    corners = np.moveaxis(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1), along, 0).reshape(-1, 3)
+    back = np.linalg.inv(pose @ volume.index_to_lps) @ grid.index_to_lps
+    place = apply(back, corners.astype(np.float64)).reshape(grid.size[along], 4, 3)[..., along]
+    return np.flatnonzero(((place >= -0.5) & (place <= volume.size[along] - 0.5)).all(axis=1))
 
 
 def _noisy(volume: Volume, random: np.random.Generator, sigma_hu: float) -> Volume:

@@ -17,7 +17,7 @@ from ..progress import Progress, silent
 from ..volume import read_volume
 from .cases import Case, Start, make_case
 from .systems import System
-from .variants import vary
+from .variants import AFFINE, vary
 
 OVERLAPS_MM = (-20.0, 0.0, 10.0, 20.0, 40.0, 80.0)
 
@@ -43,7 +43,7 @@ class Setting:
         Raises:
             InputError: the volume is unusable or too short.
         """
-        case = make_case(read_volume(self.path), self.overlap_mm, self.seed, self.start)
+        case = make_case(read_volume(self.path), self.overlap_mm, self.seed, self.start, self.variant == AFFINE)
         return vary(case, self.variant, self.seed)
 
 

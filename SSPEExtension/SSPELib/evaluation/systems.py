@@ -45,16 +45,12 @@ class System(Protocol):
 
 @dataclass(frozen=True)
 class Ours:
-    """This system, with an expander or without."""
+    """This system, with an expander or without, rigid or affine."""
 
+    name: str
     expander: Expander | None
     transform_type: TransformType = "rigid"
     distance_mm: float = 64.0
-
-    @property
-    def name(self) -> str:
-        """Shown in tables."""
-        return "SSPE without expansion" if self.expander is None else "SSPE"
 
     def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
         """See `System.solve`."""
@@ -106,28 +102,38 @@ class Peer:
         return Answer(to_transform(pose, "affine", np.zeros(3)))
 
 
+# Systems that expand, by their short names.
+EXPANDING: dict[str, Callable[[Expander], System]] = {
+    "sspe": lambda expander: Ours("SSPE", expander),
+    "sspe-affine": lambda expander: Ours("SSPE affine", expander, "affine"),
+}
+OTHERS: dict[str, System] = {
+    "sspe-plain": Ours("SSPE without expansion", None),
+    "brainsfit": BRAINSFitSettings(),
+    "elastix": Peer("elastix", elastix),
+    "ants": Peer("ANTs", ants),
+}
+PACKAGES = {"elastix": "itk", "ants": "ants"}
+
+
 def systems(names: list[str], expander: Expander | None) -> list[System]:
-    """Systems by their short names: sspe, sspe-plain, brainsfit, elastix, ants.
+    """Systems by their short names, the keys of EXPANDING and OTHERS.
 
     Raises:
-        InputError: a name is unknown, an extra is missing, or sspe was asked for without an expander.
+        InputError: a name is unknown, an extra is missing, or an expanding system was asked for without an expander.
     """
     made: list[System] = []
     for name in names:
-        if name == "sspe" and expander is None:
-            raise InputError("The system 'sspe' needs a model. Give one, or choose 'sspe-plain'.")
-        known: dict[str, System] = {
-            "sspe": Ours(expander),
-            "sspe-plain": Ours(None),
-            "brainsfit": BRAINSFitSettings(),
-            "elastix": Peer("elastix", elastix),
-            "ants": Peer("ANTs", ants),
-        }
-        if name not in known:
-            raise InputError(f"The system {name!r} is unknown. Choose among {', '.join(known)}.")
-        if name in ("elastix", "ants"):
-            _check_installed({"elastix": "itk", "ants": "ants"}[name])
-        made.append(known[name])
+        if name not in EXPANDING and name not in OTHERS:
+            raise InputError(f"The system {name!r} is unknown. Choose among {', '.join((*EXPANDING, *OTHERS))}.")
+        if name in PACKAGES:
+            _check_installed(PACKAGES[name])
+        if name in OTHERS:
+            made.append(OTHERS[name])
+        elif expander is None:
+            raise InputError(f"The system {name!r} needs a model. Give one, or choose 'sspe-plain'.")
+        else:
+            made.append(EXPANDING[name](expander))
     return made
 
 

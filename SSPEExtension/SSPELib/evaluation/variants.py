@@ -13,7 +13,10 @@ from ..errors import InputError
 from ..volume import AIR_HU, Volume, body_axis, body_mask
 from .cases import Case
 
-VARIANTS = ("plain", "spacing", "contrast", "table", "field of view", "deformed")
+AFFINE = "affine"
+# Cases that are as they were made.
+UNCHANGED = ("plain", AFFINE)
+VARIANTS = (*UNCHANGED, "spacing", "contrast", "table", "field of view", "deformed")
 COARSER = 1.35
 BLUR_MM = 2.0
 CONTRAST_HU = (60.0, 160.0)
@@ -30,14 +33,15 @@ def vary(case: Case, variant: str, seed: int) -> Case:
     Args:
         variant: one of VARIANTS. "spacing": coarser slices and voxels and a blur, as of another reconstruction.
             "contrast": smooth regions of soft tissue brightened. "table": a table behind the body. "field of view":
-            the sides of the body cut off. "deformed": bent smoothly by up to 5 mm.
+            the sides of the body cut off. "deformed": bent smoothly by up to 5 mm. "affine": nothing more is changed,
+            the motion of such a case is affine.
 
     Raises:
         InputError: the variant is unknown.
     """
-    if variant == "plain":
-        return case
     check_variants([variant])
+    if variant in UNCHANGED:
+        return case
     random = np.random.default_rng(seed)
     return replace(case, moving=_CHANGES[variant](case.moving, random))
 
