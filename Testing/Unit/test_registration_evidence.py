@@ -12,6 +12,7 @@ from SSPELib.registration.evidence import (
     SYNTHETIC_DEPTH_MM,
     Density,
     MatchTable,
+    generosity_layer,
     pair_table,
     scale_by_depth,
     search_layers,
@@ -68,7 +69,7 @@ def test_search_scores_are_those_of_a_direct_sum(pair):
     layers = search_layers(fixed, moving, density)
     limit = np.full(3, 30.0)
     window = Window(np.eye(4), -limit, limit, np.zeros((1, 3)), np.full(3, np.inf), np.inf)
-    best = search(fixed, moving, layers, window, 1.0, 5, silent)[0]
+    best = search(fixed, moving, [layers], window, 1.0, [5], silent)[0]
     points = moving.points(moving.body > 0.5)
     # The grid allows shifts of whole voxels only.
     assert mean_distance(best.pose, np.eye(4), points) < 8
@@ -93,10 +94,25 @@ def test_search_finds_a_turned_and_shifted_part(pair):
     center = moving.points(moving.body > 0.5).mean(axis=0)
     start = about(rotation_matrix(np.radians([0.0, 10.0, -10.0])), center, np.array([16.0, -8.0, 24.0]))
     window = Window(start, -limit, limit, rotations, np.full(3, np.inf), np.inf)
-    peaks = search(fixed, moving, search_layers(fixed, moving, Density.of(pair)), window, 1.0, 5, silent)
+    peaks = search(fixed, moving, [search_layers(fixed, moving, Density.of(pair))], window, 1.0, [5], silent)
     points = moving.points(moving.body > 0.5)
     assert min(mean_distance(np.linalg.inv(peak.pose), np.eye(4), points) for peak in peaks) < 15
     assert [peak.score for peak in peaks] == sorted((peak.score for peak in peaks), reverse=True)
+
+
+def test_each_reading_of_a_search_proposes_its_own_peaks(pair):
+    fixed, moving = pair
+    density = Density.of(pair)
+    limit = np.full(3, 40.0)
+    window = Window(np.eye(4), -limit, limit, rotation_grid(10.0, 10.0), np.full(3, np.inf), np.inf)
+    strict, generous = search_layers(fixed, moving, density), [generosity_layer(fixed, moving, density)]
+    alone = search(fixed, moving, [strict], window, 1.0, [3], silent)
+    both = search(fixed, moving, [strict, generous], window, 1.0, [3, 4], silent)
+    assert [peak.score for peak in both[:3]] == pytest.approx([peak.score for peak in alone])
+    assert len(both) == 7
+    assert all(np.abs(peak.pose - one.pose).max() > 1e-6 for peak in both[3:] for one in alone)
+    # The generous reading adds its bonus for each pair of voxels in both bodies: never less than the strict one.
+    assert both[3].score > alone[-1].score
 
 
 def test_a_pair_table_is_symmetric_and_kept_well_by_few_features(pair):

@@ -32,6 +32,8 @@ OUTSIDE_WEIGHT = 100.0
 SEARCH_SCALE_HU = 90.0
 SEARCH_TRUST = 0.7
 SEARCH_OUTLINE = (-0.1, -0.6)
+# What a generous reading of the search adds to each pair of real voxels inside both bodies.
+SEARCH_GENEROSITY = 0.3
 SEARCH_SYNTHETIC_SCALE_HU = 100.0
 SEARCH_SYNTHETIC_TRUST = 0.5
 
@@ -161,6 +163,14 @@ def search_layers(fixed: Part, moving: Part, density: Density) -> list[Layer]:
         Layer(MatchTable.of(density, forgiving), weight_by_depth(fixed.depth), weight_by_depth(moving.depth)),
         Layer(MatchTable.of(density, strict - forgiving), *real),
     ]
+
+
+def generosity_layer(fixed: Part, moving: Part, density: Density) -> Layer:
+    """SEARCH_GENEROSITY for each pair of real voxels inside both bodies."""
+    inside = np.full((1, BINS + 1), np.sqrt(SEARCH_GENEROSITY))
+    inside[:, 0] = 0.0
+    table = MatchTable(density.quantiles(BINS), inside, np.ones(1))
+    return Layer(table, (fixed.depth == 0).astype(np.float32), (moving.depth == 0).astype(np.float32))
 
 
 def scale_by_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -64,36 +64,42 @@ def rotation_grid(limit_degrees: float, step_degrees: float) -> NDArray[np.float
 def search(
     fixed: Part,
     moving: Part,
-    layers: Sequence[Layer],
+    readings: Sequence[Sequence[Layer]],
     window: Window,
     temper: float,
-    count: int,
+    counts: Sequence[int],
     progress: Progress,
 ) -> list[Peak]:
     """Find the most telling poses.
 
     Args:
         fixed, moving: parts on grids of the same voxel size.
-        layers: evidence of voxel pairs, to be summed.
+        readings: layers of evidence of voxel pairs; the first reading sums the first layers, each further one adds its
+            own to all before it.
         window: where to look.
         temper: effective independent observations a voxel, by which the evidence is divided before the prior counts.
-        count: how many distinct peaks to return at most.
+        counts: how many distinct peaks of each reading to return at most.
 
     Returns:
-        Peaks, best first, at least DISTINCT_MM apart.
+        Peaks at least DISTINCT_MM apart, those of the first reading first, best first in each.
     """
-    engine = _Engine(fixed, moving, layers, window)
-    peaks: list[Peak] = []
+    engine = _Engine(fixed, moving, readings, window)
+    peaks: list[list[Peak]] = [[] for _ in readings]
     for number, rotation in enumerate(window.rotations):
         if number % 8 == 0:
             progress(number / len(window.rotations), "Searching over all positions")
-        peaks += engine.peaks(rotation, temper)
-    peaks.sort(key=lambda peak: -peak.score)
-    return distinct(peaks, moving.points(moving.body > 0.5)[::97], count)
+        for own, found in zip(peaks, engine.peaks(rotation, temper), strict=True):
+            own += found
+    points = moving.points(moving.body > 0.5)[::97]
+    chosen: list[Peak] = []
+    for own, count in zip(peaks, counts, strict=True):
+        own.sort(key=lambda peak: -peak.score)
+        chosen = distinct(chosen + own, points, len(chosen) + count)
+    return chosen
 
 
 def distinct(peaks: list[Peak], moving_points: NDArray[np.float64], count: int) -> list[Peak]:
-    """The best peaks (sorted already) that take the moving body to places at least DISTINCT_MM apart."""
+    """The first peaks (sorted already) that take the moving body to places at least DISTINCT_MM apart."""
     kept: list[Peak] = []
     inverses: list[Matrix] = []
     for peak in peaks:
@@ -109,9 +115,11 @@ def distinct(peaks: list[Peak], moving_points: NDArray[np.float64], count: int) 
 class _Engine:
     """Fourier transforms of the fixed part, kept while the moving part is rotated."""
 
-    def __init__(self, fixed: Part, moving: Part, layers: Sequence[Layer], window: Window) -> None:
+    def __init__(self, fixed: Part, moving: Part, readings: Sequence[Sequence[Layer]], window: Window) -> None:
         self.window = window
         self.spacing = fixed.spacing
+        layers = [layer for reading in readings for layer in reading]
+        self.features_of = [sum(len(layer.table.signs) for layer in reading) for reading in readings]
         self.signs = torch.cat([torch.from_numpy(layer.table.signs.astype(np.float32)) for layer in layers])
         self.moving = moving
         self.moving_features = torch.cat([_features(moving, layer.table, layer.moving_weight) for layer in layers])
@@ -144,20 +152,26 @@ class _Engine:
         least = np.maximum.reduce([fixed_count, self.count, fixed_count - self.lowest, self.count + self.highest])
         self.shape = [_fast_size(int(n)) for n in least[::-1]]
 
-    def peaks(self, rotation: NDArray[np.float64], temper: float) -> list[Peak]:
-        """The best translations at one rotation."""
+    def peaks(self, rotation: NDArray[np.float64], temper: float) -> list[list[Peak]]:
+        """The best translations at one rotation, by each reading."""
         pose_in = self.window.start @ about(rotation_matrix(rotation), self.center, np.zeros(3))
         rotated = self._rotated(pose_in)
         spectrum = torch.fft.rfftn(rotated, s=self.shape, dim=(1, 2, 3))
-        product = (self.signs[:, None, None, None] * self.fixed_spectrum * spectrum.conj()).sum(dim=0)
-        scores = torch.fft.irfftn(product, s=self.shape, dim=(0, 1, 2))
+        products = (self.signs[:, None, None, None] * self.fixed_spectrum * spectrum.conj()).split(self.features_of)
+        shifts = [(np.arange(self.lowest[a], self.highest[a] + 1) - self.base[a]) * self.spacing for a in range(3)]
+        total = self._prior(shifts, rotation)
+        found = []
+        for product in products:
+            total = total + self._in_window(torch.fft.irfftn(product.sum(dim=0), s=self.shape, dim=(0, 1, 2))) * temper
+            found.append(self._local_maxima(total, shifts, rotation))
+        return found
+
+    def _in_window(self, scores: torch.Tensor) -> torch.Tensor:
+        """The part of a cyclic correlation (z, y, x) that belongs to the shifts looked at."""
         for dim, axis in enumerate((2, 1, 0)):
             indices = torch.arange(int(self.lowest[axis]), int(self.highest[axis]) + 1) % self.shape[dim]
             scores = scores.index_select(dim, indices)
-        shifts = [(np.arange(self.lowest[a], self.highest[a] + 1) - self.base[a]) * self.spacing for a in range(3)]
-        prior = self._prior(shifts, rotation)
-        total = scores * temper + prior
-        return self._local_maxima(total, shifts, rotation)
+        return scores
 
     def _rotated(self, pose: Matrix) -> torch.Tensor:
         """Features of the moving part, resampled (feature, z, y, x) on the grid around its center."""

@@ -13,7 +13,7 @@ from ..errors import RegistrationError
 from ..progress import Progress, part
 from ..volume import Volume
 from .backends import Backend, RefinementImages
-from .evidence import Density, search_layers
+from .evidence import Density, generosity_layer, search_layers
 from .finish import correlation, native_images
 from .overlap import overlap_along_axis_mm, upper_of
 from .parts import PartSource
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from ..expansion import Expansion
 
 SEARCH_MM = 8.0
-SEARCH_PEAKS = 18
+# Between the rotations that the search tries, a long true overlap can lose so much that it looks worse than none, while
+# a generous reading prefers wrong long overlaps to right short ones: both propose candidates.
+SEARCH_PEAKS = (12, 8)
 REAL_FINISH_MM = 30.0
 AFFINE_FROM_MM = 40.0
 # A back end may polish, not relocate.
@@ -127,10 +129,10 @@ class Solver:
         fixed, moving = self.fixed.at(SEARCH_MM), self.moving.at(SEARCH_MM)
         self.window = window_for(self.start, fixed, moving)
         density = Density.of([fixed, moving])
-        layers = search_layers(fixed, moving, density)
+        readings = search_layers(fixed, moving, density), [generosity_layer(fixed, moving, density)]
         self.body_points = moving.points((moving.body > 0.5) & (moving.depth == 0))[::29]
         temper = SEARCH_MM**3 / INDEPENDENT_MM3
-        peaks = search(fixed, moving, layers, self.window, temper, SEARCH_PEAKS, progress)
+        peaks = search(fixed, moving, readings, self.window, temper, SEARCH_PEAKS, progress)
         if not peaks:
             raise RegistrationError("No position at which the two bodies could meet was found. Check the inputs.")
         return peaks
