@@ -258,6 +258,9 @@ def test_a_run_becomes_a_bundle_that_says_how_it_was_trained_and_measured(tmp_pa
     figures = bundle.card.held_out["one.nii.gz, 64 mm"]
     assert figures["cases"] >= 2
     assert figures["error_hu"] > 0
+    unmeasured = load_bundle(bundle_run(run, tmp_path / "unmeasured", measured=False).folder)
+    assert unmeasured.card.held_out == {}
+    assert unmeasured.card.weights_sha256 == bundle.card.weights_sha256
     saved = torch.load(run / "last.ckpt", weights_only=True)["averaged"]
     network = bundle.network(torch.device("cpu"))
     for name, value in network.state_dict().items():

@@ -99,6 +99,9 @@ def _own_command() -> str:
 def bundle(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run: last.ckpt, config.toml.")],
     folder: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Folder to write model.json and weights.pt to.")],
+    measure: Annotated[
+        bool, typer.Option(help="Measure it for the model card; without, only for a comparison that measures it.")
+    ] = True,
 ) -> None:
     """Measure a trained generator on its validation volumes and write it as a model bundle.
 
@@ -109,6 +112,6 @@ def bundle(
     from ..training.bundling import bundle_run
 
     with progress_bar("Measuring") as progress:
-        made = bundle_run(run, folder, progress)
+        made = bundle_run(run, folder, progress, measure)
     for name, figures in made.card.held_out.items():
         print(name, figures)

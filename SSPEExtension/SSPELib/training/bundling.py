@@ -26,8 +26,14 @@ LIMITS = (
 RESEARCH_USE = "Research use only. No medical device; synthetic slices must not be read for diagnosis."
 
 
-def bundle_run(run: Path, folder: Path, progress: Progress = silent) -> ModelBundle:
+def bundle_run(run: Path, folder: Path, progress: Progress = silent, measured: bool = True) -> ModelBundle:
     """Write the averaged generator of a run as a bundle.
+
+    Args:
+        run: output folder of a training.
+        folder: where the bundle goes.
+        progress: told of the measuring.
+        measured: whether the card gets figures on the validation volumes, which takes minutes.
 
     Raises:
         InputError: the run has no checkpoint or no configuration.
@@ -39,6 +45,8 @@ def bundle_run(run: Path, folder: Path, progress: Progress = silent) -> ModelBun
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     card = _card(config, saved["iteration"], _hours(run))
     draft = save_bundle(folder, card, saved["averaged"])
+    if not measured:
+        return draft
     held_out, results = _measure(config, draft, progress)
     return save_bundle(folder, _with_figures(card, held_out, error_by_distance(results)), saved["averaged"])
 
