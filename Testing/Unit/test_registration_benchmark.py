@@ -23,13 +23,18 @@ from SSPELib.evaluation.registration_summary import (
     sign_test,
     wilson,
 )
-from SSPELib.evaluation.systems import EXPANDING, Answer, BRAINSFitSettings, systems
+from SSPELib.evaluation.systems import EXPANDING, Answer, BRAINSFitSettings, Unpolished, systems
 from SSPELib.evaluation.variants import DEFORMATION_MM, VARIANTS, vary
+from SSPELib.expansion import Expander, Expansion
+from SSPELib.registration import register
 from SSPELib.registration.poses import from_transform
 from SSPELib.registration.verdict import squashed
 from SSPELib.volume import body_mask
+from SSPELib.volume.points import body_points
 
 ROW = Row("a", "p1", 20.0, "near", "plain", 25.0, 1.0, 2.0, 0.9, "true", 20.0, 30.0, 12.0, 0.1, "")
+
+OURS_BY_NAME = ("sspe", "sspe-affine", "sspe-plain", "sspe-one-sided", "sspe-local", "sspe-unpolished")
 
 
 class Truthful:
@@ -191,6 +196,20 @@ def test_paired_differences_are_tested_exactly():
     assert p == pytest.approx(2 / 64)
 
 
+def test_the_table_tests_this_system_against_each_other_one_overlap_by_overlap():
+    ours = [replace(ROW, system="SSPE", patient=f"p{i}", overlap_mm=mm) for i in range(8) for mm in (0.0, 40.0)]
+    plain = [replace(row, system="plain", error_mm=50.0 if row.overlap_mm == 0.0 else 1.0) for row in ours]
+    few = [replace(ours[0], system="few", error_mm=float("nan")), replace(ours[0], system="few", patient="another")]
+    lines = markdown([*ours, *plain, *few]).splitlines()
+    table = lines[lines.index("| overlap, mm | SSPE against | SSPE alone | the other alone | p |") + 2 :]
+    assert table == [
+        "| 0 | plain | 8 | 0 | 0.0078 |",
+        "| 40 | plain | 0 | 0 | 1 |",
+        "| 0 | few | 1 | 0 | 1 |",
+    ]
+    assert "against" not in markdown(plain)
+
+
 def test_the_settings_of_brainsfit_solve_a_large_overlap():
     case = make_case(torso(size=(66, 48, 80), spacing=(5.0, 5.0, 4.0), center=(0, 0, -50)), 160.0, seed=2)
     answer = BRAINSFitSettings().solve(case.fixed, case.moving, "near")
@@ -208,6 +227,47 @@ def test_systems_are_named_and_unknown_ones_refused():
             systems([name], None)
     with pytest.raises(InputError, match="unknown"):
         systems(["magic"], None)
+
+
+class Seen(Exception):
+    """What `register` was called with."""
+
+    def __init__(self, *pair, **options):
+        self.pair, self.options = pair, options
+
+
+@pytest.mark.parametrize("start", ["near", "unknown"])
+def test_ablations_leave_out_the_part_they_are_named_for(case, start, tiny_bundle, monkeypatch):
+    def tell(*pair, **options):
+        raise Seen(*pair, **options)
+
+    monkeypatch.setattr("SSPELib.evaluation.systems.register", tell)
+    seen: dict[str, Seen] = {}
+    for name, system in zip(OURS_BY_NAME, systems(list(OURS_BY_NAME), Expander(tiny_bundle, "cpu")), strict=True):
+        with pytest.raises(Seen) as caught:
+            system.solve(case.fixed, case.moving, start)
+        seen[name] = caught.value
+    begin = "unknown" if start == "unknown" else "header"
+    ends = {"inferior", "superior"} if start == "unknown" else {"inferior"}
+    for name, call in seen.items():
+        grown = [isinstance(source, Expansion) for source in call.pair]
+        assert grown == [name != "sspe-plain", name not in ("sspe-plain", "sspe-one-sided")], name
+        if grown[0]:
+            assert {end for end, mm in call.pair[0].synthetic_mm.items() if mm > 0} == ends
+        assert call.options["transform_type"] == ("affine" if name == "sspe-affine" else "rigid"), name
+        assert (call.options["backend"] == Unpolished()) == (name == "sspe-unpolished"), name
+        if name != "sspe-local":
+            assert call.options["start"] == begin, name
+    pose = from_transform(seen["sspe-local"].options["start"])
+    apart = body_points(case.moving).mean(axis=0) - body_points(case.fixed).mean(axis=0)
+    assert pose[:3, 3] == pytest.approx(apart if start == "unknown" else np.zeros(3))
+    assert pose[:3, :3] == pytest.approx(np.eye(3))
+
+
+def test_a_result_without_last_refinement_is_that_of_the_search(case):
+    result = register(case.fixed, case.moving, transform_type="rigid", backend=Unpolished())
+    assert result.backend == "none"
+    assert case.error_mm(result.transform) < 5
 
 
 def rated(error: float, real: float, margin: float, mean: float) -> Row:

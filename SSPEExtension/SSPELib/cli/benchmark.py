@@ -11,6 +11,15 @@ from ..errors import InputError
 from .console import needs_extra, progress_bar
 from .options import DeviceOption, ModelOption, check_outputs
 
+SystemOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="sspe, sspe-affine, sspe-plain (no expansion), sspe-one-sided, sspe-local (no wide search), "
+        "sspe-unpolished (no last refinement), brainsfit, elastix, ants; may be repeated.",
+    ),
+]
+
 benchmark = typer.Typer(help="Compare systems on cases with a known answer.", no_args_is_help=True)
 
 
@@ -25,10 +34,7 @@ def registration(
     rows: Annotated[Path, typer.Option(metavar="ROWS.csv", help="A row per case; cases in it are not done again.")],
     table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Summary with 95 % intervals.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Success, error, time by overlap.")] = None,
-    system: Annotated[
-        list[str] | None,
-        typer.Option(help="sspe, sspe-affine, sspe-plain (no expansion), brainsfit, elastix, ants; may be repeated."),
-    ] = None,
+    system: SystemOption = None,
     overlap: Annotated[list[float] | None, typer.Option(metavar="MM", help="May be repeated; negative: gap.")] = None,
     start: Annotated[Literal["near", "unknown", "both"], typer.Option(help="What the headers are worth.")] = "both",
     variant: Annotated[
@@ -83,12 +89,13 @@ def calibrate(
     from ..evaluation.calibration import calibrate as fit
     from ..evaluation.calibration import draw_reliability
     from ..evaluation.registration import read_rows
+    from ..evaluation.registration_summary import OURS
     from ..volume.writing import Outputs
 
     check_outputs([(figure, (".png", ".svg"))], [rows])
     if not rows.exists():
         raise InputError(f"There is no file {rows}. Give the rows of sspe benchmark registration.")
-    found = [row for row in read_rows(rows) if row.system == "SSPE"]
+    found = [row for row in read_rows(rows) if row.system == OURS]
     print("WEIGHTS = (" + ", ".join(f"{weight:.2f}" for weight in fit(found)) + ")")
     if figure is not None:
         with Outputs() as outputs:

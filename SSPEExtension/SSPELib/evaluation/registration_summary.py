@@ -15,6 +15,8 @@ LIMITS_MM = (2.0, 5.0, 10.0, 15.0)
 FAILED_MM = 1000.0
 # The confidence is the chance of an error below this.
 SUCCESS_MM = 10.0
+# The system that the others are tested against.
+OURS = "SSPE"
 # Two-sided 95 % of the normal distribution.
 Z = 1.959963984540054
 
@@ -77,14 +79,16 @@ def sign_test(rows: Sequence[Row], one: str, other: str, overlap_mm: float, limi
     Returns:
         Solved by the first alone, by the second alone, p (McNemar's exact test).
     """
-    solved: dict[tuple[str, str, str], dict[str, bool]] = {}
-    for row in rows:
-        if row.overlap_mm == overlap_mm and row.system in (one, other):
-            solved.setdefault((row.patient, row.start, row.variant), {})[row.system] = row.error_mm < limit_mm
-    pairs = [pair for pair in solved.values() if len(pair) == 2]
-    first = sum(pair[one] and not pair[other] for pair in pairs)
-    second = sum(pair[other] and not pair[one] for pair in pairs)
-    return first, second, _binomial_two_sided(min(first, second), first + second)
+    pairs = _pairs([row for row in rows if row.overlap_mm == overlap_mm], one, other)
+    solved = [(first.error_mm < limit_mm, second.error_mm < limit_mm) for first, second in pairs]
+    first_alone, second_alone = solved.count((True, False)), solved.count((False, True))
+    return first_alone, second_alone, _binomial_two_sided(min(first_alone, second_alone), first_alone + second_alone)
+
+
+def _pairs(rows: Sequence[Row], one: str, other: str) -> list[tuple[Row, Row]]:
+    """The rows of two systems on the cases that both were given."""
+    theirs = {row.key[1:]: row for row in rows if row.system == other}
+    return [(row, theirs[row.key[1:]]) for row in rows if row.system == one and row.key[1:] in theirs]
 
 
 def _binomial_two_sided(less: int, count: int) -> float:
@@ -121,7 +125,27 @@ def markdown(rows: Sequence[Row]) -> str:
             f"{system}: area under the ROC curve for errors above 10 mm {area_under_curve(own):.3f}; "
             f"of the cases called reliable below 10 mm: {trusted_share}.",
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_comparisons(rows)]) + "\n"
+
+
+def _comparisons(rows: Sequence[Row]) -> list[str]:
+    """Lines of a table that tests SSPE against each other system, overlap by overlap."""
+    others = dict.fromkeys(row.system for row in rows if row.system != OURS)
+    found = []
+    for other in others:
+        for overlap in sorted({first.overlap_mm for first, _ in _pairs(rows, OURS, other)}):
+            alone, other_alone, p = sign_test(rows, OURS, other, overlap, SUCCESS_MM)
+            found.append(f"| {overlap:g} | {other} | {alone} | {other_alone} | {p:.2g} |")
+    if not found:
+        return []
+    return [
+        "",
+        f"Errors below {SUCCESS_MM:g} mm on the same cases, all starts and variants (McNemar's exact test, two-sided):",
+        "",
+        f"| overlap, mm | {OURS} against | {OURS} alone | the other alone | p |",
+        "|---|---|---|---|---|",
+        *found,
+    ]
 
 
 def reliability(rows: Sequence[Row], bins: int = 5) -> list[tuple[float, float, int]]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..expansion import Expander
+from ..expansion import Expander, Expansion
+from ..progress import Progress
 from ..registration import expand_toward, register
-from ..registration.poses import to_transform
+from ..registration.backends import Backend, RefinementImages
+from ..registration.poses import about, to_transform
 from ..registration.result import TransformType
+from ..registration.start import Start
 from ..registration.verdict import Findings
 from ..volume import Volume
+from ..volume.points import body_points
 from .peers import Grid, ants, elastix, isolated
 
 
@@ -45,21 +49,56 @@ class System(Protocol):
 
 @dataclass(frozen=True)
 class Ours:
-    """This system, with an expander or without, rigid or affine."""
+    """This system, whole or without one of its parts.
+
+    Attributes:
+        name: shown in tables.
+        expander: expands both parts, or nothing where there is none.
+        transform_type: degrees of freedom.
+        distance_mm: length of an expansion.
+        grown: "fixed" expands only that one.
+        wide: False looks only closely around where the headers (or, where they are unknown, the bodies' centers) put
+            the parts.
+        backend: the last refinement; that of `register` where none is given.
+    """
 
     name: str
     expander: Expander | None
     transform_type: TransformType = "rigid"
     distance_mm: float = 64.0
+    grown: Literal["both", "fixed"] = "both"
+    wide: bool = True
+    backend: Backend | None = None
 
     def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
         """See `System.solve`."""
-        begin: Any = "unknown" if start == "unknown" else "header"
-        pair: Any = (fixed, moving)
-        if self.expander is not None:
-            pair = expand_toward(fixed, moving, self.expander, self.distance_mm, begin)
-        result = register(*pair, start=begin, transform_type=self.transform_type)
+        begin: Start = "unknown" if start == "unknown" else "header"
+        pair = self._pair(fixed, moving, begin)
+        if not self.wide:
+            begin = _centered(fixed, moving) if start == "unknown" else sitk.VersorRigid3DTransform()
+        result = register(*pair, start=begin, transform_type=self.transform_type, backend=self.backend)
         return Answer(result.transform, result.confidence, result.reliable, result.overlap_mm, result.findings)
+
+    def _pair(self, fixed: Volume, moving: Volume, start: Start) -> tuple[Volume | Expansion, Volume | Expansion]:
+        if self.expander is None:
+            return fixed, moving
+        if self.grown == "fixed":
+            # The fixed part of a case is the upper one.
+            return self.expander.expand(fixed, "both" if start == "unknown" else "inferior", self.distance_mm), moving
+        return expand_toward(fixed, moving, self.expander, self.distance_mm, start)
+
+
+@dataclass(frozen=True)
+class Unpolished:
+    """A back end that leaves the transform as the search on expanded volumes found it."""
+
+    name: str = "none"
+
+    def refine(
+        self, images: RefinementImages, initial: sitk.Transform, transform_type: TransformType, progress: Progress
+    ) -> sitk.Transform:
+        """Return the initial transform."""
+        return initial
 
 
 @dataclass(frozen=True)
@@ -106,6 +145,9 @@ class Peer:
 EXPANDING: dict[str, Callable[[Expander], System]] = {
     "sspe": lambda expander: Ours("SSPE", expander),
     "sspe-affine": lambda expander: Ours("SSPE affine", expander, "affine"),
+    "sspe-one-sided": lambda expander: Ours("SSPE, one side expanded", expander, grown="fixed"),
+    "sspe-local": lambda expander: Ours("SSPE without wide search", expander, wide=False),
+    "sspe-unpolished": lambda expander: Ours("SSPE without last refinement", expander, backend=Unpolished()),
 }
 OTHERS: dict[str, System] = {
     "sspe-plain": Ours("SSPE without expansion", None),
@@ -140,6 +182,12 @@ def systems(names: list[str], expander: Expander | None) -> list[System]:
 def _check_installed(package: str) -> None:
     if importlib.util.find_spec(package) is None:
         raise InputError(f"The package {package} is not installed. Run: pip install 'sspe[benchmark]'")
+
+
+def _centered(fixed: Volume, moving: Volume) -> sitk.Transform:
+    """Lays the center of one body on that of the other."""
+    shift = body_points(moving).mean(axis=0) - body_points(fixed).mean(axis=0)
+    return to_transform(about(np.eye(3), np.zeros(3), shift), "rigid", np.zeros(3))
 
 
 def _center(volume: Volume) -> NDArray[np.float64]:
