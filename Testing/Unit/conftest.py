@@ -1,17 +1,21 @@
-"""What the unit tests share: one small torso on disk, and where the CT data are."""
+"""What the unit tests share: a small torso, whole and in halves, a tiny model, `sspe`, and where the CT data are."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from command_line import Run
 from hypothesis import settings
 from phantoms import torso, write
 
+from SSPELib import bundle
 from SSPELib.bundle import ModelBundle, ModelCard, build_generator, save_bundle
-from SSPELib.volume import Volume
+from SSPELib.cli.app import main
+from SSPELib.volume import Volume, slices
 
 settings.register_profile("project", max_examples=50, deadline=None, derandomize=True)
 settings.load_profile("project")
@@ -29,6 +33,29 @@ def small_torso() -> Volume:
 def torso_file(tmp_path: Path, small_torso: Volume) -> Path:
     """The small torso as NIfTI."""
     return write(small_torso, tmp_path / "torso.nii.gz")
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> tuple[Path, Path]:
+    """Two parts of a torso with 40 mm of overlap."""
+    whole = torso(size=(48, 36, 64), spacing=(8, 8, 5))
+    upper = write(slices(whole, 28, 64), tmp_path / "upper.nii.gz")
+    lower = slices(torso(size=(48, 36, 64), spacing=(8, 8, 5), seed=1), 0, 36)
+    return upper, write(lower, tmp_path / "lower.nii.gz")
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tiny_bundle: ModelBundle) -> Run:
+    """Run `sspe` in this process with the tiny model as the bundled one."""
+    load = bundle.load_bundle
+    monkeypatch.setattr(bundle, "load_bundle", lambda name=None: load(name or tiny_bundle.folder))
+
+    def call(*arguments: object) -> SimpleNamespace:
+        code = main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return SimpleNamespace(code=code, out=captured.out, err=captured.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from known_registration import known_registration
 from phantoms import torso, write
 
 from SSPELib import sample_data
@@ -22,7 +23,6 @@ from SSPELib.cli.app import main
 from SSPELib.demo import FILES
 from SSPELib.errors import InputError
 from SSPELib.registration import Registration
-from SSPELib.registration.verdict import Findings
 from SSPELib.volume import Volume, read_volume
 
 CONTENT = b"a chest CT"
@@ -98,10 +98,7 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: ModelBundle)
         if grown:
             identity.SetTranslation((0.0, 0.0, 1.0))
         length = {"inferior": 64.0 * grown, "superior": 0.0}
-        return Registration(
-            *(identity, "rigid", "header", "none", 20.0, {"fixed": length, "moving": length}, 0.5, "correlation"),
-            *(0.5, True, Findings(12.5, 9.0, 8.0, 0.1, 0.4, 40.0, 0.2, True, True), ("a stand-in",), 1.0, (), ()),
-        )
+        return known_registration(identity, synthetic_mm={"fixed": length, "moving": length})
 
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
@@ -119,7 +116,7 @@ def test_demo_writes_everything_and_prints_the_errors(demo_run: tuple[Path, str]
     assert errors["without_expansion"] == pytest.approx(errors["start"])
     assert abs(errors["with_expansion"] - errors["start"]) <= 1
     for words, key in (("start", "start"), ("without", "without_expansion"), ("with expansion", "with_expansion")):
-        assert f"{words}" in out
+        assert words in out
         assert f"{errors[key]:.1f} mm" in out
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["model"] == "tiny"

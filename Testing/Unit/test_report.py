@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from geometries import rotation
+from known_registration import known_registration
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from phantoms import torso
 
 from SSPELib.expansion import Expansion
-from SSPELib.registration import Candidate, Registration
-from SSPELib.registration.verdict import Findings
+from SSPELib.registration import Candidate
 from SSPELib.report import Subject, overview_of, page_of, summary_of
 from SSPELib.report.figures import before_and_after, checkerboard, compressed, draw_overlay, png_of, real_and_synthetic
 from SSPELib.report.views import PIXEL_MM, Plane, shared_planes
@@ -44,22 +44,16 @@ def subject() -> Subject:
     whole = torso(size=(48, 40, 60), spacing=(8, 8, 5))
     upper, lower = slices(whole, 30, 60), slices(whole, 0, 34)
     lower = replace(lower, origin=SHIFT.TransformPoint(lower.origin))
-    registration = Registration(
-        transform=SHIFT,
-        transform_type="rigid",
-        start="header",
+    registration = known_registration(
+        SHIFT,
         backend="SimpleITK",
-        overlap_mm=20.0,
         synthetic_mm={"fixed": {"inferior": 40.0, "superior": 0.0}, "moving": {"inferior": 0.0, "superior": 40.0}},
         metric=float("nan"),
         metric_name="correlation of real voxels",
         confidence=0.875,
-        reliable=True,
-        findings=Findings(12.5, 9.0, 8.0, 0.1, 0.4, 40.0, 0.2, True, True),
         reasons=("one place stands out <clearly>",),
         seconds=12.25,
         candidates=(Candidate(SHIFT, 120.0, 20.0, 24.0, 0.0), Candidate(SHIFT, -3.0, -12.0, 50.0, 4.0)),
-        warnings=(),
     )
     files = {"fixed": "a/upper & neck.nii.gz", "moving": "lower.nii.gz", "transform": "found.tfm"}
     return Subject(expanded(upper, 8, True), expanded(lower, 8, False), registration, files, "tiny", ["mind the gap"])

@@ -1,0 +1,113 @@
+"""`sspe register`: what it asks of the registration and what it writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from command_line import Run, files_in
+from known_registration import known_registration
+
+from SSPELib.registration import Candidate, Registration
+from SSPELib.volume import Volume
+
+SHIFT = sitk.VersorRigid3DTransform((0, 0, 1), 0.1, (12, -7, 20))
+
+
+@pytest.fixture
+def instant_registration(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Replaces the registration by one that knows the answer at once; collects what it was called with."""
+    calls: list[dict[str, object]] = []
+
+    def register(fixed: object, moving: object, **options: object) -> Registration:
+        calls.append({"fixed": fixed, "moving": moving, **options})
+        return known_registration(
+            SHIFT,
+            start=str(options["start"]),
+            overlap_mm=40.0,
+            synthetic_mm={"fixed": {"inferior": 65.0, "superior": 0.0}, "moving": {"inferior": 0.0, "superior": 65.0}},
+            metric=0.91,
+            confidence=0.42,
+            reliable=False,
+            reasons=("only bones agree",),
+            candidates=(Candidate(SHIFT, 12.5, 40.0, 21.0, 5.7), Candidate(SHIFT, 3.5, 20.0, 51.0, 2.0)),
+            warnings=("beware",),
+        )
+
+    monkeypatch.setattr("SSPELib.registration.register", register)
+    return calls
+
+
+def test_register_writes_all_it_was_asked_for(
+    run: Run, halves: tuple[Path, Path], instant_registration: list[dict[str, object]]
+) -> None:
+    folder = halves[0].parent
+    done = run(
+        *["register", *halves, "--transform", folder / "found.tfm", "--output", folder / "moved.nii.gz"],
+        *["--report", folder / "report.json", "--transform-type", "rigid", "--start", "unknown", "--device", "cpu"],
+    )
+    assert done.code == 0
+    assert done.out == ""
+    assert "Warning: beware" in done.err
+    assert "not reliable (only bones agree)" in done.err
+    (call,) = instant_registration
+    assert (call["start"], call["transform_type"]) == ("unknown", "rigid")
+    found = sitk.ReadTransform(str(folder / "found.tfm"))
+    np.testing.assert_allclose(found.TransformPoint((10, 20, 30)), SHIFT.TransformPoint((10, 20, 30)), atol=1e-6)
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert report["overlap_mm"] == 40.0
+    assert report["synthetic_mm"]["fixed"] == {"inferior": 65.0, "superior": 0.0}
+    assert (report["start"], report["metric"], report["reliable"], report["confidence"]) == (
+        "unknown",
+        0.91,
+        False,
+        0.42,
+    )
+    assert report["seconds"] > 0
+    assert report["model"] == "tiny"
+    assert (report["fixed"], report["moving"]) == (str(halves[0]), str(halves[1]))
+    assert "only bones agree" in (folder / "report.html").read_text(encoding="utf-8")
+    expected = {"upper.nii.gz", "lower.nii.gz", "found.tfm", "moved.nii.gz", "report.json", "report.html"}
+    assert files_in(folder) == expected
+
+
+def test_register_without_expansion_uses_the_real_volumes_alone(
+    run: Run, halves: tuple[Path, Path], instant_registration: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("SSPELib.bundle.load_bundle", lambda name=None: pytest.fail("the model was loaded"))
+    done = run("register", *halves, "--transform", halves[0].with_name("found.h5"), "--no-expansion")
+    assert done.code == 0
+    (call,) = instant_registration
+    assert isinstance(call["fixed"], Volume)
+    assert isinstance(call["moving"], Volume)
+
+
+@pytest.mark.parametrize(
+    "extra", [["--report", "report.txt"], ["--output", "moved.png"], ["--report", "nowhere/report.json"]]
+)
+def test_register_checks_every_output_first(
+    run: Run, halves: tuple[Path, Path], extra: list[str], instant_registration: list[dict[str, object]]
+) -> None:
+    folder = halves[0].parent
+    done = run("register", *halves, "--transform", folder / "found.tfm", extra[0], folder / extra[1])
+    assert done.code == 2
+    assert extra[1] in done.err
+    assert instant_registration == []
+    assert files_in(folder) == {"upper.nii.gz", "lower.nii.gz"}
+
+
+def test_same_file_twice_under_any_name(run: Run, halves: tuple[Path, Path], tmp_path: Path) -> None:
+    upper = halves[0]
+    link, copy, converted = (tmp_path / name for name in ("link.nii.gz", "copy.nii.gz", "copy.nrrd"))
+    link.symlink_to(upper)
+    shutil.copy(upper, copy)
+    sitk.WriteImage(sitk.ReadImage(str(upper)), str(converted))
+    for other in (upper, upper.parent / "." / upper.name, link, copy, converted):
+        done = run("register", upper, other, "--transform", tmp_path / "found.tfm")
+        assert done.code == 2
+        assert "are the same" in done.err
+    assert not (tmp_path / "found.tfm").exists()
