@@ -1,4 +1,4 @@
-"""`sspe train`: what it says where it cannot begin."""
+"""`sspe train` and `sspe bundle`: what they say where they cannot begin."""
 
 from __future__ import annotations
 
@@ -6,18 +6,37 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import Run
+from command_line import Run, files_in
+
+# An extra brings the reader only where Python has none.
+TOML_READER = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 
 
-def test_training_without_its_packages_says_how_to_get_them(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("arguments", "missing", "importers"),
+    [
+        (["train", "config.toml"], "lightning_fabric", ["run"]),
+        (["bundle", ".", "model"], TOML_READER, ["bundling", "config"]),
+    ],
+)
+def test_training_and_bundling_without_their_packages_say_how_to_get_them(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    missing: str,
+    importers: list[str],
 ) -> None:
-    (tmp_path / "config.toml").touch()
-    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-    monkeypatch.delitem(sys.modules, "SSPELib.training.run", raising=False)
-    done = run("train", tmp_path / "config.toml")
+    monkeypatch.chdir(tmp_path)
+    Path("config.toml").touch()
+    monkeypatch.setitem(sys.modules, missing, None)
+    for module in importers:
+        monkeypatch.delitem(sys.modules, f"SSPELib.training.{module}", raising=False)
+    done = run(*arguments)
     assert done.code == 2
+    assert f"needs the package {missing}" in done.err
     assert "pip install 'sspe[train]'" in done.err
+    assert files_in(tmp_path) == {"config.toml"}
 
 
 def test_training_needs_a_configuration(run: Run, tmp_path: Path) -> None:

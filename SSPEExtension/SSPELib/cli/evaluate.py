@@ -109,7 +109,8 @@ def bundle(
 
     Example: sspe bundle runs/lambda-ResGAN SSPEExtension/Resources/Models/lambda-ResGAN
     """
-    from ..training.bundling import bundle_run
+    with needs_extra("train", "Bundling a trained generator"):
+        from ..training.bundling import bundle_run
 
     with progress_bar("Measuring") as progress:
         made = bundle_run(run, folder, progress, measure)
