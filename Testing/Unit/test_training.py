@@ -303,3 +303,5 @@ def test_all_settings_are_kept_beside_the_results(tmp_path, monkeypatch):
     kept = read_config(folder / "config.toml")
     assert kept.seed == 3
     assert kept == read_config(path)
+    # A default that changes later does not change what the run was.
+    assert f"average_decay = {kept.schedule.average_decay}\n" in (folder / "config.toml").read_text(encoding="utf-8")

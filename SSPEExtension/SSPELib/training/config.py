@@ -229,13 +229,13 @@ def read_config(path: Path) -> TrainingConfig:
         InputError: a file is missing, is no TOML, extends itself, or holds an unknown or impossible setting.
     """
     try:
-        return TrainingConfig.model_validate(merged_settings(path))
+        return TrainingConfig.model_validate(_merged_settings(path))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InputError(f"The configuration {path} has wrong settings: {faults}. Correct them.") from error
 
 
-def merged_settings(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _merged_settings(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read the settings of a file and of all that it extends, unchecked; below are the files that extend this one.
 
     Raises:
@@ -252,7 +252,7 @@ def merged_settings(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     extended = settings.pop("extends", None)
     if extended is None:
         return settings
-    return _merged(merged_settings(path.parent / str(extended), (*below, path.resolve())), settings)
+    return _merged(_merged_settings(path.parent / str(extended), (*below, path.resolve())), settings)
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

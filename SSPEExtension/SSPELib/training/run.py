@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from ..bundle import build_generator
 from ..networks.discriminator import PatchDiscriminator
 from ..volume.writing import Outputs
-from .config import SHIPPED, DataSource, TrainingConfig, merged_settings, read_config
+from .config import SHIPPED, DataSource, TrainingConfig, read_config
 from .data import ScopeDataset, data_root, find_volumes, working_array
 from .loop import Trainer, Validation
 
@@ -25,7 +25,7 @@ def train_from_file(path: Path, output: Path | None = None) -> Path:
         output: folder of the results, instead of the one that the configuration names.
 
     Returns:
-        The folder with last.ckpt, losses.csv, validation.csv, and the settings in config.toml.
+        The folder with last.ckpt, losses.csv, validation.csv, and all settings, defaults included, in config.toml.
 
     Raises:
         InputError: the configuration or the data are not usable.
@@ -37,8 +37,10 @@ def train_from_file(path: Path, output: Path | None = None) -> Path:
     fabric.seed_everything(config.seed)
     if fabric.global_rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
+        # TOML cannot say None, which is the default wherever it may stand.
+        settings = config.model_dump(mode="json", exclude_none=True)
         with Outputs() as outputs:
-            outputs.text(tomli_w.dumps(merged_settings(path)), folder / "config.toml")
+            outputs.text(tomli_w.dumps(settings), folder / "config.toml")
     fabric.barrier()
     trainer = make_trainer(config, fabric, folder)
     checkpoint = folder / "last.ckpt"
