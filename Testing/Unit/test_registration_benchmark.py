@@ -13,7 +13,7 @@ from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
 from SSPELib.evaluation.calibration import calibrate
 from SSPELib.evaluation.cases import make_case
-from SSPELib.evaluation.registration import Row, _append, read_rows, run, settings
+from SSPELib.evaluation.registration import Row, run, settings
 from SSPELib.evaluation.registration_summary import (
     area_under_curve,
     draw,
@@ -23,6 +23,7 @@ from SSPELib.evaluation.registration_summary import (
     sign_test,
     wilson,
 )
+from SSPELib.evaluation.rows import RowTable, read_rows
 from SSPELib.evaluation.systems import EXPANDING, Answer, BRAINSFitSettings, Unpolished, systems
 from SSPELib.evaluation.variants import DEFORMATION_MM, VARIANTS, vary
 from SSPELib.expansion import Expander, Expansion
@@ -142,12 +143,12 @@ def test_rows_are_written_at_once_and_not_done_again(tmp_path):
 
     with pytest.raises(Cancelled):
         run(cases, [system], table, stop)
-    first = read_rows(table)
+    first = read_rows(table, Row)
     assert len(first) == 1
     rows = run(cases, [system, Broken()], table)
     assert system.solved == 2
     assert repr(rows[0]) == repr(first[0])
-    assert [row.key for row in read_rows(table)] == [row.key for row in rows]
+    assert [row.key for row in read_rows(table, Row)] == [row.key for row in rows]
     answered = [row for row in rows if row.system == "identity"]
     assert all(row.error_mm == pytest.approx(row.start_error_mm) for row in answered)
     failed = [row for row in rows if row.system == "broken"]
@@ -292,8 +293,9 @@ def test_calibration_needs_successes_and_failures():
 
 def test_the_command_prints_weights_and_draws(tmp_path, capsys):
     path = tmp_path / "rows.csv"
+    table = RowTable(path, Row)
     for i in range(8):
-        _append(path, replace(rated(1.0 if i % 2 else 30.0, 40.0 * (i % 2), 1.0, 0.02), patient=f"p{i}"))
+        table.add(replace(rated(1.0 if i % 2 else 30.0, 40.0 * (i % 2), 1.0, 0.02), patient=f"p{i}"))
     assert main(["benchmark", "calibrate", str(path), "--figure", str(tmp_path / "r.png")]) == 0
     assert capsys.readouterr().out.startswith("WEIGHTS = (")
     assert (tmp_path / "r.png").stat().st_size > 5000

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..errors import InputError
 from .console import needs_extra, progress_bar
 from .options import DeviceOption, ModelOption, check_outputs
+
+if TYPE_CHECKING:
+    from ..evaluation.cases import Start
 
 SystemOption = Annotated[
     list[str] | None,
@@ -19,6 +22,9 @@ SystemOption = Annotated[
         "sspe-unpolished (no last refinement), brainsfit, elastix, ants; may be repeated.",
     ),
 ]
+
+RowsOption = Annotated[Path, typer.Option(metavar="ROWS.csv", help="A row per case; cases in it are not done again.")]
+StartOption = Annotated[Literal["near", "unknown", "both"], typer.Option(help="What the headers are worth.")]
 
 benchmark = typer.Typer(help="Compare systems on cases with a known answer.", no_args_is_help=True)
 
@@ -31,12 +37,12 @@ def comparisons() -> None:
 @benchmark.command()
 def registration(
     volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs, each cut in two.")],
-    rows: Annotated[Path, typer.Option(metavar="ROWS.csv", help="A row per case; cases in it are not done again.")],
+    rows: RowsOption,
     table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Summary with 95 % intervals.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Success, error, time by overlap.")] = None,
     system: SystemOption = None,
     overlap: Annotated[list[float] | None, typer.Option(metavar="MM", help="May be repeated; negative: gap.")] = None,
-    start: Annotated[Literal["near", "unknown", "both"], typer.Option(help="What the headers are worth.")] = "both",
+    start: StartOption = "both",
     variant: Annotated[
         list[str] | None, typer.Option(help="plain, affine, spacing, contrast, ...; may be repeated.")
     ] = None,
@@ -56,14 +62,12 @@ def registration(
     from ..volume.writing import Outputs
 
     check_outputs([(table, (".md",)), (figure, (".png", ".svg"))], [*volumes, rows])
-    missing = [str(path) for path in volumes if not path.exists()]
-    if missing:
-        raise InputError(f"There is no file {missing[0]}.")
+    _check_there(volumes)
     variants = variant or ["plain"]
     check_variants(variants)
     names = system or ["sspe", "sspe-plain", "brainsfit"]
     expander = Expander(load_bundle(model), device) if EXPANDING.keys() & names else None
-    cases = settings(volumes, overlap or OVERLAPS_MM, ("near", "unknown") if start == "both" else (start,), variants)
+    cases = settings(volumes, overlap or OVERLAPS_MM, _starts(start), variants)
     with progress_bar("Benchmark") as progress:
         found = run(cases, systems(names, expander), rows, progress)
     if not found:
@@ -78,25 +82,71 @@ def registration(
 
 
 @benchmark.command()
+def negatives(
+    volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs that show the same region.")],
+    rows: RowsOption,
+    table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Called reliable by kind.")] = None,
+    start: StartOption = "both",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Pairs that must come out as not reliable: unrelated parts, the same part twice, noise, a wrong order.
+
+    Unrelated are the upper end of a volume and the lower end of the next one.
+
+    Example: sspe benchmark negatives data/openkbp/test/*_ct.nii.gz --rows negatives.csv --table negatives.md
+    """
+    from ..bundle import load_bundle
+    from ..evaluation.negatives import markdown, run
+    from ..evaluation.negatives import negatives as pairs
+    from ..evaluation.systems import systems
+    from ..expansion import Expander
+    from ..volume.writing import Outputs
+
+    check_outputs([(table, (".md",))], [*volumes, rows])
+    _check_there(volumes)
+    [system] = systems(["sspe"], Expander(load_bundle(model), device))
+    with progress_bar("Benchmark") as progress:
+        found = run(pairs(volumes, _starts(start)), system, rows, progress)
+    if not found:
+        raise InputError("No volume is long enough to be cut. Choose longer ones.")
+    text = markdown(found)
+    print(text)
+    if table is not None:
+        with Outputs() as outputs:
+            outputs.text(text, table)
+
+
+@benchmark.command()
 def calibrate(
     rows: Annotated[Path, typer.Argument(metavar="ROWS.csv", help="Rows of sspe benchmark registration.")],
-    figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Reliability diagram.")] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(metavar="NEG.csv", help="Rows of sspe benchmark negatives; they count as failures.")
+    ] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Reliability diagram of ROWS.csv.")] = None,
 ) -> None:
     """Fit the confidence to the rows of a benchmark; the weights belong into SSPELib/registration/verdict.py.
 
-    Example: sspe benchmark calibrate validation.csv --figure reliability.png
+    Also prints how well the confidences in the rows, as they are, tell errors above 10 mm from the others.
+
+    Example: sspe benchmark calibrate validation.csv --negatives negatives.csv --figure reliability.png
     """
     from ..evaluation.calibration import calibrate as fit
     from ..evaluation.calibration import draw_reliability
-    from ..evaluation.registration import read_rows
-    from ..evaluation.registration_summary import OURS
+    from ..evaluation.negatives import NegativeRow
+    from ..evaluation.registration import Row
+    from ..evaluation.registration_summary import OURS, area_under_curve
+    from ..evaluation.rows import read_rows
     from ..volume.writing import Outputs
 
-    check_outputs([(figure, (".png", ".svg"))], [rows])
-    if not rows.exists():
-        raise InputError(f"There is no file {rows}. Give the rows of sspe benchmark registration.")
-    found = [row for row in read_rows(rows) if row.system == OURS]
-    print("WEIGHTS = (" + ", ".join(f"{weight:.2f}" for weight in fit(found)) + ")")
+    given = [rows] if negatives is None else [rows, negatives]
+    check_outputs([(figure, (".png", ".svg"))], given)
+    _check_there(given)
+    found = [row for row in read_rows(rows, Row) if row.system == OURS]
+    refused = [] if negatives is None else read_rows(negatives, NegativeRow)
+    print("WEIGHTS = (" + ", ".join(f"{weight:.2f}" for weight in fit(found, refused)) + ")")
+    area = area_under_curve([*found, *(row.as_failure() for row in refused)])
+    print(f"area under the ROC curve {area:.3f}: {len(found)} cases, {len(refused)} negatives")
     if figure is not None:
         with Outputs() as outputs:
             draw_reliability(found, outputs.beside(figure))
@@ -115,3 +165,13 @@ def memory(
         from ..training.memory import measure
     found = measure(find_config(config))
     print(f"peak {found.peak_gb:.2f} GiB, before the step {found.before_gb:.2f} GiB, {found.seconds:.0f} s a step")
+
+
+def _check_there(paths: list[Path]) -> None:
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise InputError(f"There is no file {missing[0]}; check the path.")
+
+
+def _starts(start: str) -> tuple[Start, ...]:
+    return ("near", "unknown") if start == "both" else ("near",) if start == "near" else ("unknown",)

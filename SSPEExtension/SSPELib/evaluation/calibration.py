@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..registration.verdict import squashed
+from .negatives import SAME_PART, NegativeRow
 from .registration import Row
 from .registration_summary import SUCCESS_MM, reliability
 
@@ -17,15 +18,21 @@ from .registration_summary import SUCCESS_MM, reliability
 RIDGE = 0.004
 
 
-def calibrate(rows: Sequence[Row]) -> NDArray[np.float64]:
+def calibrate(rows: Sequence[Row], negatives: Sequence[NegativeRow] = ()) -> NDArray[np.float64]:
     """Weights (4,) of the features of a verdict that make the confidence the chance of an error below 10 mm.
+
+    Args:
+        rows: registrations with a known answer.
+        negatives: pairs that must not be called reliable; they count as failures. The same part twice is left out:
+            its transform is right and has all evidence for it, so that a veto, and no weight, must refuse it.
 
     Raises:
         InputError: the rows hold no findings, or only successes or only failures.
     """
     from scipy.optimize import minimize
 
-    rated = [row for row in rows if not np.isnan(row.real_evidence)]
+    failures = [row.as_failure() for row in negatives if row.kind != SAME_PART]
+    rated = [row for row in (*rows, *failures) if not np.isnan(row.real_evidence)]
     success = np.array([row.error_mm < SUCCESS_MM for row in rated], dtype=np.float64)
     if not 0 < success.sum() < len(rated):
         raise InputError(

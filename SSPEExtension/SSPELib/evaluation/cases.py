@@ -79,14 +79,14 @@ def make_case(
     truth = random_motion(random, points.mean(axis=0), start)
     if affine:
         truth = _stretch(random, points.mean(axis=0)) @ truth
-        moved = _resampled(lower, truth)
-        really = overlap_along_axis_mm(upper, moved, truth)
+        placed = _resampled(lower, truth)
+        really = overlap_along_axis_mm(upper, placed, truth)
     else:
-        moved = _moved(lower, truth)
+        placed = moved(lower, truth)
     center = points.mean(axis=0)
     return Case(
-        fixed=replace(_noisy(upper, random, noise_hu), name=f"upper part of {volume.name}"),
-        moving=replace(_noisy(moved, random, noise_hu), name=f"lower part of {volume.name}"),
+        fixed=replace(noisy(upper, random, noise_hu), name=f"upper part of {volume.name}"),
+        moving=replace(noisy(placed, random, noise_hu), name=f"lower part of {volume.name}"),
         truth=to_transform(truth, "affine" if affine else "rigid", center),
         points=points,
         overlap_mm=really,
@@ -125,7 +125,8 @@ def _stretch(random: np.random.Generator, center: NDArray[np.float64]) -> Matrix
     return about(linear, center, np.zeros(3))
 
 
-def _moved(volume: Volume, pose: Matrix) -> Volume:
+def moved(volume: Volume, pose: Matrix) -> Volume:
+    """The volume after a rigid motion (4, 4): other origin and direction, the same voxels."""
     origin = apply(pose, np.array([volume.origin]))[0]
     return replace(volume, origin=tuple(origin), direction=pose[:3, :3] @ volume.direction)
 
@@ -134,13 +135,13 @@ def _resampled(volume: Volume, pose: Matrix) -> Volume:
     """The volume after an affine motion, on a grid moved by its rigid part, as far as the volume fills whole slices."""
     center = apply(volume.index_to_lps, (np.array([volume.size]) - 1) / 2.0)[0]
     shift = apply(pose, center[None])[0] - center
-    grid = _lengthened(_moved(volume, about(nearest_rotation(pose[:3, :3]), center, shift)))
+    grid = _lengthened(moved(volume, about(nearest_rotation(pose[:3, :3]), center, shift)))
     inverse = to_transform(np.linalg.inv(pose), "affine", np.zeros(3))
     image = sitk.Resample(volume.to_image(), grid.to_image(), inverse, sitk.sitkBSpline, float(volume.array.min()))
-    moved = grid.like(sitk.GetArrayFromImage(image).astype(volume.array.dtype))
+    array = sitk.GetArrayFromImage(image).astype(volume.array.dtype)
     # No scan ends in slices of air, and an expansion would go on with them.
     filled = _filled_slices(grid, volume, pose)
-    return slices(moved, int(filled[0]), int(filled[-1]) + 1)
+    return slices(grid.like(array), int(filled[0]), int(filled[-1]) + 1)
 
 
 def _lengthened(volume: Volume) -> Volume:
@@ -160,6 +161,11 @@ def _filled_slices(grid: Volume, volume: Volume, pose: Matrix) -> NDArray[np.int
     return np.flatnonzero(((place >= -0.5) & (place <= volume.size[along] - 0.5)).all(axis=1))
 
 
-def _noisy(volume: Volume, random: np.random.Generator, sigma_hu: float) -> Volume:
-    noisy = volume.array + random.normal(0.0, sigma_hu, volume.array.shape)
-    return volume.like(np.clip(np.rint(noisy), -1024, 3071).astype(np.int16))
+def noisy(volume: Volume, random: np.random.Generator, sigma_hu: float = NOISE_HU) -> Volume:
+    """The volume with normal noise."""
+    return with_voxels(volume, volume.array + random.normal(0.0, sigma_hu, volume.array.shape))
+
+
+def with_voxels(volume: Volume, array: NDArray[np.floating[Any]]) -> Volume:
+    """Other voxels (z, y, x) on the grid of a volume, as a scanner stores them: int16, -1024 to 3071 HU."""
+    return volume.like(np.clip(np.rint(array), -1024, 3071).astype(np.int16))

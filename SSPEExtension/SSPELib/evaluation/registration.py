@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import time
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..errors import Cancelled, InputError
+from ..errors import InputError
 from ..progress import Progress, silent
 from ..volume import read_volume
+from .attempt import attempt
 from .cases import Case, Start, make_case
+from .rows import RowTable
 from .systems import System
 from .variants import AFFINE, vary
 
@@ -81,12 +80,17 @@ def settings(
 ) -> list[Setting]:
     """All cases of a benchmark, patients in the outer order so that an early stop leaves whole patients."""
     return [
-        Setting(path.name.removesuffix(".gz").removesuffix(".nii"), path, overlap, start, variant)
+        Setting(patient_of(path), path, overlap, start, variant)
         for path in paths
         for variant in variants
         for start in starts
         for overlap in overlaps_mm
     ]
+
+
+def patient_of(path: Path) -> str:
+    """The name of a volume in tables."""
+    return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
 def run(cases: Sequence[Setting], systems: Sequence[System], table: Path, progress: Progress = silent) -> list[Row]:
@@ -98,10 +102,9 @@ def run(cases: Sequence[Setting], systems: Sequence[System], table: Path, progre
     Raises:
         InputError: the table is no table of this benchmark.
     """
-    rows = read_rows(table) if table.exists() else []
-    done = {row.key for row in rows}
+    done = RowTable(table, Row)
     for number, setting in enumerate(cases):
-        left = [s for s in systems if (s.name, *_key(setting)) not in done]
+        left = [system for system in systems if (system.name, *_key(setting)) not in done]
         if not left:
             continue
         try:
@@ -111,76 +114,22 @@ def run(cases: Sequence[Setting], systems: Sequence[System], table: Path, progre
             continue
         for system in left:
             progress(number / len(cases), f"{system.name}: {setting.patient}, {setting.overlap_mm:g} mm")
-            row = solve(system, setting, case)
-            _append(table, row)
-            rows.append(row)
+            done.add(solve(system, setting, case))
     progress(1.0, "Done")
-    return rows
+    return done.rows
 
 
 def solve(system: System, setting: Setting, case: Case) -> Row:
     """Run one system on one case; whatever it raises makes it a failure with that message."""
-    started = time.monotonic()
-    error, confidence, overlap, reliable, failure = np.nan, np.nan, np.nan, "", ""
-    real_evidence, margin, mean_evidence = np.nan, np.nan, np.nan
-    try:
-        answer = system.solve(case.fixed, case.moving, setting.start)
-        error = case.error_mm(answer.transform)
-        confidence = np.nan if answer.confidence is None else answer.confidence
-        overlap = np.nan if answer.overlap_mm is None else answer.overlap_mm
-        reliable = "" if answer.reliable is None else str(answer.reliable).lower()
-        if answer.findings is not None:
-            real_evidence, margin = answer.findings.real_evidence, answer.findings.margin
-            mean_evidence = answer.findings.mean_evidence
-    except Cancelled:
-        raise
-    except Exception as problem:
-        failure = (str(problem).strip().splitlines() or [type(problem).__name__])[-1][:200]
-    seconds = time.monotonic() - started
+    tried = attempt(system, case.fixed, case.moving, setting.start)
+    error = np.nan if tried.answer is None else case.error_mm(tried.answer.transform)
     return Row(
         system.name,
         *_key(setting),
-        round(case.start_error_mm, 3),
-        round(float(error), 3),
-        round(seconds, 2),
-        round(float(confidence), 4),
-        reliable,
-        round(float(overlap), 2),
-        round(float(real_evidence), 4),
-        round(float(margin), 4),
-        round(float(mean_evidence), 4),
-        failure,
+        start_error_mm=round(case.start_error_mm, 3),
+        error_mm=round(float(error), 3),
+        **tried.columns(),
     )
-
-
-def read_rows(table: Path) -> list[Row]:
-    """Read the rows of an earlier run.
-
-    Raises:
-        InputError: the columns are not those of this benchmark.
-    """
-    return list(_rows(table))
-
-
-def _rows(table: Path) -> Iterator[Row]:
-    names = [field.name for field in fields(Row)]
-    numbers = {field.name for field in fields(Row) if field.type == "float"}
-    with table.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != names:
-            raise InputError(f"{table} is no table of this benchmark. Give another file for the rows.")
-        for record in reader:
-            values: dict[str, Any] = {n: float(record[n]) if n in numbers else record[n] for n in names}
-            yield Row(**values)
-
-
-def _append(table: Path, row: Row) -> None:
-    new = not table.exists()
-    with table.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
-        if new:
-            writer.writeheader()
-        writer.writerow(asdict(row))
 
 
 def _key(setting: Setting) -> tuple[str, float, str, str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import AIR_HU, Volume, body_axis, body_mask
-from .cases import Case
+from .cases import Case, with_voxels
 
 AFFINE = "affine"
 # Cases that are as they were made.
@@ -75,9 +75,9 @@ def _spacing(volume: Volume, random: np.random.Generator) -> Volume:
 
 def _contrast(volume: Volume, random: np.random.Generator) -> Volume:
     # Soft tissue where a smooth random field is high stands for vessels and organs that take up the agent.
-    field = _smooth_field(volume, random, 25.0)
+    field = smooth_field(volume, random, 25.0)
     soft = (volume.array > SOFT_TISSUE_HU[0]) & (volume.array < SOFT_TISSUE_HU[1]) & (field > np.quantile(field, 0.75))
-    return _int16(volume, np.where(soft, volume.array + random.uniform(*CONTRAST_HU), volume.array))
+    return with_voxels(volume, np.where(soft, volume.array + random.uniform(*CONTRAST_HU), volume.array))
 
 
 def _table(volume: Volume, random: np.random.Generator) -> Volume:
@@ -87,7 +87,7 @@ def _table(volume: Volume, random: np.random.Generator) -> Volume:
     back = np.quantile(lps[..., 1][mask], 0.999)
     middle = lps[..., 0][mask].mean()
     slab = (lps[..., 1] > back + 4) & (lps[..., 1] < back + 24) & (np.abs(lps[..., 0] - middle) < 200) & ~mask
-    return _int16(volume, np.where(slab, TABLE_HU, volume.array))
+    return with_voxels(volume, np.where(slab, TABLE_HU, volume.array))
 
 
 def _field_of_view(volume: Volume, random: np.random.Generator) -> Volume:
@@ -106,17 +106,17 @@ def _field_of_view(volume: Volume, random: np.random.Generator) -> Volume:
 
 
 def _deformed(volume: Volume, random: np.random.Generator) -> Volume:
-    shifts = np.stack([_smooth_field(volume, random, DEFORMATION_GRID_MM) for _ in range(3)], axis=-1)
+    shifts = np.stack([smooth_field(volume, random, DEFORMATION_GRID_MM) for _ in range(3)], axis=-1)
     longest = np.linalg.norm(shifts, axis=-1).max()
     field = sitk.GetImageFromArray(shifts / longest * DEFORMATION_MM, isVector=True)
     field.CopyInformation(volume.to_image())
     warp = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
     image = volume.to_image()
     bent = sitk.Resample(image, image, warp, sitk.sitkBSpline, float(AIR_HU), sitk.sitkFloat32)
-    return _int16(volume, sitk.GetArrayFromImage(bent))
+    return with_voxels(volume, sitk.GetArrayFromImage(bent))
 
 
-def _smooth_field(volume: Volume, random: np.random.Generator, length_mm: float) -> NDArray[np.float64]:
+def smooth_field(volume: Volume, random: np.random.Generator, length_mm: float) -> NDArray[np.float64]:
     """Smooth noise (z, y, x) of zero mean that changes over about length_mm."""
     counts = [max(4, int(n * s / length_mm) + 3) for n, s in zip(volume.size, volume.spacing, strict=True)]
     coarse = sitk.GetImageFromArray(random.normal(size=counts[::-1]))
@@ -126,10 +126,6 @@ def _smooth_field(volume: Volume, random: np.random.Generator, length_mm: float)
     like.SetSpacing(volume.spacing)
     fine = sitk.Resample(coarse, like, sitk.Transform(3, sitk.sitkIdentity), sitk.sitkBSpline, 0.0)
     return np.asarray(sitk.GetArrayFromImage(fine), dtype=np.float64)
-
-
-def _int16(volume: Volume, array: NDArray[np.floating]) -> Volume:
-    return volume.like(np.clip(np.rint(array), -1024, 3071).astype(np.int16))
 
 
 _CHANGES: dict[str, Callable[[Volume, np.random.Generator], Volume]] = {

@@ -1,0 +1,158 @@
+"""Pairs that must not be called reliable: each kind is what it says, rows survive, and the calibration counts them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from phantoms import torso, write
+
+from SSPELib.cli.app import main
+from SSPELib.errors import Cancelled, InputError
+from SSPELib.evaluation.calibration import calibrate
+from SSPELib.evaluation.negatives import KINDS, SAME_PART, Negative, NegativeRow, markdown, negatives, run
+from SSPELib.evaluation.registration import Row
+from SSPELib.evaluation.rows import RowTable, read_rows
+from SSPELib.evaluation.systems import Answer
+from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
+from SSPELib.volume import body_length_mm, body_mask, check_ct, read_volume
+
+ROW = NegativeRow("noise", "p1", "near", 0.3, "false", 5.0, 1.0, 2.0, 0.02, "", 10.0)
+
+
+class Sure:
+    """A system that believes in whatever it answers."""
+
+    name = "sure"
+
+    def __init__(self) -> None:
+        self.solved = 0
+
+    def solve(self, fixed, moving, start):
+        self.solved += 1
+        return Answer(sitk.Transform(3, sitk.sitkIdentity), 0.99, True, 10.0)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Two bodies of 256 mm."""
+    folder = tmp_path_factory.mktemp("people")
+    upright = {"size": (48, 40, 64), "spacing": (8.0, 8.0, 4.0)}
+    flipped = np.diag([1.0, -1.0, -1.0])
+    return [
+        write(torso(**upright, seed=1), folder / "one.nii.gz"),
+        write(torso(**upright, seed=2, direction=flipped), folder / "other.nii.gz"),
+    ]
+
+
+def test_each_volume_and_each_two_consecutive_ones_give_their_pairs(people):
+    made = negatives(people)
+    assert len({one.key for one in made}) == len(made) == 12
+    counts = {kind: sum(one.kind == kind for one in made) for kind in KINDS}
+    assert counts == {"unrelated": 2, SAME_PART: 4, "noise": 4, "wrong order": 2}
+    assert {one.patient for one in made if one.kind == "unrelated"} == {"one and other"}
+    assert {one.start for one in made if one.kind == "wrong order"} == {"near"}
+    assert [one.kind for one in negatives(people[:1], ["unknown"])] == [SAME_PART, "noise"]
+
+
+def test_unrelated_parts_are_the_far_ends_of_two_bodies_laid_end_to_end(people):
+    fixed, moving = Negative("unrelated", tuple(people), "near").pair()
+    assert [body_length_mm(part) for part in (fixed, moving)] == pytest.approx([90.0, 90.0], abs=4.0)
+    upper, lower = (read_volume(path).array for path in people)
+    # Indices of the second body grow toward its feet.
+    for part, source in ((fixed, upper), (moving, lower)):
+        assert np.abs(part.array.astype(float) - source[-len(part.array) :]).mean() == pytest.approx(16, abs=2)
+    assert upper_of(fixed, moving, np.eye(4)) == "fixed"
+    assert abs(overlap_along_axis_mm(fixed, moving, np.eye(4))) < 45
+
+
+def test_bodies_too_short_to_show_unrelated_parts_are_left_out(people, tmp_path):
+    short = write(torso(), tmp_path / "short.nii.gz")
+    with pytest.raises(InputError, match="200 mm long; unrelated parts need 240 mm"):
+        Negative("unrelated", (people[0], short), "near").pair()
+    assert run([Negative("unrelated", (people[0], short), "near")], Sure(), tmp_path / "rows.csv") == []
+
+
+def test_the_same_part_twice_has_other_noise_and_another_place(people):
+    fixed, moving = Negative(SAME_PART, (people[1],), "near").pair()
+    difference = moving.array.astype(float) - fixed.array
+    assert 20 < difference[body_mask(fixed)].std() < 40
+    assert not np.allclose(fixed.direction, moving.direction, atol=0.01)
+
+
+def test_noise_passes_for_a_body_and_shows_none(people):
+    case = Negative("noise", (people[0],), "near")
+    fixed, moving = case.pair()
+    assert check_ct(moving) == []
+    body = body_mask(moving)
+    assert body.any(axis=(1, 2)).all()
+    ratio = body.mean() / body_mask(fixed).mean()
+    assert 0.5 < ratio < 2
+    tissue = moving.array[body & (moving.array > -300)]
+    assert tissue.mean() == pytest.approx(40, abs=10)
+    assert 50 < tissue.std() < 120
+    assert np.array_equal(case.pair()[1].array, moving.array)
+
+
+def test_a_wrong_order_is_one_by_the_headers(people):
+    fixed, moving = Negative("wrong order", (people[1],), "near").pair()
+    assert upper_of(fixed, moving, np.eye(4)) == "moving"
+
+
+def test_a_run_goes_on_where_it_ended_and_the_table_tells_what_was_believed(people, tmp_path):
+    cases, table, system = negatives(people, ["near"]), tmp_path / "rows.csv", Sure()
+
+    def stop(fraction: float, message: str) -> None:
+        if system.solved == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run(cases, system, table, stop)
+    assert len(read_rows(table, NegativeRow)) == 2
+    rows = run(cases, system, table)
+    assert system.solved == len(rows) == len(cases)
+    assert [row.key for row in read_rows(table, NegativeRow)] == [case.key for case in cases]
+    text = markdown([*rows, replace(ROW, confidence=math.nan, reliable="", failure="no position")])
+    assert "| noise | near | 3 | 2 | 0.99 |" in text
+    assert "| wrong order | near | 2 | 2 | 0.99 |" in text
+
+
+def test_negatives_lower_the_confidence_and_the_same_part_twice_does_not():
+    good = ROW.as_failure()
+    rows = [replace(good, patient=f"p{i}", error_mm=1.0, real_evidence=30.0) for i in range(20)]
+    rows += [replace(good, patient=f"q{i}", error_mm=30.0, real_evidence=1.0) for i in range(20)]
+    alone = calibrate(rows)
+    wrong = [replace(ROW, patient=f"n{i}", real_evidence=30.0) for i in range(20)]
+    same = [replace(row, kind=SAME_PART) for row in wrong]
+    assert calibrate(rows, same) == pytest.approx(alone)
+    assert calibrate(rows, wrong)[1] < 0.8 * alone[1]
+    assert calibrate(rows[:20], wrong) is not None
+
+
+def test_the_command_counts_negatives_in_the_area_under_the_curve(tmp_path, capsys):
+    rows, refused = tmp_path / "rows.csv", tmp_path / "negatives.csv"
+    known, negative = RowTable(rows, Row), RowTable(refused, NegativeRow)
+    for i in range(8):
+        wrong = i % 2 == 0
+        row = replace(ROW.as_failure(), patient=f"p{i}", overlap_mm=20.0, error_mm=30.0 if wrong else 1.0)
+        known.add(replace(row, confidence=0.2 if wrong else 0.9, real_evidence=1.0 if wrong else 50.0))
+    for i in range(4):
+        negative.add(replace(ROW, patient=f"p{i}", confidence=0.95))
+    assert main(["benchmark", "calibrate", str(rows)]) == 0
+    assert "curve 1.000: 8 cases, 0 negatives" in capsys.readouterr().out
+    assert main(["benchmark", "calibrate", str(rows), "--negatives", str(refused)]) == 0
+    assert "curve 0.500: 8 cases, 4 negatives" in capsys.readouterr().out
+    assert main(["benchmark", "calibrate", str(rows), "--negatives", str(rows)]) == 2
+    assert "no table of this benchmark" in capsys.readouterr().err
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    path = tmp_path / "rows.csv"
+    RowTable(path, NegativeRow).add(ROW)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("noise,p2,near,0.")
+    with pytest.raises(InputError, match=r"Line 3 of .* is damaged"):
+        read_rows(path, NegativeRow)
