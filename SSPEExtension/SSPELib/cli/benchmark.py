@@ -13,6 +13,7 @@ from .options import DeviceOption, ModelOption, check_outputs
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Start
+    from ..evaluation.systems import System
 
 SystemOption = Annotated[
     list[str] | None,
@@ -53,31 +54,24 @@ def registration(
 
     Example: sspe benchmark registration data/openkbp/test/*_ct.nii.gz --rows rows.csv --table table.md --system sspe
     """
-    from ..bundle import load_bundle
     from ..evaluation.registration import OVERLAPS_MM, run, settings
     from ..evaluation.registration_summary import draw, markdown
-    from ..evaluation.systems import EXPANDING, systems
     from ..evaluation.variants import check_variants
-    from ..expansion import Expander
     from ..volume.writing import Outputs
 
     check_outputs([(table, (".md",)), (figure, (".png", ".svg"))], [*volumes, rows])
     _check_there(volumes)
     variants = variant or ["plain"]
     check_variants(variants)
-    names = system or ["sspe", "sspe-plain", "brainsfit"]
-    expander = Expander(load_bundle(model), device) if EXPANDING.keys() & names else None
+    solvers = _systems(system or ["sspe", "sspe-plain", "brainsfit"], model, device)
     cases = settings(volumes, overlap or OVERLAPS_MM, _starts(start), variants)
     with progress_bar("Benchmark") as progress:
-        found = run(cases, systems(names, expander), rows, progress)
+        found = run(cases, solvers, rows, progress)
     if not found:
         raise InputError("No volume is long enough to be cut in two. Choose longer ones or a smaller overlap.")
-    text = markdown(found)
-    print(text)
-    with Outputs() as outputs:
-        if table is not None:
-            outputs.text(text, table)
-        if figure is not None:
+    _tell(markdown(found), table)
+    if figure is not None:
+        with Outputs() as outputs:
             draw(found, outputs.beside(figure))
 
 
@@ -96,25 +90,51 @@ def negatives(
 
     Example: sspe benchmark negatives data/openkbp/test/*_ct.nii.gz --rows negatives.csv --table negatives.md
     """
-    from ..bundle import load_bundle
     from ..evaluation.negatives import markdown, run
     from ..evaluation.negatives import negatives as pairs
-    from ..evaluation.systems import systems
-    from ..expansion import Expander
-    from ..volume.writing import Outputs
 
     check_outputs([(table, (".md",))], [*volumes, rows])
     _check_there(volumes)
-    [system] = systems(["sspe"], Expander(load_bundle(model), device))
+    [system] = _systems(["sspe"], model, device)
     with progress_bar("Benchmark") as progress:
         found = run(pairs(volumes, _starts(start)), system, rows, progress)
     if not found:
         raise InputError("No volume is long enough to be cut. Choose longer ones.")
-    text = markdown(found)
-    print(text)
-    if table is not None:
-        with Outputs() as outputs:
-            outputs.text(text, table)
+    _tell(markdown(found), table)
+
+
+@benchmark.command()
+def people(
+    volumes: Annotated[
+        list[Path], typer.Argument(metavar="VOLUME...", help="CTs NAME_ct.nii.gz, each with NAME_labels.nii.gz beside.")
+    ],
+    rows: RowsOption,
+    table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Distances by system and organ.")] = None,
+    system: SystemOption = None,
+    overlap: Annotated[
+        list[float] | None, typer.Option(metavar="MM", help="Overlap of the parts; may be repeated. [20]")
+    ] = None,
+    start: Annotated[Literal["near", "unknown"], typer.Option(help="What the headers are worth.")] = "near",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """The upper part of each person with the lower part of the next: how near do organs come to each other?
+
+    Labels are those of OpenKBP: 1 brainstem, 2 spinal cord, 3 right and 4 left parotid, 5 oesophagus, 6 larynx,
+    7 mandible. The affine from the whole volumes, which no system sees, has rows of its own.
+
+    Example: sspe benchmark people data/openkbp/test/*_ct.nii.gz --rows people.csv --table people.md
+    """
+    from ..evaluation.people import markdown, run
+
+    check_outputs([(table, (".md",))], [*volumes, rows])
+    _check_there(volumes)
+    solvers = _systems(system or ["sspe-affine", "sspe", "brainsfit"], model, device)
+    with progress_bar("Benchmark") as progress:
+        found = run(volumes, overlap or [20.0], start, solvers, rows, progress)
+    if not found:
+        raise InputError("No two consecutive volumes can be joined. Give two or more that show the same region.")
+    _tell(markdown(found), table)
 
 
 @benchmark.command()
@@ -165,6 +185,24 @@ def memory(
         from ..training.memory import measure
     found = measure(find_config(config))
     print(f"peak {found.peak_gb:.2f} GiB, before the step {found.before_gb:.2f} GiB, {found.seconds:.0f} s a step")
+
+
+def _systems(names: list[str], model: str | None, device: str) -> list[System]:
+    """Systems by their short names; the model is loaded only where one of them expands."""
+    from ..bundle import load_bundle
+    from ..evaluation.systems import EXPANDING, systems
+    from ..expansion import Expander
+
+    return systems(names, Expander(load_bundle(model), device) if EXPANDING.keys() & names else None)
+
+
+def _tell(text: str, table: Path | None) -> None:
+    from ..volume.writing import Outputs
+
+    print(text)
+    if table is not None:
+        with Outputs() as outputs:
+            outputs.text(text, table)
 
 
 def _check_there(paths: list[Path]) -> None:

@@ -112,6 +112,27 @@ def cut(volume: Volume, overlap_mm: float, random: np.random.Generator) -> tuple
     return upper, lower, shared * spacing
 
 
+def beneath(volume: Volume, pose: Matrix, below: Volume) -> Volume:
+    """The slices of a volume that lie in the lower part of another one or under it.
+
+    Args:
+        volume: to be cut.
+        pose: (4, 4), points of the lower part to points of the volume.
+        below: the lower part.
+
+    Raises:
+        InputError: all slices do, so that the volume ends too low, or hardly any.
+    """
+    axis, there = body_axis(volume), body_axis(below)
+    index = np.tile((np.array(volume.size) - 1) / 2, (volume.size[axis.index], 1))
+    index[:, axis.index] = np.arange(len(index))
+    height = apply(np.linalg.inv(pose @ below.index_to_lps) @ volume.index_to_lps, index)[:, there.index]
+    kept = np.flatnonzero(height <= below.size[there.index] - 0.5 if there.superior > 0 else height >= -0.5)
+    if kept.size == len(index) or kept.size * volume.spacing[axis.index] < SHORTEST_PART_MM:
+        raise InputError(f"{volume.name} does not show what the upper part lacks. Choose volumes of one region.")
+    return slices(volume, int(kept[0]), int(kept[-1]) + 1)
+
+
 def random_motion(random: np.random.Generator, center: NDArray[np.float64], start: Start) -> Matrix:
     """Rigid motion (4, 4) about the body's center, up to 10 degrees about each axis and 20 mm along (near), or far."""
     angles = np.radians(random.uniform(-NEAR_ROTATION_DEGREES, NEAR_ROTATION_DEGREES, 3))
