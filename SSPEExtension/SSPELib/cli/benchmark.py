@@ -147,7 +147,8 @@ def calibrate(
 ) -> None:
     """Fit the confidence to the rows of a benchmark; the weights belong into SSPELib/registration/verdict.py.
 
-    Also prints how well the confidences in the rows, as they are, tell errors above 10 mm from the others.
+    Also prints how well the confidences in the rows, as they are, tell errors above 10 mm from the others. Needs the
+    extra packages of pip install 'sspe[evaluate]'.
 
     Example: sspe benchmark calibrate validation.csv --negatives negatives.csv --figure reliability.png
     """
@@ -164,7 +165,9 @@ def calibrate(
     _check_there(given)
     found = [row for row in read_rows(rows, Row) if row.system == OURS]
     refused = [] if negatives is None else read_rows(negatives, NegativeRow)
-    print("WEIGHTS = (" + ", ".join(f"{weight:.2f}" for weight in fit(found, refused)) + ")")
+    with needs_extra("evaluate", "Calibrating"):
+        weights = fit(found, refused)
+    print("WEIGHTS = (" + ", ".join(f"{weight:.2f}" for weight in weights) + ")")
     area = area_under_curve([*found, *(row.as_failure() for row in refused)])
     print(f"area under the ROC curve {area:.3f}: {len(found)} cases, {len(refused)} negatives")
     if figure is not None:
