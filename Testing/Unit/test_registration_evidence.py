@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from phantoms import torso
@@ -21,7 +23,7 @@ from SSPELib.registration.evidence import (
 )
 from SSPELib.registration.parts import PartSource
 from SSPELib.registration.poses import about, mean_distance, rotation_matrix
-from SSPELib.registration.refine import Climber
+from SSPELib.registration.refine import Climber, Threshold
 from SSPELib.registration.search import Window, rotation_grid, search
 from SSPELib.volume import slices
 
@@ -38,7 +40,7 @@ def shifted(mm):
 
 
 def test_evidence_is_highest_at_the_truth_negative_beside_it_and_nothing_apart(pair):
-    climber = Climber(*pair, Density.of(pair), 60.0, 0.0)
+    climber = Climber(*pair, Density.of(pair), 60.0, Threshold())
     truth, beside, apart = (climber.account(shifted(mm)) for mm in (0.0, 40.0, 400.0))
     assert truth.total > 0 > beside.total
     assert truth.real == pytest.approx(truth.total)
@@ -48,19 +50,54 @@ def test_evidence_is_highest_at_the_truth_negative_beside_it_and_nothing_apart(p
 
 
 def test_pulling_apart_from_the_truth_never_pays(pair):
-    climber = Climber(*pair, Density.of(pair), 60.0, 0.0)
+    climber = Climber(*pair, Density.of(pair), 60.0, Threshold())
     totals = [climber.account(shifted(-mm)).total for mm in (0.0, 8.0, 16.0, 32.0, 64.0)]
     assert max(totals) == totals[0]
 
 
 def test_a_small_error_is_climbed_away(pair):
-    climber = Climber(*pair, Density.of(pair), 60.0, 0.0)
+    climber = Climber(*pair, Density.of(pair), 60.0, Threshold())
     start = about(rotation_matrix(np.radians([2.0, -2.0, 3.0])), np.zeros(3), np.array([5.0, -4.0, 6.0]))
     points = pair[1].points(pair[1].body > 0.5)
     found = climber.climb(start, 40, 2.0, 0.1, "rigid", silent)
     assert mean_distance(start, np.eye(4), points) > 8
     assert mean_distance(found, np.eye(4), points) < 2
     assert np.allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-6)
+
+
+def test_a_threshold_is_taken_from_every_pair_of_real_voxels(pair):
+    free = Climber(*pair, Density.of(pair), 60.0, Threshold()).account(np.eye(4))
+    taxed = Climber(*pair, Density.of(pair), 60.0, Threshold(real=0.5)).account(np.eye(4))
+    assert taxed.real_voxels == free.real_voxels
+    # Pairs are counted rounded down, and partly inside counts partly.
+    assert free.total - taxed.total == pytest.approx(0.5 * free.real_voxels, rel=0.01)
+
+
+def alike(part):
+    """The part with the same slice everywhere."""
+    middle = part.hu.shape[0] // 2
+    same = {name: np.repeat(getattr(part, name)[middle][None], part.hu.shape[0], axis=0) for name in ("hu", "body")}
+    return replace(part, valid=np.ones_like(part.valid), **same)
+
+
+def test_the_worth_of_a_displaced_part_tells_how_much_its_slices_resemble_each_other(pair):
+    density = Density.of(pair)
+    changing = Climber(pair[1], pair[1], density, 60.0, Threshold())
+    column = Climber(*[alike(pair[1])] * 2, density, 60.0, Threshold())
+    assert changing.displaced(0.0).real > 0.5
+    assert changing.displaced(40.0).real == 0
+    assert column.displaced(40.0).real == pytest.approx(column.displaced(0.0).real, rel=0.02)
+    apart = column.displaced(1000.0)
+    assert (apart.real, apart.synthetic) == (0.0, 0.0)
+
+
+def test_synthetic_slices_displaced_against_own_real_ones_have_a_worth_of_their_own(pair):
+    part = alike(pair[1])
+    depth = np.zeros_like(part.depth)
+    depth[-6:] = (np.arange(6) + 1)[:, None, None] * part.spacing
+    grown = Climber(*[replace(part, depth=depth)] * 2, Density.of(pair), 60.0, Threshold())
+    assert grown.displaced(40.0).synthetic > 0.5
+    assert grown.displaced(-40.0).synthetic == pytest.approx(grown.displaced(40.0).synthetic, rel=0.02)
 
 
 def test_search_scores_are_those_of_a_direct_sum(pair):

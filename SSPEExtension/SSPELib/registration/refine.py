@@ -31,6 +31,19 @@ STUDENT_CONSTANT = float(np.log(2.0 / (np.pi * np.sqrt(3.0))))
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """What a pair of voxels inside both bodies must be worth before an overlap of such pairs pays, nats.
+
+    Attributes:
+        real: of two real voxels.
+        synthetic: of two voxels of which at least one is synthetic, times the trust in them.
+    """
+
+    real: float = 0.0
+    synthetic: float = 0.0
+
+
+@dataclass(frozen=True)
 class Account:
     """The evidence of a pose, split by where it comes from.
 
@@ -55,7 +68,7 @@ class Climber:
         moving: Part,
         density: Density,
         real_scale_hu: float,
-        real_threshold: float,
+        threshold: Threshold,
         most_points: int = 60000,
     ) -> None:
         """Prepare.
@@ -64,12 +77,12 @@ class Climber:
             fixed, moving: parts on upright grids.
             density: HU distribution inside the bodies.
             real_scale_hu: expected difference of two real voxels, HU.
-            real_threshold: what two real voxels must be worth, nats a pair, before their overlap pays.
+            threshold: what pairs must be worth before their overlap pays.
             most_points: fixed voxels looked at while climbing; accounts use them all.
         """
         self.fixed, self.moving = fixed, moving
         self.real_variance = real_scale_hu**2
-        self.real_threshold = real_threshold
+        self.threshold = threshold
         self.most_points = most_points
         kept = fixed.valid
         self.points = fixed.points(kept)
@@ -111,6 +124,23 @@ class Climber:
             real_voxels=int(body_real.sum()),
             mixed_voxels=int(both.sum() - body_real.sum()),
         )
+
+    def displaced(self, mm: float) -> Threshold:
+        """Mean worth of pairs inside the body under a displacement along it, at least 0; 0 where there are no pairs."""
+        pose = np.eye(4)
+        pose[2, 3] = mm
+        near = self._near(pose, 0.0)
+        with torch.no_grad():
+            sampled = self._sampled(torch.from_numpy(pose.astype(np.float32)), near)
+            worth, both, real = self._evidence(sampled, near)
+            _, _, _, _, trust, share, _, _ = sampled
+            pairs = both * share * self.fixed_share[near]
+            mixed = pairs * (1 - real)
+            trusted = (mixed * trust * self.fixed_trust[near]).sum()
+            return Threshold(
+                real=max(0.0, float((worth * real).sum() / (pairs * real).sum().clamp(min=1))),
+                synthetic=max(0.0, float((worth * (1 - real)).sum() / trusted.clamp(min=1))),
+            )
 
     def climb(self, pose: Matrix, steps: int, first_mm: float, last_mm: float, kind: str, progress: Progress) -> Matrix:
         """Improve a pose; step lengths fall from first_mm to last_mm.
@@ -189,7 +219,7 @@ class Climber:
         outline = (fixed_body * (1 - body) + body * (1 - fixed_body)) * valid
         both_real = self.fixed_real[near] * real
         synthetic = trust * (1 - both_real)
-        reward = SYNTHETIC_OUTLINE[0] * synthetic - self.real_threshold * both_real
+        reward = (SYNTHETIC_OUTLINE[0] - self.threshold.synthetic) * synthetic - self.threshold.real * both_real
         penalty = SYNTHETIC_OUTLINE[1] * synthetic + REAL_MISMATCH * both_real
         worth = both * (matched + reward) + penalty * outline
         return worth * share * self.fixed_share[near], both, both_real

@@ -18,7 +18,7 @@ from .finish import correlation, native_images
 from .overlap import overlap_along_axis_mm, upper_of
 from .parts import PartSource
 from .poses import Matrix, apply, from_transform, mean_distance, rotation_angle, to_transform
-from .refine import Account, Climber
+from .refine import Account, Climber, Threshold
 from .result import Candidate, TransformType
 from .search import Peak, distinct, search
 from .start import Start, window_for
@@ -36,6 +36,10 @@ AFFINE_FROM_MM = 40.0
 # A back end may polish, not relocate.
 FARTHEST_POLISH_MM = 6.0
 LARGEST_STRETCH = 0.12
+# Slices of one body resemble each other, those of a chest far more than those of a head: what pairs are worth where a
+# part meets itself, displaced along the body, no overlap may earn. Displacement of real pairs, and of synthetic ones.
+NEIGHBOR_MM = 12.0
+STRANGER_MM = 32.0
 # Voxels are not independent witnesses: their errors go together over about this volume.
 INDEPENDENT_MM3 = 2500.0
 """Effective volume of one independent observation, mm^3."""
@@ -158,10 +162,14 @@ class Solver:
         return [peaks[0], *[peak for peak in others if peak is not peaks[0]]], climber
 
     def _climber(self, stage: Stage) -> Climber:
-        fixed, moving = self.fixed.at(stage.spacing_mm), self.moving.at(stage.spacing_mm)
-        return Climber(
-            fixed, moving, Density.of([fixed, moving]), stage.real_scale_hu, stage.real_threshold, stage.points
-        )
+        """A climber whose thresholds are measured on the parts themselves."""
+        parts = self.fixed.at(stage.spacing_mm), self.moving.at(stage.spacing_mm)
+        density = Density.of(parts)
+        alone = [Climber(one, one, density, stage.real_scale_hu, Threshold()) for one in parts]
+        real = float(np.mean([climber.displaced(NEIGHBOR_MM).real for climber in alone]))
+        synthetic = float(np.mean([climber.displaced(STRANGER_MM).synthetic for climber in alone]))
+        threshold = Threshold(stage.real_threshold + real, synthetic)
+        return Climber(*parts, density, stage.real_scale_hu, threshold, stage.points)
 
     def _score(self, account: Account, pose: Matrix, stage: Stage) -> float:
         return stage.nats(account.total) + self._log_prior(pose)
