@@ -146,17 +146,22 @@ def load_bundle(name_or_folder: str | Path | None = None) -> ModelBundle:
 
 
 def save_bundle(folder: Path, card: ModelCard, state: Mapping[str, Tensor]) -> ModelBundle:
-    """Write a bundle, its weights as float16; the hash in the card is filled in."""
+    """Write a bundle, its weights as float16; the hash in the card is filled in.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
     import torch
 
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{WEIGHTS_FILE}.part"
-    torch.save({name: value.detach().cpu().half().contiguous() for name, value in state.items()}, partial)
-    card = dataclasses.replace(card, weights_sha256=_sha256(partial))
-    partial.replace(folder / WEIGHTS_FILE)
-    description = folder / f"{CARD_FILE}.part"
-    description.write_text(json.dumps(dataclasses.asdict(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    description.replace(folder / CARD_FILE)
+    from .volume.writing import Outputs, make_folder
+
+    make_folder(folder)
+    with Outputs() as outputs:
+        weights = outputs.beside(folder / WEIGHTS_FILE)
+        torch.save({name: value.detach().cpu().half().contiguous() for name, value in state.items()}, weights)
+        card = dataclasses.replace(card, weights_sha256=_sha256(weights))
+        description = json.dumps(dataclasses.asdict(card), indent=2, ensure_ascii=False)
+        outputs.text(f"{description}\n", folder / CARD_FILE)
     return ModelBundle(card, folder)
 
 

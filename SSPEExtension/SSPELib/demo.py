@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import InputError
 from .progress import Progress, part, silent
 from .volume import Volume, check_ct, read_volume
-from .volume.writing import Outputs
+from .volume.writing import Outputs, make_folder
 
 if TYPE_CHECKING:
     from .evaluation.cases import Case
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from .registration import Registration
 
 OVERLAP_MM = 20.0
-DISTANCE_MM = 64.0
 SEED = 4
 FILES = {
     "upper": "upper.nii.gz",
@@ -84,9 +81,7 @@ def demonstrate(volume: Volume, expander: Expander, progress: Progress = silent)
     without = register(
         case.fixed, case.moving, transform_type="rigid", progress=_staged(progress, 0.02, 0.4, "Without expansion")
     )
-    upper, lower = expand_toward(
-        case.fixed, case.moving, expander, DISTANCE_MM, progress=_staged(progress, 0.4, 0.58, "Expanding")
-    )
+    upper, lower = expand_toward(case.fixed, case.moving, expander, progress=_staged(progress, 0.4, 0.58, "Expanding"))
     found = register(upper, lower, transform_type="rigid", progress=_staged(progress, 0.58, 0.98, "With expansion"))
     progress(1.0, "Done")
     return Demonstration(case, upper, lower, without, found)
@@ -133,20 +128,6 @@ def write_demonstration(shown: Demonstration, folder: Path, model: str | None) -
             json.dumps({"overlap_mm": case.overlap_mm, "error_mm": shown.errors_mm}, indent=2), places["errors"]
         )
         outputs.beside(places["figure"]).write_bytes(overview_of(subject, shown.errors_mm))
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results.
-
-    Raises:
-        InputError: it cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made a folder ({error.strerror}); choose another one.") from error
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{folder} is not writable; choose another folder.")
 
 
 def read_demo_ct(path: Path) -> Volume:

@@ -1,4 +1,4 @@
-"""`sspe train` and `sspe bundle`: what they say where they cannot begin."""
+"""`sspe train`, `sspe bundle`, `sspe import-dicom`: what they say where they cannot begin."""
 
 from __future__ import annotations
 
@@ -41,3 +41,15 @@ def test_training_and_bundling_without_their_packages_say_how_to_get_them(
 
 def test_training_needs_a_configuration(run: Run, tmp_path: Path) -> None:
     assert "nowhere.toml is neither a file nor a shipped configuration" in run("train", tmp_path / "nowhere.toml").err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "lambda-ResGAN", "--output", "file"], ["import-dicom", ".", "file/volumes"]], ids=str
+)
+def test_results_need_a_folder(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    done = run(*arguments)
+    assert done.code == 2
+    assert "file cannot be made a folder" in done.err
+    assert files_in(tmp_path) == {"file"}

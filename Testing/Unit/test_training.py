@@ -17,7 +17,7 @@ from phantoms import torso, write
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from SSPELib.bundle import load_bundle
-from SSPELib.errors import InputError
+from SSPELib.errors import Cancelled, InputError
 from SSPELib.training.bundling import bundle_run
 from SSPELib.training.config import AugmentationConfig, ScopeConfig, read_config
 from SSPELib.training.data import ScopeDataset
@@ -258,6 +258,13 @@ def test_a_run_becomes_a_bundle_that_says_how_it_was_trained_and_measured(tmp_pa
     figures = bundle.card.held_out["one.nii.gz, 64 mm"]
     assert figures["cases"] >= 2
     assert figures["error_hu"] > 0
+
+    def cancel(fraction: float, _: str) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        bundle_run(run, tmp_path / "stopped", cancel)
+    assert list((tmp_path / "stopped").iterdir()) == []
     unmeasured = load_bundle(bundle_run(run, tmp_path / "unmeasured", measured=False).folder)
     assert unmeasured.card.held_out == {}
     assert unmeasured.card.weights_sha256 == bundle.card.weights_sha256

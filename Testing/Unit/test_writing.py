@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from SSPELib.errors import InputError
 from SSPELib.volume import Volume, read_volume, write_image, write_transform
-from SSPELib.volume.writing import Outputs, check_suffix, check_writable
+from SSPELib.volume.writing import Outputs, check_suffix, check_writable, make_folder
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])
@@ -87,10 +87,22 @@ def test_folders_that_cannot_be_written_are_found_before_the_work(tmp_path: Path
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_folder_for_results_is_made_and_stays_empty(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "new" / "results")
+        assert list((tmp_path / "new" / "results").iterdir()) == []
+    (tmp_path / "file").touch()
+    for place in ("file", "file/results"):
+        with pytest.raises(InputError, match=rf"{place} cannot be made a folder \(.+\); choose another"):
+            make_folder(tmp_path / place)
+
+
 def test_a_folder_without_rights_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(InputError, match="check that its folder is writable"):
+        make_folder(tmp_path / "results")
     with pytest.raises(InputError, match=r"out\.nii\.gz cannot be written; check that its folder is writable"):
         check_writable(tmp_path / "out.nii.gz")

@@ -22,8 +22,9 @@ def demo(
 
     Example: sspe demo --output demo-output
     """
-    from ..demo import FILES, demonstrate, make_folder, read_demo_ct, write_demonstration
+    from ..demo import FILES, demonstrate, read_demo_ct, write_demonstration
     from ..sample_data import demo_ct
+    from ..volume.writing import make_folder
 
     started = time.monotonic()
     make_folder(output)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..expansion import Expansion
     from ..volume import Volume
 
-DISTANCE_MM = 64.0
 SHARE_OF_EXPANSION = 0.4
 
 
@@ -90,7 +89,7 @@ def register(
             expander = Expander(load_bundle(), device)
             model = expander.bundle.card.name
             share = part(progress, 0.0, SHARE_OF_EXPANSION)
-            sides = expand_toward(fixed_volume, moving_volume, expander, DISTANCE_MM, start, share)
+            sides = expand_toward(fixed_volume, moving_volume, expander, start=start, progress=share)
             progress = part(progress, SHARE_OF_EXPANSION, 1.0)
         result = register_volumes(*sides, start=start, transform_type=transform_type, progress=progress)
         result = replace(result, seconds=time.monotonic() - started)

@@ -14,7 +14,7 @@ from ..expansion import Expander
 from ..grid import to_working
 from ..progress import Progress, part, silent
 from ..volume import read_volume
-from ..volume.writing import Outputs, check_writable
+from ..volume.writing import Outputs, make_folder
 from .continuations import Continuation, Model, NearestPatient, RepeatedEdge
 from .expansion_cases import run, table
 from .expansion_figure import draw_steps
@@ -51,7 +51,7 @@ def compare(
     Raises:
         InputError: a volume is not usable, all are too short, or a volume to be measured is a training volume.
     """
-    _make_folder(output)
+    make_folder(output)
     expanders = [Expander(load_bundle(name), device) for name in models]
     names = _names([expander.bundle.card.name for expander in expanders], models)
     frame = common_frame([expander.bundle.card for expander in expanders])
@@ -89,15 +89,6 @@ def training_arrays(
             raise InputError(f"{path} is to be measured and to be copied from; leave it out of one of both.")
         arrays.append(np.rint(to_working(read_volume(path), spacing_mm, "inferior").array).astype(np.int16))
     return arrays
-
-
-def _make_folder(folder: Path) -> None:
-    """Make sure, before any work, that results can be written into a folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"The folder {folder} cannot be made ({error.strerror}); choose another --output.") from error
-    check_writable(folder / "expansion.md")
 
 
 def _matching(pattern: Path) -> list[Path]:

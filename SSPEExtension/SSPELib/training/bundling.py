@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from ..errors import InputError
 from ..evaluation.expansion import ExpansionScore, error_by_distance, scores, summary
 from ..expansion import Expander
 from ..progress import Progress, part, silent
+from ..volume.writing import make_folder
 from .config import TrainingConfig, read_config
 from .data import data_root, find_volumes
 
@@ -36,7 +38,7 @@ def bundle_run(run: Path, folder: Path, progress: Progress = silent, measured: b
         measured: whether the card gets figures on the validation volumes, which takes minutes.
 
     Raises:
-        InputError: the run has no checkpoint or no configuration.
+        InputError: the run has no checkpoint or no configuration, or the folder cannot be written.
     """
     checkpoint = run / "last.ckpt"
     if not checkpoint.is_file():
@@ -44,11 +46,13 @@ def bundle_run(run: Path, folder: Path, progress: Progress = silent, measured: b
     config = read_config(run / "config.toml")
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     card = _card(config, saved["iteration"], _hours(run))
-    draft = save_bundle(folder, card, saved["averaged"])
-    if not measured:
-        return draft
-    held_out, results = _measure(config, draft, progress)
-    return save_bundle(folder, _with_figures(card, held_out, error_by_distance(results)), saved["averaged"])
+    make_folder(folder)
+    if measured:
+        with TemporaryDirectory() as scratch:
+            draft = save_bundle(Path(scratch), card, saved["averaged"])
+            held_out, results = _measure(config, draft, progress)
+        card = _with_figures(card, held_out, error_by_distance(results))
+    return save_bundle(folder, card, saved["averaged"])
 
 
 def _measure(

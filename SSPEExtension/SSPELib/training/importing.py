@@ -21,7 +21,7 @@ from ..grid import resample_averaged
 from ..progress import Progress, part, silent
 from ..volume import AIR_HU, Volume, body_length_mm, check_ct
 from ..volume.dicom import Slice, by_series, read_slices, scan
-from ..volume.writing import Outputs
+from ..volume.writing import Outputs, make_folder
 
 Split = Literal["train", "validation", "test"]
 
@@ -93,12 +93,13 @@ def import_dicom(
         progress: told of every series; may raise `Cancelled`.
 
     Raises:
-        InputError: the source holds no usable CT series, the destination is in use, or the shares are impossible.
+        InputError: the source holds no usable CT series, the destination is in use or cannot be made, or the shares are
+            impossible.
     """
     _check(source, destination, validation, test)
+    make_folder(destination.parent)
     candidates = _candidates(source, part(progress, 0.0, 0.3))
     parts = split_persons(sorted({_person(one[0], source) for one in candidates}), validation, test, seed)
-    destination.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
     try:
         imported, rejected = _convert(

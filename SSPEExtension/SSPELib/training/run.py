@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from ..bundle import build_generator
 from ..networks.discriminator import PatchDiscriminator
-from ..volume.writing import Outputs
+from ..volume.writing import Outputs, make_folder
 from .config import SHIPPED, DataSource, TrainingConfig, read_config
 from .data import ScopeDataset, data_root, find_volumes, working_array
 from .loop import Trainer, Validation
@@ -28,7 +28,7 @@ def train_from_file(path: Path, output: Path | None = None) -> Path:
         The folder with last.ckpt, losses.csv, validation.csv, and all settings, defaults included, in config.toml.
 
     Raises:
-        InputError: the configuration or the data are not usable.
+        InputError: the configuration or the data are not usable, or the folder cannot be written.
         TrainingDiverged: losses stayed non-finite.
     """
     config = read_config(path)
@@ -36,7 +36,7 @@ def train_from_file(path: Path, output: Path | None = None) -> Path:
     fabric = launched_fabric(config)
     fabric.seed_everything(config.seed)
     if fabric.global_rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         # TOML cannot say None, which is the default wherever it may stand.
         settings = config.model_dump(mode="json", exclude_none=True)
         with Outputs() as outputs:

@@ -139,6 +139,19 @@ def check_writable(path: str | PathLike[str]) -> None:
     _staging_folder(target).rmdir()
 
 
+def make_folder(folder: str | PathLike[str]) -> None:
+    """Make a folder for results where it is missing, and make sure, before any work, that files can be written into it.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made a folder ({error.strerror}); choose another one.") from error
+    check_writable(Path(folder) / "any")
+
+
 def _staging_folder(target: Path) -> Path:
     parent = target.parent
     if not parent.is_dir():
