@@ -10,8 +10,9 @@ import typer
 from .. import __version__
 from ..errors import Cancelled, SSPEError
 from .benchmark import benchmark
+from .bundle import bundle
 from .demonstrate import demo
-from .evaluate import bundle, evaluate
+from .evaluate import evaluate
 from .expand import expand
 from .import_dicom import import_dicom
 from .register import register

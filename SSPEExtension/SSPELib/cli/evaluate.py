@@ -1,4 +1,4 @@
-"""`sspe evaluate` and `sspe bundle`: the figures behind a model, and the bundle that carries them."""
+"""`sspe evaluate`: the figures behind a model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Models = Annotated[
 
 @evaluate.command()
 def expansion(
-    volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs; slices at their ends are hidden.")],
+    volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME", help="CTs; slices at their ends are hidden.")],
     model: Models = None,
     training: Annotated[
         list[str] | None,
@@ -48,7 +48,7 @@ def expansion(
     voxels of new slices, by direction, by step, paired tests) and expansion-error.png to DIR. Needs the extra packages
     of pip install 'sspe[evaluate]'.
 
-    Example: sspe evaluate expansion data/openkbp/test/*_ct.nii.gz --training 'data/openkbp/train/*_ct.nii.gz'
+    Example: `sspe evaluate expansion data/openkbp/test/*_ct.nii.gz --training 'data/openkbp/train/*_ct.nii.gz'`
     """
     with needs_extra("evaluate", "This evaluation"):
         from ..evaluation.expansion_run import compare
@@ -94,25 +94,3 @@ def figure(
 
 def _own_command() -> str:
     return shlex.join(["sspe", *sys.argv[1:]])
-
-
-def bundle(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run: last.ckpt, config.toml.")],
-    folder: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Folder to write model.json and weights.pt to.")],
-    measure: Annotated[
-        bool, typer.Option(help="Measure it for the model card; without, only for a comparison that measures it.")
-    ] = True,
-) -> None:
-    """Measure a trained generator on its validation volumes and write it as a model bundle.
-
-    Needs the extra packages of pip install 'sspe[train]'.
-
-    Example: sspe bundle runs/lambda-ResGAN SSPEExtension/Resources/Models/lambda-ResGAN
-    """
-    with needs_extra("train", "Bundling a trained generator"):
-        from ..training.bundling import bundle_run
-
-    with progress_bar("Measuring") as progress:
-        made = bundle_run(run, folder, progress, measure)
-    for name, figures in made.card.held_out.items():
-        print(name, figures)
