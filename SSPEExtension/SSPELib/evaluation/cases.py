@@ -65,7 +65,7 @@ def make_case(
 
     The motion changes origin and direction only, so the moving part's grid is truly oblique to the fixed one's and its
     voxels are as sharp; noise is drawn for both parts on its own. With affine the same motion also scales (to 5 % an
-    axis) and shears (to 2 %), which takes a resampling.
+    axis) and shears (to 2 %), which takes a resampling; the overlap is then up to a slice more.
 
     Raises:
         InputError: the volume is too short for two parts.
@@ -79,7 +79,7 @@ def make_case(
     truth = random_motion(random, points.mean(axis=0), start)
     if affine:
         truth = _stretch(random, points.mean(axis=0)) @ truth
-        placed = _resampled(lower, truth)
+        placed = _shortened(upper, _resampled(_heightened(volume, lower), truth), truth, really)
         really = overlap_along_axis_mm(upper, placed, truth)
     else:
         placed = moved(lower, truth)
@@ -163,6 +163,25 @@ def _resampled(volume: Volume, pose: Matrix) -> Volume:
     # No scan ends in slices of air, and an expansion would go on with them.
     filled = _filled_slices(grid, volume, pose)
     return slices(grid.like(array), int(filled[0]), int(filled[-1]) + 1)
+
+
+def _heightened(volume: Volume, lower: Volume) -> Volume:
+    """The lower part of a volume with a tenth more slices at its top."""
+    axis = body_axis(volume)
+    count, kept = volume.size[axis.index], lower.size[axis.index]
+    kept = min(count, kept + kept // 10 + 1)
+    return slices(volume, 0, kept) if axis.superior > 0 else slices(volume, count - kept, count)
+
+
+def _shortened(upper: Volume, lower: Volume, pose: Matrix, overlap_mm: float) -> Volume:
+    """The lower part without the slices at its top that it overlaps the upper one too much with, by a pose."""
+    superior, count = body_axis(lower).superior, lower.size[body_axis(lower).index]
+
+    def without(lost: int) -> Volume:
+        return slices(lower, 0, count - lost) if superior > 0 else slices(lower, lost, count)
+
+    overlaps = [overlap_along_axis_mm(upper, without(lost), pose) for lost in (0, 1)]
+    return without(max(0, int((overlaps[0] - overlap_mm) / (overlaps[0] - overlaps[1]))))
 
 
 def _lengthened(volume: Volume) -> Volume:
