@@ -93,7 +93,7 @@ def test_a_folder_for_results_is_made_and_stays_empty(tmp_path: Path) -> None:
         assert list((tmp_path / "new" / "results").iterdir()) == []
     (tmp_path / "file").touch()
     for place in ("file", "file/results"):
-        with pytest.raises(InputError, match=rf"{place} cannot be made a folder \(.+\); choose another"):
+        with pytest.raises(InputError, match=rf"{place} cannot be made a folder of results \(.+\); choose another"):
             make_folder(tmp_path / place)
 
 
@@ -102,7 +102,7 @@ def test_a_folder_without_rights_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
-    with pytest.raises(InputError, match="check that its folder is writable"):
+    with pytest.raises(InputError, match=r"results cannot be made a folder of results \(Permission denied\)"):
         make_folder(tmp_path / "results")
     with pytest.raises(InputError, match=r"out\.nii\.gz cannot be written; check that its folder is writable"):
         check_writable(tmp_path / "out.nii.gz")

@@ -147,9 +147,9 @@ def make_folder(folder: str | PathLike[str]) -> None:
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)).rmdir()
     except OSError as error:
-        raise InputError(f"{folder} cannot be made a folder ({error.strerror}); choose another one.") from error
-    check_writable(Path(folder) / "any")
+        raise InputError(f"{folder} cannot be made a folder of results ({error.strerror}); choose another.") from error
 
 
 def _staging_folder(target: Path) -> Path:
