@@ -19,6 +19,8 @@ SPACING_TOLERANCE = 0.05
 # Positions are often rounded to 0.1 mm, which moves a gap by that much.
 SPACING_TOLERANCE_MM = 0.11
 NAMED_AT_MOST = 4
+# The SOP class of a CT slice as it stands in a file's head, padded to an even length.
+CT_IMAGE_STORAGE = b"1.2.840.10008.5.1.4.1.1.2\0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +67,15 @@ def read_series(folder: Path) -> Volume:
     """Read the one DICOM series of a folder; rescale slope and intercept are applied slice by slice.
 
     Raises:
-        InputError: no series, more than one, not CT, gantry tilt, missing or double slices, uneven spacing.
+        InputError: no series, more than one, not CT, damaged files, gantry tilt, missing or double slices, uneven
+            spacing.
     """
     found = scan(folder)
+    damaged = _damaged(folder, found)
+    if damaged:
+        raise InputError(
+            f"{folder}: {_listed(damaged)} cannot be read, damaged or incomplete; export the whole series again."
+        )
     if not found:
         inside = sorted(child.name for child in folder.iterdir() if child.is_dir())
         hint = f" (the series may be in a folder inside: {_listed(inside)})" if inside else ""
@@ -118,6 +126,18 @@ def scan(folder: Path) -> list[Slice]:
         except (RuntimeError, ValueError):
             continue
     return found
+
+
+def _damaged(folder: Path, read: list[Slice]) -> list[str]:
+    """Names of the files that say they are CT slices but were passed over: at an end of the body no gap would tell."""
+    passed_over = set(folder.iterdir()) - {one.file for one in read}
+    return sorted(file.name for file in passed_over if file.is_file() and _is_called_ct(file))
+
+
+def _is_called_ct(file: Path) -> bool:
+    with file.open("rb") as stream:
+        head = stream.read(1024)
+    return head[128:132] == b"DICM" and CT_IMAGE_STORAGE in head
 
 
 def by_series(slices: list[Slice]) -> list[list[Slice]]:
