@@ -11,7 +11,6 @@ from phantoms import torso
 from SSPELib.errors import RegistrationError
 from SSPELib.progress import silent
 from SSPELib.registration.evidence import (
-    SYNTHETIC_DEPTH_MM,
     Density,
     MatchTable,
     generosity_layer,
@@ -171,7 +170,6 @@ def test_synthetic_voxels_count_less_the_farther_they_are():
     assert (np.diff(trust_by_depth(depth)) <= 0).all()
     assert (np.diff(scale_by_depth(depth)) >= 0).all()
     assert (share_by_depth(depth)[1:] < 0.5).all()
-    assert SYNTHETIC_DEPTH_MM[0] == 0
 
 
 def test_a_volume_without_a_body_is_refused_by_name(small_torso):
