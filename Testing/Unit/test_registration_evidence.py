@@ -24,6 +24,7 @@ from SSPELib.registration.parts import PartSource
 from SSPELib.registration.poses import about, mean_distance, rotation_matrix
 from SSPELib.registration.refine import Climber, Threshold
 from SSPELib.registration.search import Window, rotation_grid, search
+from SSPELib.registration.start import window_for
 from SSPELib.volume import slices
 
 
@@ -176,3 +177,20 @@ def test_a_volume_without_a_body_is_refused_by_name(small_torso):
     air = small_torso.like(np.full_like(small_torso.array, -1000))
     with pytest.raises(RegistrationError, match="torso shows no body"):
         PartSource.of(air)
+
+
+def test_an_unknown_start_prefers_parts_that_meet_or_nearly_do(pair):
+    fixed, moving = pair
+    window = window_for("unknown", fixed, moving)
+    tops, bottoms = [], []
+    for part in (fixed, moving):
+        z = part.points((part.body > 0.5) & (part.depth == 0))[:, 2]
+        tops.append(z.max())
+        bottoms.append(z.min())
+    laid_top, laid_bottom = (end - window.start[2, 3] for end in (tops[1], bottoms[1]))
+
+    def preference(shift_mm: float) -> float:
+        return float(window.log_prior(np.array([0.0, 0.0, shift_mm]), np.zeros(3)))
+
+    for gap, shift in ((0.0, 0.0), (30.0, tops[0] - laid_bottom + 30.0), (90.0, bottoms[0] - laid_top - 90.0)):
+        assert preference(shift) == pytest.approx(-0.5 * (gap / 30.0) ** 2)
