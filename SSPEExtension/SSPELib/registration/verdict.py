@@ -56,7 +56,7 @@ class Verdict:
 
 
 # Logistic regression of 'mean error below 10 mm' on validation patients, by `sspe benchmark calibrate`.
-WEIGHTS = (-0.78, 0.92, 0.00, 0.00)
+WEIGHTS = (-1.01, 1.41, 0.62, 0.52)
 
 
 def squashed(real_evidence: float, margin: float, mean_evidence: float) -> NDArray[np.float64]:
