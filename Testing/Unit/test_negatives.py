@@ -20,7 +20,19 @@ from SSPELib.evaluation.systems import Answer
 from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
 from SSPELib.volume import body_length_mm, body_mask, check_ct, read_volume
 
-ROW = NegativeRow("noise", "p1", "near", 0.3, "false", 5.0, 1.0, 2.0, 0.02, "", 10.0)
+ROW = NegativeRow(
+    "noise",
+    "p1",
+    "near",
+    seconds=10.0,
+    confidence=0.3,
+    reliable="false",
+    found_overlap_mm=5.0,
+    real_evidence=1.0,
+    margin=2.0,
+    mean_evidence=0.02,
+    failure="",
+)
 
 
 class Sure:

@@ -11,6 +11,7 @@ from phantoms import torso, write
 
 from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
+from SSPELib.evaluation.attempt import Attempt
 from SSPELib.evaluation.people import (
     DISTANCES,
     WHOLE,
@@ -170,9 +171,8 @@ def test_a_run_has_a_row_per_organ_and_goes_on_where_it_ended(files, tmp_path):
 
 
 def test_the_table_has_means_and_deviations_over_pairs():
-    row = OrganRow(
-        "s", "a and b", 20.0, "near", "larynx", 4.0, 3.0, 2.0, 1.0, 9.0, 0.9, "true", 20.0, 1.0, 1.0, 0.1, ""
-    )
+    answered = Attempt(None, 9.0, "").columns()
+    row = OrganRow("s", "a and b", 20.0, "near", "larynx", 4.0, 3.0, 2.0, 1.0, **answered)
     other = replace(row, patients="b and c", **dict.fromkeys(DISTANCES, 4.0))
     failed = replace(row, patients="c and d", **dict.fromkeys(DISTANCES, float("nan")))
     line = markdown([row, other, failed]).splitlines()[-1]

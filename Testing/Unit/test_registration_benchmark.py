@@ -33,7 +33,23 @@ from SSPELib.registration.verdict import squashed
 from SSPELib.volume import body_mask
 from SSPELib.volume.points import at_indices, body_points
 
-ROW = Row("a", "p1", 20.0, "near", "plain", 25.0, 1.0, 2.0, 0.9, "true", 20.0, 30.0, 12.0, 0.1, "")
+ROW = Row(
+    "a",
+    "p1",
+    20.0,
+    "near",
+    "plain",
+    25.0,
+    1.0,
+    seconds=2.0,
+    confidence=0.9,
+    reliable="true",
+    found_overlap_mm=20.0,
+    real_evidence=30.0,
+    margin=12.0,
+    mean_evidence=0.1,
+    failure="",
+)
 
 OURS_BY_NAME = ("sspe", "sspe-affine", "sspe-plain", "sspe-one-sided", "sspe-local", "sspe-unpolished")
 

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import Cancelled
 from ..volume import Volume
 from .systems import Answer, System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The columns that the rows of all benchmarks have in common; NaN and empty where a system says nothing."""
+
+    seconds: float
+    confidence: float
+    reliable: str
+    found_overlap_mm: float
+    real_evidence: float
+    margin: float
+    mean_evidence: float
+    failure: str
+
+    def outcome(self) -> dict[str, Any]:
+        """These columns alone, by name."""
+        return {column.name: getattr(self, column.name) for column in fields(Outcome)}
 
 
 @dataclass(frozen=True)
@@ -20,7 +38,7 @@ class Attempt:
     failure: str
 
     def columns(self) -> dict[str, Any]:
-        """What the rows of all benchmarks say of an attempt; NaN and empty where a system says nothing."""
+        """The values of `Outcome`, rounded."""
         nan = float("nan")
         answer = self.answer
         findings = None if answer is None else answer.findings

@@ -15,7 +15,7 @@ from ..progress import Progress, silent
 from ..registration.poses import about
 from ..volume import AIR_HU, Volume, body_axis, body_length_mm, body_mask, read_volume, slices
 from ..volume.points import body_points
-from .attempt import attempt
+from .attempt import Outcome, attempt
 from .cases import Start, cut, make_case, moved, noisy, random_motion, with_voxels
 from .registration import Row, patient_of
 from .registration_summary import OURS
@@ -71,20 +71,12 @@ class Negative:
 
 
 @dataclass(frozen=True)
-class NegativeRow:
+class NegativeRow(Outcome):
     """What the system says of a pair that must not be called reliable."""
 
     kind: str
     patient: str
     start: str
-    confidence: float
-    reliable: str
-    found_overlap_mm: float
-    real_evidence: float
-    margin: float
-    mean_evidence: float
-    failure: str
-    seconds: float
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -102,14 +94,7 @@ class NegativeRow:
             variant=self.kind,
             start_error_mm=nan,
             error_mm=nan,
-            seconds=self.seconds,
-            confidence=self.confidence,
-            reliable=self.reliable,
-            found_overlap_mm=self.found_overlap_mm,
-            real_evidence=self.real_evidence,
-            margin=self.margin,
-            mean_evidence=self.mean_evidence,
-            failure=self.failure,
+            **self.outcome(),
         )
 
 

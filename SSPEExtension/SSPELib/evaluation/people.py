@@ -23,7 +23,7 @@ from ..registration.backends import as_type
 from ..registration.poses import Matrix, about, apply, from_transform, nearest_rotation, to_transform
 from ..volume import Volume, read_volume
 from ..volume.points import at_indices, body_points
-from .attempt import attempt
+from .attempt import Outcome, attempt
 from .cases import Start, beneath, cut, moved, random_motion
 from .registration import patient_of
 from .rows import RowTable
@@ -38,7 +38,7 @@ SURFACE_MM = 2.0
 
 
 @dataclass(frozen=True)
-class OrganRow:
+class OrganRow(Outcome):
     """Distances of the moving person's organ, brought by a system, from the fixed person's and from where the whole
     volumes bring it, mm; NaN where the system gave no transform."""
 
@@ -51,14 +51,6 @@ class OrganRow:
     surface_to_own_mm: float
     centroid_to_whole_mm: float
     surface_to_whole_mm: float
-    seconds: float
-    confidence: float
-    reliable: str
-    found_overlap_mm: float
-    real_evidence: float
-    margin: float
-    mean_evidence: float
-    failure: str
 
     @property
     def key(self) -> tuple[str, str, float, str, str]:

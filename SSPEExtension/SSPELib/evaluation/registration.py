@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..progress import Progress, silent
 from ..volume import read_volume
-from .attempt import attempt
+from .attempt import Outcome, attempt
 from .cases import Case, Start, make_case
 from .rows import RowTable
 from .systems import System
@@ -47,7 +47,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Outcome):
     """How one system solved one case; error_mm is NaN and failure says why where it gave no transform."""
 
     system: str
@@ -57,14 +57,6 @@ class Row:
     variant: str
     start_error_mm: float
     error_mm: float
-    seconds: float
-    confidence: float
-    reliable: str
-    found_overlap_mm: float
-    real_evidence: float
-    margin: float
-    mean_evidence: float
-    failure: str
 
     @property
     def key(self) -> tuple[str, str, float, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import Field, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -47,7 +47,7 @@ class RowTable(Generic[R]):
         """Append a row to the file at once."""
         new = not self.path.exists()
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(self.kind)])
+            writer = csv.DictWriter(file, [column.name for column in _columns(self.kind)])
             if new:
                 writer.writeheader()
             writer.writerow(asdict(row))
@@ -64,9 +64,15 @@ def read_rows(path: Path, kind: type[R]) -> list[R]:
     return list(_rows(path, kind))
 
 
+def _columns(kind: type[Keyed]) -> list[Field[Any]]:
+    """The fields of a kind of rows, inherited ones last."""
+    inherited = {column.name for base in kind.__mro__[1:] if is_dataclass(base) for column in fields(base)}
+    return sorted(fields(kind), key=lambda column: column.name in inherited)
+
+
 def _rows(path: Path, kind: type[R]) -> Iterator[R]:
-    names = [field.name for field in fields(kind)]
-    numbers = {field.name for field in fields(kind) if field.type == "float"}
+    names = [column.name for column in _columns(kind)]
+    numbers = {column.name for column in _columns(kind) if column.type == "float"}
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if reader.fieldnames != names:
