@@ -26,6 +26,14 @@ def test_equation_4_weighs_new_slices_with_lambda():
     assert reconstruction_loss(predicted, target, step=2, new_weight=1.0) == pytest.approx(2 / 4)
 
 
+def test_body_voxels_can_weigh_more_than_the_air_around_them():
+    target = torch.full((1, 1, 4, 2, 2), -1.0)
+    target[:, :, :, 0] = 0.0
+    predicted = target + 0.5
+    assert reconstruction_loss(predicted, target, 2, new_weight=1.0, body_weight=3.0) == pytest.approx(0.5 * (3 + 1) / 2)
+    assert reconstruction_loss(predicted, target, 2, new_weight=4.0, body_weight=3.0) == pytest.approx(0.5 * 2 * 5 / 2)
+
+
 def test_equation_5_trains_generated_toward_one_and_real_toward_zero():
     generated, real = torch.full((1, 1, 2, 2, 2), 0.25), torch.full((1, 1, 2, 2, 2), 0.5)
     assert discriminator_loss(generated, real) == pytest.approx(0.5 * (0.75 + 0.5))

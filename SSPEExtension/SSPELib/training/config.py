@@ -101,9 +101,10 @@ class ScopeConfig(_Section):
 
 
 class LossConfig(_Section):
-    """Weights of eq. 4 to 7; new_weight is lambda."""
+    """Weights of eq. 4 to 7; new_weight is lambda, body_weight (1 in the paper) that of the body against the air."""
 
     new_weight: float = 4.0
+    body_weight: float = Field(default=1.0, gt=0)
     gradient_matching: float = 1.0
     adversarial: float = 0.01
     feature_matching: float = 0.1

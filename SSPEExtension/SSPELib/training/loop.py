@@ -19,6 +19,7 @@ from ..errors import SSPEError
 from .config import TrainingConfig
 from .journal import Journal
 from .losses import (
+    BODY_ABOVE,
     adversarial_loss,
     discriminator_loss,
     feature_matching_loss,
@@ -124,7 +125,8 @@ class Trainer:
         generated = self.generator(scope)
         values: dict[str, Tensor] = {}
         total = torch.zeros((), device=generated.device)
-        values["rec"] = reconstruction_loss(generated, target, self.config.scope.step, weights.new_weight)
+        step = self.config.scope.step
+        values["rec"] = reconstruction_loss(generated, target, step, weights.new_weight, weights.body_weight)
         total = total + values["rec"]
         if weights.gradient_matching > 0:
             values["gm"] = gradient_matching_loss(generated, target)
@@ -168,7 +170,7 @@ class Trainer:
                 if number == 0:
                     truth = torch.cat([scope[0, :, step:], new[0]], dim=1)
                     journal.sample(validation.name, self.iteration, [scope[0], predicted[0], truth])
-                body = new > -0.95
+                body = new > BODY_ABOVE
                 error += float((predicted[:, :, -step:] - new).abs()[body].sum())
                 baseline += float((scope[:, :, -1:] - new).abs()[body].sum())
             row[validation.name] = error / max(baseline, 1e-6)
