@@ -95,7 +95,7 @@ def test_uneven_spacing_is_named_with_its_range(tmp_path: Path) -> None:
 def test_two_phases_in_one_series_are_refused(tmp_path: Path) -> None:
     files = write_series(tmp_path / "series")
     shutil.copy(files[3], tmp_path / "series" / "copy.dcm")
-    with pytest.raises(InputError, match=r"1 DICOM slices lie at the place of another .*copy\.dcm"):
+    with pytest.raises(InputError, match=r"1 of its DICOM slices lie at the place of another .*copy\.dcm"):
         read_volume(tmp_path / "series")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from phantoms import torso, write
 
 from SSPELib.errors import InputError
 from SSPELib.volume import Volume, body_axis, read_volume
+from SSPELib.volume.nifti import StoredVoxels, stored_voxels
+from SSPELib.volume.silence import libraries_silenced
 
 FLIPPED = np.diag([-1.0, 1.0, -1.0])
 LEFT_HANDED = np.diag([1.0, 1.0, -1.0])
@@ -82,9 +87,21 @@ def _empty(folder: Path, _: Volume) -> Path:
     return path
 
 
-def _truncated(folder: Path, volume: Volume) -> Path:
-    path = write(volume, folder / "torso.nrrd")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def _truncated(suffix: str) -> Callable[[Path, Volume], Path]:
+    def make(folder: Path, volume: Volume) -> Path:
+        path = write(volume, folder / f"torso{suffix}")
+        path.write_bytes(path.read_bytes()[:-200])
+        return path
+
+    return make
+
+
+def _damaged_within(folder: Path, volume: Volume) -> Path:
+    """A zipped file in which some bytes of the voxels are others than were written; its length is right."""
+    path = folder / "torso.nii.gz"
+    written = gzip.compress(write(volume, folder / "torso.nii").read_bytes(), compresslevel=0)
+    half = len(written) // 2
+    path.write_bytes(written[:half] + bytes(byte ^ 1 for byte in written[half : half + 9]) + written[half + 9 :])
     return path
 
 
@@ -147,27 +164,57 @@ def _folder_without_dicom(folder: Path, _: Volume) -> Path:
         (_text, "is not an image"),
         (_plain_text, "is not an image"),
         (_empty, "is empty"),
-        (_truncated, "damaged or incomplete"),
+        (_truncated(".nrrd"), "damaged or incomplete"),
+        (_truncated(".mha"), "damaged or incomplete"),
+        (_truncated(".nii"), "damaged or incomplete"),
+        (_truncated(".nii.gz"), "damaged or incomplete"),
+        (_damaged_within, "is damaged|or is damaged"),
         (_picture, r"is a 2-D image \(40 x 30\)"),
         (_four_dimensions, r"is 4-D \(48 x 40 x 40 x 3\)"),
         (_vector, "2 values a voxel"),
         (_color, "3 values a voxel"),
-        (_short, r"only 27.5 mm long along the body \(11 slices\)"),
-        (_not_a_number, "3 voxels that are NaN or infinite"),
-        (_not_a_number_in_doubles, "1 voxels that are NaN"),
-        (_infinite, "2 voxels that are NaN or infinite"),
+        (_short, r"only 27.5 mm long along the body \(slices: 11\)"),
+        (_not_a_number, r"NaN or infinite \(voxels: 3\)"),
+        (_not_a_number_in_doubles, r"NaN or infinite \(voxels: 1\)"),
+        (_infinite, r"NaN or infinite \(voxels: 2\)"),
         (_folder_without_dicom, "holds no DICOM images .*inside"),
     ],
 )
 def test_what_cannot_be_used_is_named_in_one_sentence(
-    tmp_path: Path, small_torso: Volume, make: Callable[[Path, Volume], Path], says: str
+    tmp_path: Path,
+    small_torso: Volume,
+    make: Callable[[Path, Volume], Path],
+    says: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     path = make(tmp_path, small_torso)
     with pytest.raises(InputError, match=says) as caught:
         read_volume(path)
+    # The image libraries must not add words of their own.
+    assert capfd.readouterr() == ("", "")
     assert str(path) in str(caught.value)
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
+
+
+def test_nifti_2_and_the_other_byte_order_are_looked_through(tmp_path: Path) -> None:
+    voxels = np.zeros(24, np.float32)
+    voxels[5] = np.nan
+    for order, name in (("<", "little.nii"), (">", "big.nii")):
+        head = struct.pack(f"{order}i8s2h8q", 540, b"n+2\0\r\n\x1a\n", 16, 32, 3, 2, 3, 4, 1, 1, 1, 1)
+        head = head.ljust(168, b"\0") + struct.pack(f"{order}q", 544)
+        whole = head.ljust(544, b"\0") + voxels.astype(f"{order}f4").tobytes()
+        (tmp_path / name).write_bytes(whole)
+        assert stored_voxels(tmp_path / name) == StoredVoxels(complete=True, not_finite=1)
+        (tmp_path / name).write_bytes(whole[:-4])
+        assert not stored_voxels(tmp_path / name).complete
+
+
+def test_what_is_printed_afterwards_is_seen_again(capfd: pytest.CaptureFixture[str]) -> None:
+    with libraries_silenced():
+        os.write(2, b"chatter\n")
+    os.write(2, b"heard\n")
+    assert capfd.readouterr().err == "heard\n"
 
 
 def test_sheared_axes_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,32 @@ def test_a_folder_without_rights_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         make_folder(tmp_path / "results")
     with pytest.raises(InputError, match=r"out\.nii\.gz cannot be written; check that its folder is writable"):
         check_writable(tmp_path / "out.nii.gz")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])
+def test_an_image_that_was_cut_off_while_it_was_written_is_no_result(
+    tmp_path: Path, small_torso: Volume, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    write = sitk.WriteImage
+
+    def cut_off(image: sitk.Image, path: str, **options: object) -> None:
+        # As on a full disk, of which the NIfTI library says nothing.
+        write(image, path, **options)
+        largest = max(Path(path).parent.iterdir(), key=lambda file: file.stat().st_size)
+        largest.write_bytes(largest.read_bytes()[:-1000])
+
+    monkeypatch.setattr("SimpleITK.WriteImage", cut_off)
+    with pytest.raises(InputError, match=r"out\..* cannot be written; check .* the disk not full"):
+        write_image(small_torso.to_image(), tmp_path / f"out{suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_a_sentence_for_pictures_too(tmp_path: Path) -> None:
+    def work() -> None:
+        with Outputs() as outputs:
+            outputs.beside(tmp_path / "figure.png").touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError, match=r"figure\.png cannot be written"):
+        work()
+    assert list(tmp_path.iterdir()) == []

@@ -102,7 +102,7 @@ def check_length(volume: Volume) -> None:
     if length < SHORTEST_MM - 1e-3:
         slices = volume.size[body_axis(volume).index]
         raise InputError(
-            f"{volume.name} is only {length:.1f} mm long along the body ({slices} slices), and at least "
+            f"{volume.name} is only {length:.1f} mm long along the body (slices: {slices}), and at least "
             f"{SHORTEST_MM:.0f} mm are needed; choose the whole series."
         )
 
@@ -122,7 +122,7 @@ def raise_not_finite(name: str, count: int) -> None:
     """Raise InputError where count, the number of NaN and infinite voxels, is not 0."""
     if count:
         raise InputError(
-            f"{name} contains {count} voxels that are NaN or infinite; replace them, for example by -1000 HU, "
+            f"{name} has values that are NaN or infinite (voxels: {count}); replace them, for example by -1000 HU, "
             "and try again."
         )
 

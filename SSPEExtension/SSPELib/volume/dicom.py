@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .silence import libraries_silenced
 from .volume import Volume
 
 TILT_DEGREES = 0.5
@@ -71,10 +72,10 @@ def read_series(folder: Path) -> Volume:
             spacing.
     """
     found = scan(folder)
-    damaged = _damaged(folder, found)
-    if damaged:
+    cut_off = damaged(folder, found)
+    if cut_off:
         raise InputError(
-            f"{folder}: {_listed(damaged)} cannot be read, damaged or incomplete; export the whole series again."
+            f"{folder}: {_listed(cut_off)} cannot be read, damaged or incomplete; export the whole series again."
         )
     if not found:
         inside = sorted(child.name for child in folder.iterdir() if child.is_dir())
@@ -128,7 +129,7 @@ def scan(folder: Path) -> list[Slice]:
     return found
 
 
-def _damaged(folder: Path, read: list[Slice]) -> list[str]:
+def damaged(folder: Path, read: list[Slice]) -> list[str]:
     """Names of the files that say they are CT slices but were passed over: at an end of the body no gap would tell."""
     passed_over = set(folder.iterdir()) - {one.file for one in read}
     return sorted(file.name for file in passed_over if file.is_file() and _is_called_ct(file))
@@ -246,7 +247,7 @@ def _check_gaps(folder: Path, slices: list[Slice], along: NDArray[np.float64]) -
     if double.size:
         index = double[0]
         raise InputError(
-            f"{folder}: {double.size} DICOM slices lie at the place of another ({slices[index].file.name} and "
+            f"{folder}: {double.size} of its DICOM slices lie at the place of another ({slices[index].file.name} and "
             f"{slices[index + 1].file.name}), as in several phases or copies; keep one slice a position."
         )
     tolerance = max(SPACING_TOLERANCE * usual, SPACING_TOLERANCE_MM)
@@ -275,7 +276,8 @@ def _read(files: list[Path], folder: Path) -> sitk.Image:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileNames([str(file) for file in files])
     try:
-        image = reader.Execute()
+        with libraries_silenced():
+            image = reader.Execute()
     except RuntimeError as error:
         raise InputError(
             f"{folder}: the pixels of its DICOM series cannot be read (damaged, or a compression that is not known); "

@@ -1,9 +1,15 @@
-"""What the NIfTI library hides: it turns NaN and infinite voxels silently into 0, soft tissue in the eyes of a CT."""
+"""What the NIfTI library hides: it silently reads 0 for NaN, for infinity and for the voxels that a cut-off file lacks.
+
+To a CT, 0 is soft tissue.
+"""
 
 from __future__ import annotations
 
 import gzip
+import math
 import struct
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -14,31 +20,69 @@ FLOAT_TYPES = {16: "f4", 64: "f8"}
 CHUNK_BYTES = 1 << 24
 
 
-def count_not_finite(path: Path) -> int:
-    """Count NaN and infinite voxels in a NIfTI-1 or NIfTI-2 file of floating-point voxels; 0 for any other file."""
+@dataclass(frozen=True)
+class StoredVoxels:
+    """What a file holds.
+
+    Attributes:
+        complete: all voxels that its header speaks of are there, and their checksum, where the file has one, is right.
+        not_finite: number of voxels that are NaN or infinite.
+    """
+
+    complete: bool = True
+    not_finite: int = 0
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Data type code, offset and length of the voxels in bytes, byte order as struct and NumPy write it."""
+
+    kind: int
+    offset: int
+    length: int
+    order: str
+
+
+def stored_voxels(path: Path) -> StoredVoxels:
+    """Look at the voxels of a NIfTI-1 or NIfTI-2 file, plain or zipped; files of other formats pass."""
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        return 0
+        return StoredVoxels()
     with path.open("rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
     with cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb") as stream:
-        head = stream.read(544)
-        if len(head) < 544:
-            return 0
-        order = HEADER_BYTES.get(struct.unpack_from("<i", head)[0])
-        kind, offset = _layout(head, order) if order else (0, 0)
-        if kind not in FLOAT_TYPES:
-            return 0
-        dtype = np.dtype(f"{order}{FLOAT_TYPES[kind]}")
-        stream.seek(offset)
-        count = 0
-        while chunk := stream.read(CHUNK_BYTES):
+        try:
+            return _looked_through(stream)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            return StoredVoxels(complete=False)
+
+
+def _looked_through(stream: BinaryIO) -> StoredVoxels:
+    layout = _layout(stream.read(544))
+    if layout is None:
+        return StoredVoxels()
+    dtype = np.dtype(f"{layout.order}{FLOAT_TYPES.get(layout.kind, 'u1')}")
+    floating = layout.kind in FLOAT_TYPES
+    stream.seek(layout.offset)
+    length = not_finite = 0
+    # Read to the end, which is where the checksum is.
+    while chunk := stream.read(CHUNK_BYTES):
+        if floating:
             values = np.frombuffer(chunk, dtype=dtype, count=len(chunk) // dtype.itemsize)
-            count += int(values.size - np.count_nonzero(np.isfinite(values)))
-        return count
+            not_finite += int(values.size - np.count_nonzero(np.isfinite(values)))
+        length += len(chunk)
+    return StoredVoxels(length >= layout.length, not_finite)
 
 
-def _layout(head: bytes, order: str) -> tuple[int, int]:
-    """Data type code and offset of the voxels in bytes."""
+def _layout(head: bytes) -> _Layout | None:
+    """Where the voxels are, by the first 544 bytes of a file; None where these are no header."""
+    order = HEADER_BYTES.get(struct.unpack_from("<i", head)[0]) if len(head) == 544 else None
+    if order is None:
+        return None
     if struct.unpack_from(f"{order}i", head)[0] == 348:
-        return struct.unpack_from(f"{order}h", head, 70)[0], int(struct.unpack_from(f"{order}f", head, 108)[0])
-    return struct.unpack_from(f"{order}h", head, 12)[0], struct.unpack_from(f"{order}q", head, 168)[0]
+        count, *sizes = struct.unpack_from(f"{order}8h", head, 40)
+        kind, bits = struct.unpack_from(f"{order}2h", head, 70)
+        offset = int(struct.unpack_from(f"{order}f", head, 108)[0])
+    else:
+        kind, bits, count, *sizes = struct.unpack_from(f"{order}2h8q", head, 12)
+        [offset] = struct.unpack_from(f"{order}q", head, 168)
+    return _Layout(kind, offset, math.prod(sizes[: max(0, count)]) * bits // 8, order)

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 from ..errors import InputError
 from .checks import check_finite, check_length, raise_not_finite
 from .dicom import read_series
-from .nifti import count_not_finite
+from .nifti import stored_voxels
+from .silence import libraries_silenced
 from .volume import Volume
 
 FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha, .mhd) or a folder with one DICOM series"
@@ -47,15 +48,19 @@ def _read_file(path: Path) -> Volume:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
-        _check_kind(path, reader)
-        image = reader.Execute()
+        with libraries_silenced():
+            reader.ReadImageInformation()
+            _check_kind(path, reader)
+            image = reader.Execute()
     except RuntimeError as error:
         raise InputError(_reason(path, error)) from error
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
     _check_geometry(path, image)
-    raise_not_finite(str(path), count_not_finite(path))
+    stored = stored_voxels(path)
+    if not stored.complete:
+        raise InputError(_damaged(path))
+    raise_not_finite(str(path), stored.not_finite)
     return Volume.from_image(image, name=str(path), frame_of_reference=_frame_of_reference(reader))
 
 
@@ -93,6 +98,10 @@ def _reason(path: Path, error: RuntimeError) -> str:
         return _sheared(path)
     if "Unable to determine ImageIO" in text:
         return f"{path} is not an image that can be read, or is damaged; choose {FORMATS}."
+    return _damaged(path)
+
+
+def _damaged(path: Path) -> str:
     return f"{path} is damaged or incomplete and cannot be read; copy or export it again."
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
+from .silence import libraries_silenced
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 TRANSFORM_SUFFIXES = (".tfm", ".h5", ".txt")
@@ -21,7 +24,7 @@ class Outputs:
     """Files of one result that appear together or not at all.
 
     Used as a context manager. Each file is written into a hidden folder beside its place; leaving without an exception
-    renames all of them, leaving with one (also Ctrl-C) removes them.
+    renames all of them, leaving with one (also Ctrl-C) removes them. A full disk becomes an InputError.
     """
 
     def __init__(self) -> None:
@@ -37,6 +40,8 @@ class Outputs:
         try:
             if kind is None:
                 self._rename()
+            elif isinstance(error, OSError) and error.errno == errno.ENOSPC and self._targets:
+                raise InputError(_unwritable(self._targets[-1])) from error
         finally:
             for folder in self._staging.values():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -62,9 +67,14 @@ class Outputs:
         check_suffix(path, IMAGE_SUFFIXES)
         place = self.beside(path)
         try:
-            sitk.WriteImage(image, str(place), useCompression=True)
+            with libraries_silenced():
+                sitk.WriteImage(image, str(place), useCompression=True)
+                # On a full disk some formats are cut off without a word.
+                whole = sitk.Hash(sitk.ReadImage(str(place))) == sitk.Hash(image)
         except RuntimeError as error:
             raise InputError(_unwritable(Path(path))) from error
+        if not whole:
+            raise InputError(_unwritable(Path(path)))
 
     def transform(self, transform: sitk.Transform, path: str | PathLike[str]) -> None:
         """Write a transform in ITK's format.
@@ -75,9 +85,13 @@ class Outputs:
         check_suffix(path, TRANSFORM_SUFFIXES)
         place = self.beside(path)
         try:
-            sitk.WriteTransform(transform, str(place))
+            with libraries_silenced():
+                sitk.WriteTransform(transform, str(place))
+                written = sitk.ReadTransform(str(place)).GetParameters()
         except RuntimeError as error:
             raise InputError(_unwritable(Path(path))) from error
+        if not np.allclose(written, transform.GetParameters(), rtol=0, atol=1e-9):
+            raise InputError(_unwritable(Path(path)))
 
     def text(self, text: str, path: str | PathLike[str]) -> None:
         """Write text as UTF-8.
