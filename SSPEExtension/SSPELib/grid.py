@@ -18,6 +18,9 @@ End = Literal["inferior", "superior"]
 DETAIL_FADES_MM = 8.0
 BACKGROUND_BELOW_HU = -950.0
 MARGIN_VOXELS = 3
+# The working body is a little thin, as voxels on the skin are part air and fall below the threshold: brought back at
+# one half its outline would lie inside the skin. Held-out patients have the smallest error at 0.2, air included.
+BODY_FROM_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +123,8 @@ def _reference(upright: sitk.Image, spacing_mm: float, end: End) -> sitk.Image:
 def append_to_own_grid(volume: Volume, working: WorkingVolume, grown: NDArray[np.float32], count: int) -> NDArray[Any]:
     """Bring slices grown on the working grid to the own grid of the volume, beyond its anchored end.
 
-    The fine detail of the volume's last slice, which the working grid cannot hold, fades out over the first slices, so
-    that no step shows at the border.
+    Body and air are not mixed on the way, so that the skin stays sharp. The fine detail of the volume's last slice,
+    which the working grid cannot hold, fades out over the first slices, so that no step shows at the border.
 
     Args:
         volume: the volume that grows.
@@ -144,9 +147,7 @@ def append_to_own_grid(volume: Volume, working: WorkingVolume, grown: NDArray[np
     reference.SetSpacing(volume.spacing)
     reference.SetDirection(volume.direction.ravel().tolist())
     reference.SetOrigin((volume.index_to_lps @ np.array(origin_index))[:3].tolist())
-    extended = _extended(working, grown)
-    block = sitk.GetArrayFromImage(sitk.Resample(extended, reference, sitk.Transform(), sitk.sitkLinear, AIR_HU))
-    stack = np.moveaxis(block, axis.numpy_axis, 0)
+    stack = np.moveaxis(_body_on(reference, working, grown), axis.numpy_axis, 0)
     own = np.moveaxis(volume.array, axis.numpy_axis, 0)[border].astype(np.float32)
     if at_last_index:
         coarse, new = stack[0], stack[1:]
@@ -162,16 +163,25 @@ def append_to_own_grid(volume: Volume, working: WorkingVolume, grown: NDArray[np
     return _as_type(ordered, volume.array.dtype)
 
 
-def _extended(working: WorkingVolume, grown: NDArray[np.float32]) -> sitk.Image:
-    """The last real working slice and the grown ones as an upright image; its far end is held for one more slice."""
-    held = grown[-1:]
-    if working.end == "superior":
-        array = np.concatenate([working.array[-1:], grown, held])
-        first = working.array.shape[0] - 1
-    else:
-        array = np.concatenate([held, grown[::-1], working.array[:1]])
-        first = -(grown.shape[0] + 1)
-    image = sitk.GetImageFromArray(array)
+def _body_on(reference: sitk.Image, working: WorkingVolume, grown: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The last real working slice and the grown ones on another grid: the mean HU of the body nearby, air elsewhere."""
+    body = np.concatenate([working.outward(working.mask)[-1:], mask_of_slices(grown, [working.spacing_mm] * 2)])
+    weight = body.astype(np.float32)
+    hu = weight * np.concatenate([working.outward(working.array)[-1:], grown])
+    share, total = (
+        sitk.GetArrayFromImage(sitk.Resample(_beyond(working, part), reference, sitk.Transform(), sitk.sitkLinear, 0.0))
+        for part in (weight, hu)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(share > BODY_FROM_SHARE, total / share, np.float32(AIR_HU))
+
+
+def _beyond(working: WorkingVolume, outward: NDArray[np.float32]) -> sitk.Image:
+    """An upright image of slices from the last real one outward (z, y, x); its far end is held for one more slice."""
+    held = np.concatenate([outward, outward[-1:]])
+    last = working.array.shape[0] - 1 if working.end == "superior" else 0
+    first = last if working.end == "superior" else last - (held.shape[0] - 1)
+    image = sitk.GetImageFromArray(working.outward(held))
     image.SetSpacing(working.reference.GetSpacing())
     image.SetDirection(working.reference.GetDirection())
     image.SetOrigin(working.reference.TransformContinuousIndexToPhysicalPoint([0.0, 0.0, float(first)]))
