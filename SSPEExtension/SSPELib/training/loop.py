@@ -68,10 +68,11 @@ class Trainer:
             # On the CPU the backward pass of group norm makes this layout half as fast as the default one.
             generator.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.generator, self.generator_optimizer = fabric.setup(
-            generator, torch.optim.Adam(generator.parameters(), schedule.generator_rate, betas=(0.9, 0.99))
+            generator, torch.optim.Adam(generator.parameters(), schedule.generator_rate, betas=(0.9, 0.99), fused=True)
         )
         self.discriminator, self.discriminator_optimizer = fabric.setup(
-            discriminator, torch.optim.Adam(discriminator.parameters(), schedule.discriminator_rate, betas=(0.5, 0.99))
+            discriminator,
+            torch.optim.Adam(discriminator.parameters(), schedule.discriminator_rate, betas=(0.5, 0.99), fused=True),
         )
         self.iteration = 0
         # Steps in a row whose loss or gradient was not finite, by network: a good step of one must not hide the other.

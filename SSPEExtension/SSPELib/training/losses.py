@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
 BODY_ABOVE = -0.95
 """HU / 1000 above which a voxel of a masked training volume belongs to the body."""
 
