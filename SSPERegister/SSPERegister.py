@@ -60,11 +60,10 @@ class SSPERegisterWidget(JobPanel):
     def setup(self) -> None:
         self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode, _("Register"))
         self.comparison = Comparison()
+        self._comparesOnEntering = False
         self._undo, self._blend = panel.Explained(self.ui.undoButton), panel.Explained(self.ui.blendSlider)
-        self._comparing = [
-            panel.Explained(widget)
-            for widget in (self.ui.comparisonComboBox, self.ui.tintCheckBox, self.ui.centerButton)
-        ]
+        self._tint = panel.Explained(self.ui.tintCheckBox)
+        self._comparing = [panel.Explained(widget) for widget in (self.ui.comparisonComboBox, self.ui.centerButton)]
         for text in (_("Blend"), _("Checkerboard"), _("Flicker"), _("Side by side")):
             self.ui.comparisonComboBox.addItem(text)
         self.ui.undoButton.connect("clicked()", self.onUndoButton)
@@ -74,10 +73,17 @@ class SSPERegisterWidget(JobPanel):
         self.ui.centerButton.connect("clicked()", self.onCompare)
         self.initializeParameterNode()
 
+    def enter(self) -> None:
+        JobPanel.enter(self)
+        if self._comparesOnEntering:
+            self._compare(center=False)
+
     def exit(self) -> None:
+        self._comparesOnEntering = self.comparison.isShown
         self.comparison.stop()
 
     def onSceneClosing(self) -> None:
+        self._comparesOnEntering = False
         self.comparison.stop()
 
     def onSceneLoaded(self) -> None:
@@ -114,8 +120,19 @@ class SSPERegisterWidget(JobPanel):
         fixed, moving = parameters.fixedVolume, parameters.movingVolume
         sentences = plan.registrationPlan(fixed, moving, parameters.expandFirst, parameters.distanceMm)
         self.ui.planLabel.text = panel.paragraphs(sentences)
+        self._watchLandmarks([parameters.fixedLandmarks, parameters.movingLandmarks])
         self.controls.allow(self.logic.whyNot(**self._arguments()))
         self._updateResult()
+
+    def _watchLandmarks(self, lists: list[Any]) -> None:
+        """Say again what is missing whenever a landmark is placed or taken away."""
+        self.removeObservers(self._onLandmarks)
+        for node in {node for node in lists if node is not None}:
+            for event in (node.PointPositionDefinedEvent, node.PointPositionUndefinedEvent, node.PointRemovedEvent):
+                self.addObserver(node, event, self._onLandmarks)
+
+    def _onLandmarks(self, caller: Any, event: Any) -> None:
+        self.controls.allow(self.logic.whyNot(**self._arguments()))
 
     def _arguments(self) -> dict[str, Any]:
         parameters = self._parameterNode
@@ -134,6 +151,7 @@ class SSPERegisterWidget(JobPanel):
         whyNot = None if self._compared() is not None else _("Choose a fixed and a moving volume first.")
         for control in self._comparing:
             control.allow(whyNot)
+        self._tint.allow(whyNot or self._whyNotTinted())
         blends = MODES[self.ui.comparisonComboBox.currentIndex] == "blend"
         self._blend.allow(whyNot or (None if blends else _("Choose Blend under Show as to mix the volumes.")))
 
@@ -174,21 +192,32 @@ class SSPERegisterWidget(JobPanel):
 
     def _compared(self) -> tuple[Any, Any] | None:
         """The two nodes to show: originals, or expanded ones with their synthetic slices tinted."""
-        nodes = [self._parameterNode.fixedVolume, self._parameterNode.movingVolume]
-        if nodes[0] is None or nodes[1] is None or nodes[0] is nodes[1]:
+        chosen = [self._parameterNode.fixedVolume, self._parameterNode.movingVolume]
+        if chosen[0] is None or chosen[1] is None or chosen[0] is chosen[1]:
             return None
-        if not self.ui.tintCheckBox.checked:
-            nodes = [volumes.originalOf(node) or node for node in nodes]
-        return nodes[0], nodes[1]
+        if self.ui.tintCheckBox.checked:
+            return volumes.expandedOrSelf(chosen[0]), volumes.expandedOrSelf(chosen[1])
+        return volumes.originalOf(chosen[0]) or chosen[0], volumes.originalOf(chosen[1]) or chosen[1]
+
+    def _whyNotTinted(self) -> str | None:
+        chosen = (self._parameterNode.fixedVolume, self._parameterNode.movingVolume)
+        if any(volumes.originalOf(volumes.expandedOrSelf(node)) is not None for node in chosen):
+            return None
+        return _("There are no expanded volumes of these two. SSPE Expand makes them.")
 
     def onCompare(self) -> None:
+        self._compare(center=True)
+
+    def _compare(self, center: bool) -> None:
         compared = self._compared()
         if compared is None:
             return
         volumes.showMarks(self.ui.tintCheckBox.checked)
         self._updateResult()
         with slicer.util.tryWithErrorDisplay(_("The volumes could not be shown."), waitCursor=True):
-            self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex])
+            self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex], center=center)
 
     def onBlend(self, percent: float) -> None:
         self.comparison.setBlend(percent / 100)
+        if not self.comparison.isShown:
+            self.onCompare()

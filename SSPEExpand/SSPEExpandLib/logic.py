@@ -32,7 +32,11 @@ class ExpansionNodes:
     def summary(self) -> str:
         """Say what was made, and what to heed."""
         names = _(" and ").join(node.GetName() for node in (self.upper, self.lower) if node is not None)
-        made = _("Made {names}. Their synthetic slices are marked.").format(names=names)
+        if all(mark.IsA("vtkMRMLSegmentationNode") for mark in self.marks):
+            text = _("Made {names}. Synthetic slices are tinted orange.")
+        else:
+            text = _("Made {names}. Synthetic slices are marked in a label map.")
+        made = text.format(names=names)
         return "\n".join([made, *(f"• {text}" for text in self.warnings)])
 
 
@@ -51,8 +55,9 @@ class SSPEExpandLogic(JobLogic):
         if upperNode is lowerNode:
             return _("Upper and lower volume must not be the same.")
         for node in inputs:
-            if node.GetImageData() is None:
-                return _("{name} has no voxels.").format(name=node.GetName())
+            problem = volumes.problemOf(node)
+            if problem is not None:
+                return problem
             if volumes.originalOf(node) is not None:
                 return _("{name} is expanded already. Choose the original.").format(name=node.GetName())
         if any(output in inputs for output in outputs) or (len(outputs) == 2 and outputs[0] is outputs[1]):

@@ -51,6 +51,7 @@ class Comparison:
             background = self._makeBoard(joined.continued(*self._nodes), _("{fixed}, continued by {moving}"))
         for name, composite in self._composites():
             composite.SetLinkedControl(1)
+            composite.SetHotLinkedControl(1)
             composite.SetClipToBackgroundVolume(False)
             composite.SetForegroundOpacity(1.0 if mode == "flicker" else self._opacity)
             right = mode == "sideBySide" and name in layouts.RIGHT_VIEWS
@@ -62,6 +63,11 @@ class Comparison:
             self._startFlicker()
         if center:
             self.centerOnJunction()
+
+    @property
+    def isShown(self) -> bool:
+        """Whether the views show a comparison."""
+        return bool(self._views)
 
     def setBlend(self, opacity: float) -> None:
         """Set the share of the moving volume, 0 to 1, in every view at once."""
@@ -143,9 +149,11 @@ class Comparison:
     def _removeBoard(self) -> None:
         """Take the joined volume away; the views that showed it show the fixed volume."""
         if self._board is not None and slicer.mrmlScene.IsNodePresent(self._board):
+            fixedNode = self._nodes[0]
+            behind = fixedNode.GetID() if slicer.mrmlScene.IsNodePresent(fixedNode) else None
             for _name, composite in self._composites():
                 if composite.GetBackgroundVolumeID() == self._board.GetID():
-                    composite.SetBackgroundVolumeID(self._nodes[0].GetID())
+                    composite.SetBackgroundVolumeID(behind)
             slicer.mrmlScene.RemoveNode(self._board)
         self._board = None
 

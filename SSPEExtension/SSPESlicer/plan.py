@@ -27,10 +27,7 @@ def expansionPlan(upperNode: Any, lowerNode: Any, distanceMm: float) -> list[Sen
     sentences += distanceSentences(distanceMm) if sentences else []
     if upperNode is None or lowerNode is None or upperNode is lowerNode:
         return sentences
-    try:
-        return sentences + _positions(upperNode, lowerNode, upperFirst=True)
-    except InputError as error:
-        return [*sentences, (str(error), True)]
+    return sentences + _positions(upperNode, lowerNode, upperFirst=True)
 
 
 def registrationPlan(fixedNode: Any, movingNode: Any, expandFirst: bool, distanceMm: float) -> list[Sentence]:
@@ -45,10 +42,7 @@ def registrationPlan(fixedNode: Any, movingNode: Any, expandFirst: bool, distanc
         sentences.append((text.format(names=names, distance=f"{distanceMm:.0f}"), False))
         sentences += distanceSentences(distanceMm)
     originals = [volumes.originalOf(node) or node for node in (fixedNode, movingNode)]
-    try:
-        return sentences + _positions(*originals, upperFirst=False)
-    except InputError as error:
-        return [*sentences, (str(error), True)]
+    return sentences + _positions(*originals, upperFirst=False)
 
 
 def distanceSentences(distanceMm: float) -> list[Sentence]:
@@ -60,10 +54,14 @@ def distanceSentences(distanceMm: float) -> list[Sentence]:
 
 
 def _positions(firstNode: Any, secondNode: Any, upperFirst: bool) -> list[Sentence]:
+    """How two volumes lie to each other; nothing where one of them cannot be used, which the button says."""
     from SSPELib.registration import predict_overlap
 
-    first = volumes.headerFromNode(firstNode)
-    second = volumes.headerFromNode(secondNode, beforeRegistration=True)
+    try:
+        first = volumes.headerFromNode(firstNode)
+        second = volumes.headerFromNode(secondNode, beforeRegistration=True)
+    except InputError:
+        return []
     prediction = predict_overlap(first, second)
     sentences = [_frameSentence(first, second)]
     if upperFirst and prediction.upper == "moving":

@@ -48,7 +48,7 @@ def parentToWorld(node: Any, beforeRegistration: bool = False) -> NDArray[np.flo
         InputError: a parent transform is not linear.
     """
     parent = node.GetParentTransformNode()
-    if beforeRegistration and node.GetNodeReference(PLACED_ROLE) is not None:
+    if beforeRegistration and placedBy(node) is not None:
         parent = node.GetNodeReference(EARLIER_ROLE)
     if parent is None:
         return np.eye(4)
@@ -61,6 +61,27 @@ def parentToWorld(node: Any, beforeRegistration: bool = False) -> NDArray[np.flo
     matrix = vtk.vtkMatrix4x4()
     parent.GetMatrixTransformToWorld(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def isParent(transformNode: Any, node: Any) -> bool:
+    """Tell whether a transform is among the parent transforms of a node."""
+    parent = node.GetParentTransformNode()
+    while parent is not None and parent is not transformNode:
+        parent = parent.GetParentTransformNode()
+    return parent is not None
+
+
+def placedBy(node: Any) -> Any:
+    """Return the transform under which SSPE Register put a node; None where it lies there no longer, or never did."""
+    transformNode = node.GetNodeReference(PLACED_ROLE)
+    return transformNode if transformNode is not None and isParent(transformNode, node) else None
+
+
+def lieWith(node: Any, other: Any) -> None:
+    """Put a node under the parent transforms of another one, a registration of that one included."""
+    node.SetAndObserveTransformNodeID(other.GetTransformNodeID())
+    for role in (PLACED_ROLE, EARLIER_ROLE):
+        node.SetNodeReferenceID(role, other.GetNodeReferenceID(role))
 
 
 def worldBounds(node: Any) -> NDArray[np.float64]:
@@ -110,6 +131,15 @@ def headerFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
     )
 
 
+def problemOf(volumeNode: Any) -> str | None:
+    """Return why SSPE cannot work on a volume node, None where it can."""
+    try:
+        headerFromNode(volumeNode)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 def frameOfReference(volumeNode: Any) -> str | None:
     """Return the DICOM frame of reference of a volume that was loaded through Slicer's DICOM database."""
     instances = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
@@ -127,7 +157,7 @@ def fillGrownNode(grownNode: Any, inputNode: Any, array: NDArray[np.generic], of
     with slicer.util.NodeModify(grownNode):
         slicer.util.updateVolumeFromArray(grownNode, array)
         grownNode.SetIJKToRASMatrix(_movedGrid(inputNode, offset))
-        grownNode.SetAndObserveTransformNodeID(inputNode.GetTransformNodeID())
+        lieWith(grownNode, inputNode)
         copyDisplay(inputNode, grownNode)
         grownNode.SetNodeReferenceID(ORIGINAL_ROLE, inputNode.GetID())
 
@@ -187,7 +217,7 @@ def fillLabelMap(labelNode: Any, grownNode: Any, synthetic: NDArray[np.uint8]) -
     grid = vtk.vtkMatrix4x4()
     grownNode.GetIJKToRASMatrix(grid)
     labelNode.SetIJKToRASMatrix(grid)
-    labelNode.SetAndObserveTransformNodeID(grownNode.GetTransformNodeID())
+    lieWith(labelNode, grownNode)
     if labelNode.GetDisplayNode() is None:
         labelNode.CreateDefaultDisplayNodes()
     grownNode.SetNodeReferenceID(SYNTHETIC_ROLE, labelNode.GetID())
@@ -197,7 +227,7 @@ def fillSegmentation(segmentationNode: Any, grownNode: Any, synthetic: NDArray[n
     """Mark the synthetic slices (z, y, x), 1 where synthetic, in a segmentation: a tint in the slice views."""
     segmentation = segmentationNode.GetSegmentation()
     segmentation.RemoveAllSegments()
-    segmentationNode.SetAndObserveTransformNodeID(grownNode.GetTransformNodeID())
+    lieWith(segmentationNode, grownNode)
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(grownNode)
     if segmentationNode.GetDisplayNode() is None:
         segmentationNode.CreateDefaultDisplayNodes()
@@ -227,6 +257,18 @@ def tintOf(grownNode: Any) -> Any:
 def originalOf(volumeNode: Any) -> Any:
     """Return the node that a volume was expanded from, None where it is not an expanded one."""
     return volumeNode.GetNodeReference(ORIGINAL_ROLE) if volumeNode is not None else None
+
+
+def expandedFrom(originalNode: Any) -> list[Any]:
+    """Return the volumes that were expanded from a node, the newest last."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return [node for node in nodes if originalOf(node) is originalNode]
+
+
+def expandedOrSelf(volumeNode: Any) -> Any:
+    """Return the newest volume that was expanded from a node; the node itself where it is one, or has none."""
+    grown = expandedFrom(volumeNode)
+    return grown[-1] if grown and originalOf(volumeNode) is None else volumeNode
 
 
 def syntheticArray(grownNode: Any) -> NDArray[np.uint8]:

@@ -24,6 +24,7 @@ from . import brainsfit, outcome, placement
 STARTS = ("header", "unknown", "landmarks")
 BACKENDS = ("automatic", "brainsfit", "simpleitk")
 RESULT_ATTRIBUTE = "SSPE.Result"
+UNCHANGED = 1e-4
 
 
 @dataclass
@@ -62,16 +63,18 @@ class SSPERegisterLogic(JobLogic):
         if placement.sameBody(fixedNode, movingNode):
             return _("Fixed and moving volume must not be the same.")
         for node in (fixedNode, movingNode):
-            if node.GetImageData() is None:
-                return _("{name} has no voxels.").format(name=node.GetName())
-        if start == "landmarks" and (fixedLandmarks is None or movingLandmarks is None):
-            return _("Choose the landmarks on the fixed and on the moving volume.")
+            problem = volumes.problemOf(node)
+            if problem is not None:
+                return problem
+            if not placement.liesWithItsOriginal(node):
+                text = _("{name} and the volume that it was expanded from lie under different transforms.")
+                return text.format(name=node.GetName())
+        landmarksMissing = placement.whyNotLandmarks(fixedLandmarks, movingLandmarks) if start == "landmarks" else None
+        if landmarksMissing is not None:
+            return landmarksMissing
         if backend == "brainsfit" and not brainsfit.isAvailable():
             return _("This Slicer has no module BRAINSFit. Choose another way to refine (Advanced).")
-        if outputTransform is not None and placement.isParent(outputTransform, fixedNode):
-            text = _("{fixed} itself lies under {transform}. Choose another output transform.")
-            return text.format(fixed=fixedNode.GetName(), transform=outputTransform.GetName())
-        return None
+        return placement.whyNotUnder(outputTransform, movingNode) if outputTransform is not None else None
 
     def register(
         self,
@@ -138,8 +141,10 @@ class SSPERegisterLogic(JobLogic):
             transformNode = self._makeTransform(
                 outputTransform, fixedNode, movingNode, job.folder / result["transform"]
             )
+            placement.place(transformNode, fixedNode, movingNode, movingLandmarks if start == "landmarks" else None)
             verdict = {name: value for name, value in result.items() if name not in ("event", "transform")}
-            transformNode.SetAttribute(RESULT_ATTRIBUTE, json.dumps(verdict))
+            matrix = slicer.util.arrayFromTransformMatrix(transformNode).tolist()
+            transformNode.SetAttribute(RESULT_ATTRIBUTE, json.dumps({"verdict": verdict, "matrix": matrix}))
             transformNode.SetDescription(outcome.verdict(verdict["reliable"]))
             if not verdict["reliable"]:
                 logging.warning("%s: %s", transformNode.GetName(), transformNode.GetDescription())
@@ -147,13 +152,24 @@ class SSPERegisterLogic(JobLogic):
 
         inputs = [fixedNode, movingNode]
         end = self._endWith(onEnd or (lambda nodes, error: None))
-        return self._sceneJob.run(job, description, inputs, makeNodes, None if waitForCompletion else end)
+        try:
+            return self._sceneJob.run(job, description, inputs, makeNodes, None if waitForCompletion else end)
+        finally:
+            if waitForCompletion:
+                self._stopBrainsFit()
 
     def resultOf(self, movingNode: Any) -> Event | None:
-        """Return the verdict on the registration that placed a volume, also after the scene was saved and loaded."""
-        transformNode = movingNode.GetNodeReference(volumes.PLACED_ROLE)
+        """Return the verdict on the registration that placed a volume, also after the scene was saved and loaded.
+
+        There is none where the transform was changed since: the verdict is not on what somebody else has made of it.
+        """
+        transformNode = volumes.placedBy(movingNode)
         text = transformNode.GetAttribute(RESULT_ATTRIBUTE) if transformNode is not None else None
-        return json.loads(text) if text else None
+        if not text:
+            return None
+        result = json.loads(text)
+        matrix = slicer.util.arrayFromTransformMatrix(transformNode, toWorld=True)
+        return result["verdict"] if np.allclose(matrix, result["matrix"], atol=UNCHANGED) else None
 
     def _answerWith(self, waitForCompletion: bool) -> Callable[[Event, Callable[[Event], None]], None]:
         def answer(request: Event, reply: Callable[[Event], None]) -> None:
@@ -164,12 +180,15 @@ class SSPERegisterLogic(JobLogic):
 
     def _endWith(self, onEnd: Callable[[Any, Exception | None], None]) -> Callable[[Any, Exception | None], None]:
         def end(nodes: Any, error: Exception | None) -> None:
-            if self._brainsFitRun is not None:
-                self._brainsFitRun.cancel()
-                self._brainsFitRun = None
+            self._stopBrainsFit()
             onEnd(nodes, error)
 
         return end
+
+    def _stopBrainsFit(self) -> None:
+        if self._brainsFitRun is not None:
+            self._brainsFitRun.cancel()
+            self._brainsFitRun = None
 
     def _makeTransform(self, transformNode: Any, fixedNode: Any, movingNode: Any, path: Path) -> Any:
         if transformNode is None:
@@ -182,7 +201,6 @@ class SSPERegisterLogic(JobLogic):
         storage.SetFileName(str(path))
         if not storage.ReadData(transformNode):
             raise InputError(_("The transform {path} could not be read. Register again.").format(path=path))
-        placement.place(transformNode, fixedNode, movingNode)
         return transformNode
 
 

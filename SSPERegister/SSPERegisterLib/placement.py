@@ -16,14 +16,14 @@ from SSPESlicer import volumes
 FIXED_ROLE = "SSPEFixed"
 MOVING_ROLE = "SSPEMoving"
 FEWEST_LANDMARKS = 3
+LEAST_SPREAD_MM = 5.0
+SAME_POSE = 1e-4
 
 
 def family(volumeNode: Any) -> list[Any]:
     """Return a volume, its original, what was expanded from it, and the nodes that mark synthetic slices."""
     original = volumes.originalOf(volumeNode) or volumeNode
-    grown = [
-        node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if volumes.originalOf(node) is original
-    ]
+    grown = volumes.expandedFrom(original)
     marks = [node.GetNodeReference(volumes.SYNTHETIC_ROLE) for node in grown]
     return [original, *grown, *(node for node in marks if node is not None)]
 
@@ -33,27 +33,54 @@ def sameBody(firstNode: Any, secondNode: Any) -> bool:
     return (volumes.originalOf(firstNode) or firstNode) is (volumes.originalOf(secondNode) or secondNode)
 
 
-def isParent(transformNode: Any, node: Any) -> bool:
-    """Tell whether a transform is among the parent transforms of a node."""
-    parent = node.GetParentTransformNode()
-    while parent is not None and parent is not transformNode:
-        parent = parent.GetParentTransformNode()
-    return parent is not None
+def liesWithItsOriginal(volumeNode: Any) -> bool:
+    """Tell whether an expanded volume still lies where its original does; other volumes have none to part from."""
+    original = volumes.originalOf(volumeNode)
+    if original is None or volumes.problemOf(original) is not None:
+        return original is None
+    poses = [volumes.parentToWorld(node, beforeRegistration=True) for node in (volumeNode, original)]
+    return np.allclose(*poses, atol=SAME_POSE)
 
 
-def place(transformNode: Any, fixedNode: Any, movingNode: Any) -> None:
-    """Put a moving volume and its family under a transform; parent transforms that they had stay in effect below it."""
+def whyNotUnder(transformNode: Any, movingNode: Any) -> str | None:
+    """Return why a transform cannot take the result for a moving volume: other things would move along with it."""
+    isOwn = transformNode.GetNodeReference(MOVING_ROLE) in family(movingNode)
+    for node in _transformedNodes():
+        if _dependsOn(transformNode, node) and not (isOwn and volumes.placedBy(node) is transformNode):
+            text = _("{name} itself lies under {transform}. Choose another output transform.")
+            return text.format(name=node.GetName(), transform=transformNode.GetName())
+    return None
+
+
+def _transformedNodes() -> list[Any]:
+    """What transforms move: volumes, segmentations, landmarks, models; not the transforms in between."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLDisplayableNode")
+    return [node for node in nodes if not node.IsA("vtkMRMLTransformNode")]
+
+
+def _dependsOn(transformNode: Any, node: Any) -> bool:
+    earlier = node.GetNodeReference(volumes.EARLIER_ROLE)
+    return volumes.isParent(transformNode, node) or (
+        earlier is not None and (earlier is transformNode or volumes.isParent(transformNode, earlier))
+    )
+
+
+def place(transformNode: Any, fixedNode: Any, movingNode: Any, landmarks: Any = None) -> None:
+    """Put a moving volume, its family and the landmarks on it under a transform that moves nothing else.
+
+    Parent transforms that they had stay in effect below it.
+    """
     undo(movingNode)
     transformNode.SetNodeReferenceID(FIXED_ROLE, fixedNode.GetID())
     transformNode.SetNodeReferenceID(MOVING_ROLE, movingNode.GetID())
     copies: dict[str, Any] = {}
-    for node in family(movingNode):
+    for node in [*family(movingNode), *([landmarks] if landmarks is not None else [])]:
         earlier = node.GetParentTransformNode()
         node.SetNodeReferenceID(volumes.PLACED_ROLE, transformNode.GetID())
+        node.SetNodeReferenceID(volumes.EARLIER_ROLE, earlier.GetID() if earlier is not None else None)
         if earlier is None:
             node.SetAndObserveTransformNodeID(transformNode.GetID())
             continue
-        node.SetNodeReferenceID(volumes.EARLIER_ROLE, earlier.GetID())
         if earlier.GetID() not in copies:
             copies[earlier.GetID()] = _copyBelow(transformNode, node, earlier.GetName())
         node.SetAndObserveTransformNodeID(copies[earlier.GetID()].GetID())
@@ -70,13 +97,16 @@ def _copyBelow(transformNode: Any, node: Any, name: str) -> Any:
 
 def isPlaced(volumeNode: Any) -> bool:
     """Tell whether a registration moved this volume and can be undone."""
-    return volumeNode is not None and volumeNode.GetNodeReference(volumes.PLACED_ROLE) is not None
+    return volumeNode is not None and volumes.placedBy(volumeNode) is not None
 
 
 def undo(movingNode: Any) -> None:
-    """Put a volume and its family back under the parent transforms that they had before the registration."""
-    for node in family(movingNode):
-        if not isPlaced(node):
+    """Put a volume, and all that was placed with it, back under the parent transforms of before the registration."""
+    transformNode = volumes.placedBy(movingNode)
+    if transformNode is None:
+        return
+    for node in _transformedNodes():
+        if volumes.placedBy(node) is not transformNode:
             continue
         copy = node.GetParentTransformNode()
         earlier = node.GetNodeReference(volumes.EARLIER_ROLE)
@@ -92,13 +122,13 @@ def _isUsed(transformNode: Any) -> bool:
     return any(node.GetTransformNodeID() == transformNode.GetID() for node in nodes)
 
 
-def landmarkTransform(fixedList: Any, movingList: Any, movingNode: Any) -> sitk.Transform:
-    """Return the rigid transform, fixed points to moving points in LPS, that brings two lists of landmarks together.
-
-    Raises:
-        InputError: fewer than three landmarks, or lists of different length.
-    """
-    lists = [slicer.util.arrayFromMarkupsControlPoints(node, world=True) for node in (fixedList, movingList)]
+def whyNotLandmarks(fixedList: Any, movingList: Any) -> str | None:
+    """Return why two lists of landmarks do not give a start, None where they do."""
+    if fixedList is None or movingList is None:
+        return _("Choose the landmarks on the fixed and on the moving volume.")
+    if fixedList is movingList:
+        return _("The landmarks on the fixed and on the moving volume need a list each.")
+    lists = [_landmarks(node) for node in (fixedList, movingList)]
     if len(lists[0]) != len(lists[1]) or len(lists[0]) < FEWEST_LANDMARKS:
         text = _(
             "{fixed} has {ofFixed} landmarks and {moving} {ofMoving}; both need the same {fewest} or more, in the same "
@@ -106,11 +136,35 @@ def landmarkTransform(fixedList: Any, movingList: Any, movingNode: Any) -> sitk.
         )
         names = {"fixed": fixedList.GetName(), "moving": movingList.GetName()}
         counts = {"ofFixed": len(lists[0]), "ofMoving": len(lists[1]), "fewest": FEWEST_LANDMARKS}
-        raise InputError(text.format(**names, **counts))
+        return text.format(**names, **counts)
+    for node, points in zip((fixedList, movingList), lists, strict=True):
+        if np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[1] < LEAST_SPREAD_MM:
+            text = _("The landmarks of {name} lie on one line. Add one beside it.")
+            return text.format(name=node.GetName())
+    return None
+
+
+def landmarkTransform(fixedList: Any, movingList: Any, movingNode: Any) -> sitk.Transform:
+    """Return the rigid transform, fixed points to moving points in LPS, that brings two lists of landmarks together.
+
+    Raises:
+        InputError: see `whyNotLandmarks`.
+    """
+    reason = whyNotLandmarks(fixedList, movingList)
+    if reason is not None:
+        raise InputError(reason)
+    points = _landmarks(movingList)
     now, before = volumes.ijkToWorld(movingNode), volumes.ijkToWorld(movingNode, beforeRegistration=True)
-    moved = (before @ np.linalg.inv(now) @ np.c_[lists[1], np.ones(len(lists[1]))].T).T[:, :3]
-    fixed, moving = (_flatLps(points) for points in (lists[0], moved))
+    moved = (before @ np.linalg.inv(now) @ np.c_[points, np.ones(len(points))].T).T[:, :3]
+    fixed, moving = (_flatLps(array) for array in (_landmarks(fixedList), moved))
     return sitk.LandmarkBasedTransformInitializer(sitk.VersorRigid3DTransform(), fixed, moving)
+
+
+def _landmarks(listNode: Any) -> NDArray[np.float64]:
+    """The points (n, 3) of a list, world RAS mm; a point that is still being placed does not count."""
+    indices = range(listNode.GetNumberOfControlPoints())
+    placed = [i for i in indices if listNode.GetNthControlPointPositionStatus(i) == listNode.PositionDefined]
+    return np.array([listNode.GetNthControlPointPositionWorld(i) for i in placed]).reshape(-1, 3)
 
 
 def _flatLps(points: NDArray[np.float64]) -> list[float]:

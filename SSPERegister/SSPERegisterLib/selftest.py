@@ -19,6 +19,7 @@ from . import outcome, placement
 OVERLAP_MM = 80.0
 LARGEST_ERROR_MM = 5.0
 EXACT_MM = 1e-3
+LANDMARKS = np.array([[0.0, 0, 0], [80, 10, 5], [-20, 60, 30], [15, -40, 50]])
 
 
 class SSPERegisterTest(SelfTest):
@@ -83,25 +84,73 @@ class SSPERegisterTest(SelfTest):
         placement.undo(grown)
         self.assertIsNone(original.GetParentTransformNode())
 
-    def test_landmarksGiveTheStart(self) -> None:
-        points = np.array([[0.0, 0, 0], [80, 10, 5], [-20, 60, 30], [15, -40, 50]])
+    def test_landmarksGiveTheStartAndMoveAlong(self) -> None:
         motion = knownMotion()
-        toMoving = np.array([motion.TransformPoint(point) for point in (points * (-1, -1, 1)).tolist()]) * (-1, -1, 1)
-        movingNode = addNode(halves(OVERLAP_MM)[1], "abdomen")
-        lists = [
-            slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
-            for name in ("on chest", "on abdomen")
-        ]
-        for node, array in zip(lists, (points, toMoving), strict=True):
-            slicer.util.updateMarkupsControlPointsFromArray(node, array)
-        found = placement.landmarkTransform(*lists, movingNode)
-        np.testing.assert_allclose(found.GetMatrix(), motion.GetMatrix(), atol=1e-6)
-        np.testing.assert_allclose(
-            found.TransformPoint((5.0, 6.0, 7.0)), motion.TransformPoint((5.0, 6.0, 7.0)), atol=1e-6
-        )
-        lists[1].RemoveNthControlPoint(0)
-        with self.assertRaisesRegex(InputError, "has 4 landmarks and on abdomen 3"):
-            placement.landmarkTransform(*lists, movingNode)
+        toMoving = np.array([motion.TransformPoint(point) for point in (LANDMARKS * (-1, -1, 1)).tolist()])
+        fixed, moving = halves(OVERLAP_MM)
+        fixedNode, movingNode = addNode(fixed, "chest"), addNode(moved(moving, motion), "abdomen")
+        lists = [pointList("on chest", LANDMARKS), pointList("on abdomen", toMoving * (-1, -1, 1))]
+        options = {"start": "landmarks", "fixedLandmarks": lists[0], "movingLandmarks": lists[1]}
+        for _run in range(2):  # the second begins where the first began
+            logic = self.logic(transform=motion)
+            found = placement.landmarkTransform(*lists, movingNode)
+            np.testing.assert_allclose(found.GetMatrix(), motion.GetMatrix(), atol=1e-6)
+            np.testing.assert_allclose(found.TransformPoint((5.0, 6, 7)), motion.TransformPoint((5.0, 6, 7)), atol=1e-6)
+            nodes = logic.register(fixedNode, movingNode, backend="simpleitk", **options)
+            self.assertEqual(self.process.job["start_transform"], "start.tfm")
+            now = slicer.util.arrayFromMarkupsControlPoints(lists[1], world=True)
+            np.testing.assert_allclose(now, LANDMARKS, atol=EXACT_MM)
+            options["outputTransform"] = nodes.transform
+        placement.undo(movingNode)
+        self.assertIsNone(lists[1].GetParentTransformNode())
+
+    def test_landmarksThatGiveNoStart(self) -> None:
+        lists = [pointList(name, LANDMARKS) for name in ("on chest", "on abdomen")]
+        self.assertIsNone(placement.whyNotLandmarks(*lists))
+        self.assertIn("Choose the landmarks", placement.whyNotLandmarks(lists[0], None))
+        self.assertIn("a list each", placement.whyNotLandmarks(lists[0], lists[0]))
+        lists[1].UnsetNthControlPointPosition(0)  # as a point that still hangs on the mouse
+        self.assertIn("has 4 landmarks and on abdomen 3", placement.whyNotLandmarks(*lists))
+        line = pointList("in a row", np.outer(np.arange(4.0), (10, 20, 30)))
+        self.assertIn("in a row lie on one line", placement.whyNotLandmarks(lists[0], line))
+        with self.assertRaisesRegex(InputError, "lie on one line"):
+            placement.landmarkTransform(lists[0], line, addNode(halves(OVERLAP_MM)[1], "abdomen"))
+
+    def test_outputTransformThatMovesSomethingElseIsRefused(self) -> None:
+        fixed, moving = halves(OVERLAP_MM)
+        fixedNode, movingNode = addNode(fixed, "chest"), addNode(moving, "abdomen", np.diag([1.0, -1, -1, 1]))
+        holder = movingNode.GetParentTransformNode()
+        logic = self.logic(transform=knownMotion())
+        self.assertIn("abdomen itself lies under", logic.whyNot(fixedNode, movingNode, outputTransform=holder))
+        nodes = logic.register(fixedNode, movingNode, backend="simpleitk")
+        self.assertIsNone(logic.whyNot(fixedNode, movingNode, outputTransform=nodes.transform))
+        self.assertIn("abdomen itself lies under", logic.whyNot(fixedNode, movingNode, outputTransform=holder))
+        pelvis = addNode(moving, "pelvis")
+        self.assertIn("abdomen itself lies under", logic.whyNot(fixedNode, pelvis, outputTransform=nodes.transform))
+        self.assertIn("abdomen itself lies under", logic.whyNot(movingNode, fixedNode, outputTransform=nodes.transform))
+
+    def test_verdictHoldsOnlyForTheTransformThatWasFound(self) -> None:
+        fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
+        logic = self.logic(transform=knownMotion())
+        nodes = logic.register(fixedNode, movingNode, backend="simpleitk")
+        self.assertIsNotNone(logic.resultOf(movingNode))
+        nodes.transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.eye(4)))
+        self.assertIsNone(logic.resultOf(movingNode))
+        self.assertTrue(placement.isPlaced(movingNode))
+        movingNode.SetAndObserveTransformNodeID(None)
+        self.assertFalse(placement.isPlaced(movingNode))
+        self.assertIsNone(logic.resultOf(movingNode))
+
+    def test_volumeExpandedAfterARegistrationGoesBackWithIt(self) -> None:
+        fixedNode, original = (addNode(part, "part") for part in halves(OVERLAP_MM))
+        nodes = self.logic(transform=knownMotion()).register(fixedNode, original, backend="simpleitk")
+        grown = expandedBy(original, 10)
+        self.assertIs(grown.GetParentTransformNode(), nodes.transform)
+        placement.undo(grown)
+        for node in (original, grown, grown.GetNodeReference(volumes.SYNTHETIC_ROLE)):
+            self.assertIsNone(node.GetParentTransformNode())
+        grown.SetAndObserveTransformNodeID(nodes.transform.GetID())
+        self.assertIn("lie under different transforms", self.logic().whyNot(fixedNode, grown))
 
     def test_whyNot(self) -> None:
         fixedNode, movingNode = (addNode(volume, "part") for volume in halves(OVERLAP_MM))
@@ -223,6 +272,13 @@ def meanErrorMm(movingNode: Any, truth: Volume) -> float:
     corners = np.array([[i, j, k, 1.0] for i in (0, width) for j in (0, height) for k in (0, depth)])
     now: NDArray[np.float64] = volumes.RAS_TO_LPS @ volumes.ijkToWorld(movingNode)
     return float(np.linalg.norm(corners @ (now - truth.index_to_lps).T, axis=1).mean())
+
+
+def pointList(name: str, points: NDArray[np.float64]) -> Any:
+    """A list of landmarks at points (n, 3), RAS mm."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
+    slicer.util.updateMarkupsControlPointsFromArray(node, points)
+    return node
 
 
 def expandedBy(originalNode: Any, count: int) -> Any:

@@ -1,7 +1,10 @@
 """The panel of SSPE Register, in 3D Slicer and on the harness: buttons that say why, tool tips, saved parameters."""
 
+from typing import Any
+
 import slicer
 
+from SSPERegisterLib.selftest import expandedBy
 from SSPESlicer import panel_checks
 from SSPESlicer.selftest_support import addNode, halves
 
@@ -37,7 +40,56 @@ class SSPERegisterPanelTest(panel_checks.PanelTest):
         self.assertFalse(self.ui.fixedLandmarksSelector.isHidden())
         self.assertFalse(self.ui.applyButton.enabled)
         self.assertIn("Choose the landmarks", self.ui.statusLabel.text)
+        lists = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name) for name in ("ribs", "spine")]
+        self.ui.fixedLandmarksSelector.setCurrentNode(lists[0])
+        self.ui.movingLandmarksSelector.setCurrentNode(lists[1])
+        for count, point in enumerate(((0.0, 0, 0), (50, 0, 0), (0, 50, 0))):
+            self.assertIn(f"ribs has {count} landmarks and spine {count}", self.ui.statusLabel.text)
+            for node in lists:
+                node.AddControlPoint(*point)
+        self.assertTrue(self.ui.applyButton.enabled)
+        lists[0].RemoveNthControlPoint(0)
+        self.assertIn("ribs has 2 landmarks and spine 3", self.ui.applyButton.toolTip)
         self.ui.startComboBox.currentIndex = 0
         self.ui.backendComboBox.currentIndex = 1
         if not hasattr(slicer.modules, "brainsfit"):
             self.assertIn("no module BRAINSFit", self.ui.applyButton.toolTip)
+
+    def test_volumesThatCannotBeUsedDisableTheButton(self) -> None:
+        fixed, moving = (addNode(part, name) for part, name in zip(halves(20.0), ("chest", "belly"), strict=True))
+        bending = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode", "bending")
+        moving.SetAndObserveTransformNodeID(bending.GetID())
+        self.widget.chooseVolumes(fixed, moving)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("belly lies under the transform bending, which is not linear", self.ui.statusLabel.text)
+
+    def test_theComparisonWorksBeforeARegistrationAndComesBackWithThePanel(self) -> None:
+        self.assertIn("Choose a fixed and a moving volume", self.ui.blendSlider.toolTip)
+        fixed, moving = (addNode(part, name) for part, name in zip(halves(20.0), ("chest", "belly"), strict=True))
+        self.widget.chooseVolumes(fixed, moving)
+        self.assertFalse(self.ui.tintCheckBox.enabled)
+        self.assertIn("no expanded volumes", self.ui.tintCheckBox.toolTip)
+        self.ui.blendSlider.value = 80
+        self.assertEqual(self.foregrounds(moving), [0.8] * 3)
+        slicer.util.selectModule("SSPEExtension")
+        self.assertFalse(self.widget.comparison.isShown)
+        slicer.util.selectModule(self.moduleName)
+        self.assertTrue(self.widget.comparison.isShown)
+        self.ui.blendSlider.value = 30
+        self.assertEqual(self.foregrounds(moving), [0.3] * 3)
+
+    def test_tintedVolumesAreFoundFromTheirOriginals(self) -> None:
+        fixed, moving = (addNode(part, name) for part, name in zip(halves(20.0), ("chest", "belly"), strict=True))
+        grown = expandedBy(moving, 4)
+        self.widget.chooseVolumes(fixed, moving)
+        self.assertTrue(self.ui.tintCheckBox.enabled)
+        self.ui.tintCheckBox.checked = True
+        self.assertEqual(len(self.foregrounds(grown)), 3)
+        self.ui.tintCheckBox.checked = False
+        self.assertEqual(len(self.foregrounds(moving)), 3)
+
+    def foregrounds(self, node: Any) -> list[float]:
+        """How strongly the views that show a volume above another one show it."""
+        composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        shown = [composite for composite in composites if composite.GetForegroundVolumeID() == node.GetID()]
+        return [round(composite.GetForegroundOpacity(), 6) for composite in shown]
