@@ -162,6 +162,19 @@ def test_report_has_a_row_a_system_and_direction_the_paper_and_the_tests():
     assert table(found).count("\n") == 19
 
 
+def test_the_report_counts_cases_more_alike_than_every_baseline():
+    baselines = [
+        *rows("repeat the edge slice", [8, 8]),
+        *(replace(row, new_ssim=0.6) for row in rows("nearest training patient", [7, 7])),
+    ]
+    # Of two patients with two cases each: above both baselines, above one, as good as the better, below both.
+    similarities = (0.7, 0.55, 0.6, 0.4)
+    model = [replace(row, new_ssim=value) for row, value in zip(rows("ResGAN", [3, 4]), similarities, strict=True)]
+    lines = markdown([*model, *baselines], ["ResGAN"], "sspe evaluate expansion").splitlines()
+    shares = {line.split(" | ")[0][2:]: line.split(" | ")[-1] for line in lines if " | both | " in line}
+    assert shares == {"ResGAN": "25 |", "repeat the edge slice": " |", "nearest training patient": " |"}
+
+
 def test_the_command_writes_cases_report_and_curve(tmp_path: Path, torso_file: Path, tiny_bundle: ModelBundle, capfd):
     other = shutil.copytree(tiny_bundle.folder, tmp_path / "other")
     training = tmp_path / "training"

@@ -57,6 +57,11 @@ class Row:
     step_4: float
 
     @property
+    def case(self) -> tuple[str, str, str]:
+        """What was to be continued: patient, end and cut."""
+        return self.patient, self.end, self.cut
+
+    @property
     def steps(self) -> tuple[float, ...]:
         """Errors of the steps, HU."""
         return self.step_1, self.step_2, self.step_3, self.step_4
