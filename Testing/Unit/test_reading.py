@@ -18,6 +18,7 @@ from SSPELib.errors import InputError
 from SSPELib.volume import Volume, body_axis, read_volume
 from SSPELib.volume.nifti import StoredVoxels, stored_voxels
 from SSPELib.volume.silence import libraries_silenced
+from SSPELib.volume.writing import Outputs
 
 FLIPPED = np.diag([-1.0, 1.0, -1.0])
 LEFT_HANDED = np.diag([1.0, 1.0, -1.0])
@@ -195,6 +196,16 @@ def test_what_cannot_be_used_is_named_in_one_sentence(
     assert str(path) in str(caught.value)
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
+
+
+def test_a_zipped_file_is_read_itself_and_not_the_unzipped_one_beside_it(tmp_path: Path, small_torso: Volume) -> None:
+    path = write(small_torso, tmp_path / "torso.nii.gz")
+    write(small_torso.like(small_torso.array[::-1].astype(np.float32)), tmp_path / "torso.nii")
+    np.testing.assert_array_equal(read_volume(path).array, small_torso.array)
+    with Outputs() as outputs:
+        outputs.image(small_torso.to_image(), tmp_path / "out.nii")
+        outputs.image(small_torso.like(small_torso.array + 1).to_image(), tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(read_volume(tmp_path / "out.nii.gz").array, small_torso.array + 1)
 
 
 def test_nifti_2_and_the_other_byte_order_are_looked_through(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
 """What the NIfTI library hides: it silently reads 0 for NaN, for infinity and for the voxels that a cut-off file lacks.
 
-To a CT, 0 is soft tissue.
+To a CT, 0 is soft tissue. And of a.nii.gz it reads the voxels of a.nii where such a file lies beside it.
 """
 
 from __future__ import annotations
 
 import gzip
 import math
+import shutil
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -54,6 +58,17 @@ def stored_voxels(path: Path) -> StoredVoxels:
             return _looked_through(stream)
         except (EOFError, gzip.BadGzipFile, zlib.error):
             return StoredVoxels(complete=False)
+
+
+@contextmanager
+def apart(path: Path) -> Iterator[Path]:
+    """Yield a file as it is, or a copy of it where another one beside it would be read in its place."""
+    unzipped = path.with_name(path.name[: -len(".gz")])
+    if not path.name.lower().endswith(".nii.gz") or not unzipped.exists():
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(shutil.copyfile(path, Path(folder) / path.name))
 
 
 def _looked_through(stream: BinaryIO) -> StoredVoxels:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..errors import InputError
 from .checks import check_finite, check_length, raise_not_finite
 from .dicom import read_series
-from .nifti import stored_voxels
+from .nifti import apart, stored_voxels
 from .silence import libraries_silenced
 from .volume import Volume
 
@@ -46,9 +46,9 @@ def _read_file(path: Path) -> Volume:
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); copy or export it again.")
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        with libraries_silenced():
+        with libraries_silenced(), apart(path) as place:
+            reader.SetFileName(str(place))
             reader.ReadImageInformation()
             _check_kind(path, reader)
             image = reader.Execute()

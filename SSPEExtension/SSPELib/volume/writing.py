@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
+from .nifti import apart
 from .silence import libraries_silenced
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
@@ -70,7 +71,8 @@ class Outputs:
             with libraries_silenced():
                 sitk.WriteImage(image, str(place), useCompression=True)
                 # On a full disk some formats are cut off without a word.
-                whole = sitk.Hash(sitk.ReadImage(str(place))) == sitk.Hash(image)
+                with apart(place) as written:
+                    whole = sitk.Hash(sitk.ReadImage(str(written))) == sitk.Hash(image)
         except RuntimeError as error:
             raise InputError(_unwritable(Path(path))) from error
         if not whole:
