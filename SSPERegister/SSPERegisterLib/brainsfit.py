@@ -45,7 +45,13 @@ class BrainsFitRun(VTKObservationMixin):
     def start(self, answer: Callable[[dict[str, Any]], None]) -> None:
         """Run the module; `answer` gets the path of the transform, or the reason why there is none."""
         self._answer = answer
-        self._makeNodes()
+        try:
+            self._makeNodes()
+        except RuntimeError as error:  # slicer.util could not load a file
+            reason = str(error).splitlines()[0]
+            self._removeNodes()
+            answer({"error": str(_failure(_("BRAINSFit could not be started: {reason}.").format(reason=reason)))})
+            return
         self._cliNode = slicer.cli.run(
             slicer.modules.brainsfit, None, self._parameters(), wait_for_completion=self._wait
         )
@@ -56,10 +62,10 @@ class BrainsFitRun(VTKObservationMixin):
 
     def cancel(self) -> None:
         """Stop the module and take the temporary nodes away."""
+        self.removeObservers()
         if self._cliNode is not None:
-            self.removeObservers()
             self._cliNode.Cancel()
-            self._removeNodes()
+        self._removeNodes()
 
     def _makeNodes(self) -> None:
         for name in ("fixed", "moving"):

@@ -12,22 +12,25 @@ import SimpleITK as sitk
 import slicer
 
 OFFSET_MM = 4.0
+AWAY_MM = 500.0
 LARGEST_ERROR_MM = 1.0
 
 
 @pytest.fixture
 def request_files(sspe: Any, tmp_path: Path) -> dict[str, Any]:
-    """What the worker of SSPE hands over: the fixed and the moving part, moved by a known offset, and a rough start."""
+    """What the worker of SSPE hands over: two parts that lie far from each other, and the rough start of the search."""
     from SSPESlicer.selftest_support import halves
 
     fixed, moving = halves(80.0)
     names = {role: f"{role}.nrrd" for role in ("fixed", "moving", "fixed_mask", "moving_mask")}
     for role, volume in (("fixed", fixed), ("moving", moving)):
-        sitk.WriteImage(sitk.Cast(volume.to_image(), sitk.sitkFloat32), str(tmp_path / names[role]))
-        mask = volume.like((volume.array > -500).astype(np.uint8)).to_image()
-        sitk.WriteImage(mask, str(tmp_path / names[f"{role}_mask"]))
+        for name, array in ((role, volume.array.astype(np.float32)), (f"{role}_mask", volume.array > -500)):
+            image = volume.like(array if name == role else array.astype(np.uint8)).to_image()
+            if role == "moving":
+                image.SetOrigin(np.add(image.GetOrigin(), (AWAY_MM, 0.0, 0.0)).tolist())
+            sitk.WriteImage(image, str(tmp_path / names[name]))
     start = sitk.AffineTransform(3)
-    start.SetTranslation((OFFSET_MM, 0.0, -OFFSET_MM / 2))
+    start.SetTranslation((AWAY_MM + OFFSET_MM, 0.0, -OFFSET_MM / 2))
     sitk.WriteTransform(start, str(tmp_path / "initial.tfm"))
     return {**names, "initial": "initial.tfm", "transform_type": "rigid"}
 
@@ -43,11 +46,12 @@ def run(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def nodes() -> list[str]:
     kinds = ("vtkMRMLScalarVolumeNode", "vtkMRMLLinearTransformNode", "vtkMRMLCommandLineModuleNode")
-    return sorted(node.GetName() for kind in kinds for node in slicer.util.getNodesByClass(kind))
+    names = [node.GetName() for kind in kinds for node in slicer.util.getNodesByClass(kind)]
+    return sorted(name for name in names if name not in ("Red Transform", "Green Transform", "Yellow Transform"))
 
 
 @pytest.mark.parametrize("transform_type", ["rigid", "affine"])
-def test_it_improves_the_start_and_leaves_nothing_behind(
+def test_it_goes_on_from_the_start_of_the_search_and_leaves_nothing_behind(
     sspe: Any, request_files: dict[str, Any], tmp_path: Path, transform_type: str
 ) -> None:
     before = nodes()
@@ -55,8 +59,8 @@ def test_it_improves_the_start_and_leaves_nothing_behind(
         answer = run({**request_files, "transform_type": transform_type}, tmp_path)
     found = sitk.ReadTransform(str(tmp_path / answer["transform"]))
     points = [(x, y, z) for x in (-80.0, 80.0) for y in (-60.0, 60.0) for z in (-30.0, 30.0)]
-    errors = [np.linalg.norm(np.subtract(found.TransformPoint(point), point)) for point in points]
-    assert np.mean(errors) < LARGEST_ERROR_MM < OFFSET_MM
+    shifts = [np.subtract(found.TransformPoint(point), point) - (AWAY_MM, 0.0, 0.0) for point in points]
+    assert np.mean(np.linalg.norm(shifts, axis=1)) < LARGEST_ERROR_MM < OFFSET_MM
     assert nodes() == before
 
 
@@ -89,6 +93,102 @@ def test_cancel_stops_it(sspe: Any, request_files: dict[str, Any], tmp_path: Pat
         sspe.processEvents(0.3)
     assert answers == []
     assert nodes() == before
+
+
+class AskingProcess:
+    """Stands in for the worker at its last step: asks for a refinement, and registers by what it is told."""
+
+    def __init__(self, files: Path, request: dict[str, Any]) -> None:
+        self._files, self._request = files, request
+        self._folder = Path()
+        self._events: list[dict[str, Any]] = []
+        self.killed = self._isAnswered = False
+
+    def start(self, folder: Path) -> None:
+        self._folder = folder
+        for path in self._files.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        self._events.append({"event": "request", **self._request})
+
+    def isRunning(self) -> bool:
+        return not self._isAnswered and not self.killed
+
+    def events(self) -> list[dict[str, Any]]:
+        events, self._events = self._events, []
+        return events
+
+    def answer(self, message: dict[str, Any]) -> None:
+        from SSPESlicer.selftest_support import VERDICT
+
+        self._isAnswered = True
+        transform, backend = message.get("transform", "initial.tfm"), "BRAINSFit"
+        if "error" in message:
+            self._events.append({"event": "warning", "message": message["error"]})
+            backend = "evidence"
+        self._events.append({**VERDICT, "event": "result", "transform": transform, "backend": backend})
+
+    def errorText(self) -> str:
+        return ""
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+@pytest.fixture
+def asking(sspe: Any, request_files: dict[str, Any], tmp_path: Path) -> tuple[Any, AskingProcess, list[Any]]:
+    """A registration logic whose worker asks for BRAINSFit, the worker, and two volumes."""
+    from SSPERegisterLib.logic import SSPERegisterLogic
+    from SSPESlicer.selftest_support import addNode, halves
+
+    process = AskingProcess(tmp_path, request_files)
+    parts = [addNode(part, name) for part, name in zip(halves(80.0), ("chest", "abdomen"), strict=True)]
+    return SSPERegisterLogic(lambda: process), process, parts
+
+
+@pytest.mark.parametrize("behavior", ["compute", "fail", "no output"])
+def test_a_registration_survives_its_failures_and_says_them(
+    sspe: Any, asking: tuple[Any, AskingProcess, list[Any]], behavior: str
+) -> None:
+    logic, _process, parts = asking
+    with sspe.brainsFit() as module:
+        module.setNextRun(behavior)
+        registered = logic.register(*parts)
+    assert registered.result["backend"] == ("BRAINSFit" if behavior == "compute" else "evidence")
+    assert [("choose SimpleITK" in text) for text in registered.warnings] == [True] * (behavior != "compute")
+    assert nodes() == ["abdomen", "abdomen to chest", "chest"]
+
+
+@pytest.mark.parametrize("stop", ["cancel", "scene", "node"])
+def test_what_stops_a_registration_stops_it_too(
+    sspe: Any, asking: tuple[Any, AskingProcess, list[Any]], stop: str
+) -> None:
+    logic, process, parts = asking
+    endings: list[Exception | None] = []
+    with sspe.brainsFit() as module:
+        module.setNextRun("hang")
+        logic.register(*parts, waitForCompletion=False, onEnd=lambda registered, error: endings.append(error))
+        sspe.waitUntil(lambda: "BRAINSFit output" in nodes(), 10.0, "the start of BRAINSFit")
+        if stop == "cancel":
+            logic.cancel()
+        elif stop == "scene":
+            slicer.mrmlScene.Clear(0)
+        else:
+            slicer.mrmlScene.RemoveNode(parts[1])
+        sspe.processEvents(0.3)
+    assert process.killed
+    assert [type(error).__name__ for error in endings] == ["SSPEError" if stop == "node" else "Cancelled"]
+    assert nodes() == {"cancel": ["abdomen", "chest"], "scene": [], "node": ["chest"]}[stop]
+
+
+def test_what_it_cannot_read_is_said_and_leaves_nothing_behind(
+    sspe: Any, asking: tuple[Any, AskingProcess, list[Any]], tmp_path: Path
+) -> None:
+    logic, _process, parts = asking
+    (tmp_path / "fixed.nrrd").unlink()
+    with sspe.brainsFit():
+        registered = logic.register(*parts)
+    assert re.search("could not be started.*choose SimpleITK", registered.warnings[0])
+    assert nodes() == ["abdomen", "abdomen to chest", "chest"]
 
 
 def test_the_whole_registration_hands_its_last_refinement_to_it(sspe: Any) -> None:
