@@ -143,7 +143,8 @@ class Expander:
         rows, columns = body_window(known, (card.scope[1], card.scope[2]), self._multiple())
         scope = scope_at_end(working, card.scope[0], rows, columns)
         current = torch.from_numpy(scope).clamp_(*card.window_hu).div_(HU_SCALE)[None, None]
-        steps = math.ceil(count / card.step)
+        # Lengths are rounded up to whole slices: a single one beyond the last step is held, no step of its own.
+        steps = max(1, math.ceil((count - 1) / card.step))
         pieces: list[Tensor] = []
         for number in range(steps):
             message = f"Step {number + 1} of {steps} toward the {'feet' if working.end == 'inferior' else 'head'}"
@@ -152,6 +153,7 @@ class Expander:
             # The overlap part of the next scope is known already: it stays as it is instead of being predicted again.
             current = torch.cat([current[:, :, card.step :], new_part], dim=2)
             pieces.append(new_part[0, 0])
+        pieces.append(pieces[-1][-1:])
         predicted = torch.cat(pieces)[:count].mul_(HU_SCALE).clamp_(*card.window_hu).numpy()
         new = outside_to_air(predicted, mask_of_slices(predicted, [card.spacing_mm, card.spacing_mm]))
         full = np.full((count, *working.array.shape[1:]), AIR_HU, dtype=np.float32)

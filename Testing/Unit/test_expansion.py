@@ -110,6 +110,18 @@ def test_two_steps_are_the_network_applied_twice(expander, tiny_bundle):
     assert found[center] == pytest.approx(expected[center], abs=0.05)
 
 
+@pytest.mark.parametrize(("distance_mm", "steps"), [(30.0, 1), (33.0, 1), (36.0, 1), (37.0, 2), (64.0, 2), (68.0, 2)])
+def test_rounding_up_to_whole_slices_costs_no_step(expander, distance_mm, steps):
+    """A step is 32 mm; up to one working slice of 4 mm beyond the last step is held."""
+    seen: list[str] = []
+    volume = body(GEOMETRIES["upright"])
+    expansion = expander.expand(volume, "superior", distance_mm, lambda fraction, message: seen.append(message))
+    assert {message.split(" toward")[0] for message in seen if message.startswith("Step")} == {
+        f"Step {number + 1} of {steps}" for number in range(steps)
+    }
+    assert expansion.volume.array[-1].max() > -500
+
+
 def test_a_body_wider_than_the_training_scope_is_grown_whole(expander):
     volume = body(GEOMETRIES["coarse"], (260.0, 240.0, 80.0))
     new = expander.expand(volume, "superior", 10.0).volume.array[-1]

@@ -30,8 +30,8 @@ def test_body_voxels_can_weigh_more_than_the_air_around_them():
     target = torch.full((1, 1, 4, 2, 2), -1.0)
     target[:, :, :, 0] = 0.0
     predicted = target + 0.5
-    assert reconstruction_loss(predicted, target, 2, new_weight=1.0, body_weight=3.0) == pytest.approx(0.5 * (3 + 1) / 2)
-    assert reconstruction_loss(predicted, target, 2, new_weight=4.0, body_weight=3.0) == pytest.approx(0.5 * 2 * 5 / 2)
+    found = [reconstruction_loss(predicted, target, 2, weight, body_weight=3.0) for weight in (1.0, 4.0)]
+    assert found == pytest.approx([0.5 * (3 + 1) / 2, 0.5 * (3 + 1) / 2 * (1 + 4) / 2])
 
 
 def test_equation_5_trains_generated_toward_one_and_real_toward_zero():

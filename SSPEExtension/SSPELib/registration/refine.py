@@ -176,11 +176,16 @@ class Climber:
 
     def _near(self, pose: Matrix, reach_mm: float) -> torch.Tensor:
         """Indices of the fixed voxels that a pose takes into the moving grid, or within reach of it."""
-        mapped = apply(pose, self.points)
         low = self.moving.origin - reach_mm
-        extent = (np.array(self.moving.hu.shape[::-1]) - 1) * self.moving.spacing
-        inside = ((mapped >= low) & (mapped <= self.moving.origin + extent + reach_mm)).all(axis=1)
-        return torch.from_numpy(np.flatnonzero(inside))
+        high = self.moving.origin + (np.array(self.moving.hu.shape[::-1]) - 1) * self.moving.spacing + reach_mm
+        # Points are sorted along the body, of which the parts share a little: the rest need not be mapped.
+        corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
+        heights = apply(np.linalg.inv(pose), corners)[:, 2]
+        first = int(np.searchsorted(self.points[:, 2], heights.min(), "left"))
+        last = int(np.searchsorted(self.points[:, 2], heights.max(), "right"))
+        mapped = apply(pose, self.points[first:last])
+        inside = ((mapped >= low) & (mapped <= high)).all(axis=1)
+        return torch.from_numpy(first + np.flatnonzero(inside))
 
     def _sampled(self, pose: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
         """The moving channels (channel, n) where a pose takes the fixed voxels in near (n,)."""
