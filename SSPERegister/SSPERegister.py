@@ -79,6 +79,7 @@ class SSPERegisterWidget(JobPanel):
             self._compare(center=False)
 
     def exit(self) -> None:
+        JobPanel.exit(self)
         self._comparesOnEntering = self.comparison.isShown
         self.comparison.stop()
 

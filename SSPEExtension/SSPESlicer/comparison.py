@@ -51,7 +51,6 @@ class Comparison:
             background = self._makeBoard(joined.continued(*self._nodes), _("{fixed}, continued by {moving}"))
         for name, composite in self._composites():
             composite.SetLinkedControl(1)
-            composite.SetHotLinkedControl(1)
             composite.SetClipToBackgroundVolume(False)
             composite.SetForegroundOpacity(1.0 if mode == "flicker" else self._opacity)
             right = mode == "sideBySide" and name in layouts.RIGHT_VIEWS

@@ -27,6 +27,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self._parameterNode: Any = None
         self._guiTag: Any = None
+        self._isEntered = False
 
     def setupPanel(self, logic: Any, makeParameterNode: Callable[[Any], Any], runText: str) -> None:
         """Load the .ui file and connect what all panels have; `initializeParameterNode` is left to the subclass."""
@@ -69,7 +70,11 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def enter(self) -> None:
+        self._isEntered = True
         self.initializeParameterNode()
+
+    def exit(self) -> None:
+        self._isEntered = False
 
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self._makeParameterNode(self.logic.getParameterNode()))
@@ -92,7 +97,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
 
     def _onSceneChanged(self, caller: Any, event: Any) -> None:
-        if self.parent.isEntered:
+        if self._isEntered:
             self.initializeParameterNode()
             self.onSceneLoaded()
 

@@ -31,5 +31,17 @@ foreach(test IN LISTS SlicerStub_tests)
     add_test(NAME ${SlicerStub_name} COMMAND ${SlicerStub_PYTHON} ${Slicer_DIR}/run_unit_test.py
       ${CMAKE_MATCH_2} ${SlicerStub_folder} ${SlicerStub_modules})
   endif()
-  set_tests_properties(${SlicerStub_name} PROPERTIES ENVIRONMENT "PYTHONPATH=${SlicerStub_HARNESS};QT_QPA_PLATFORM=offscreen")
+  list(APPEND SlicerStub_names ${SlicerStub_name})
 endforeach()
+
+get_property(SlicerStub_generic GLOBAL PROPERTY SlicerStub_GENERIC_TESTS)
+foreach(module IN LISTS SlicerStub_generic)
+  set(SlicerStub_name py_nomainwindow_qSlicer${module}ModuleGenericTest)
+  add_test(NAME ${SlicerStub_name} COMMAND ${SlicerStub_PYTHON} -m slicer_harness generic
+    ${SlicerStub_with} ${SlicerStub_folder}/${module}.py)
+  list(APPEND SlicerStub_names ${SlicerStub_name})
+endforeach()
+if(SlicerStub_names)
+  set_tests_properties(${SlicerStub_names} PROPERTIES
+    ENVIRONMENT "PYTHONPATH=${SlicerStub_HARNESS};QT_QPA_PLATFORM=offscreen")
+endif()

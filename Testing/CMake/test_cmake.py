@@ -61,14 +61,15 @@ def test_every_file_of_the_modules_is_installed(built: Path) -> None:
 
 def test_tests_are_registered(built: Path) -> None:
     listed = subprocess.run(["ctest", "-N", "--test-dir", built], capture_output=True, text=True, check=True).stdout
-    assert re.findall(r"Test +#\d+: (\S+)", listed) == [
-        test for name in NAMES for test in (f"py_{name}", f"py_{name}PanelTest")
-    ]
+    unit = [test for name in NAMES for test in (f"py_{name}", f"py_{name}PanelTest")]
+    generic = [f"py_nomainwindow_qSlicer{name}ModuleGenericTest" for name in NAMES]
+    assert re.findall(r"Test +#\d+: (\S+)", listed) == unit + generic
 
 
-def test_the_installed_modules_load_and_a_panel_test_passes(built: Path) -> None:
+@pytest.mark.parametrize("test", ["py_SSPERegisterPanelTest", "py_nomainwindow_qSlicerSSPERegisterModuleGenericTest"])
+def test_the_installed_modules_load_and_their_tests_pass(built: Path, test: str) -> None:
     """All three modules are loaded from one folder, as in an installed extension."""
-    command = ["ctest", "--test-dir", built, "-R", "py_SSPERegisterPanelTest", "--output-on-failure"]
+    command = ["ctest", "--test-dir", built, "-R", f"^{test}$", "--output-on-failure"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "100% tests passed" in done.stdout

@@ -1,4 +1,4 @@
-"""`python -m slicer_harness selftest MODULE.py [...]`: runs the self-test classes of module files."""
+"""`python -m slicer_harness selftest|generic MODULE.py [...]`: runs self-test classes, or what all modules must do."""
 
 from __future__ import annotations
 
@@ -8,23 +8,38 @@ import time
 import traceback
 from pathlib import Path
 
-from .session import startSession
+from .session import Session, startSession
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="slicer_harness", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     selftest = commands.add_parser("selftest", help="run each test_* method of the modules' self-test classes")
-    selftest.add_argument("modules", nargs="+", type=Path, metavar="MODULE.py")
-    selftest.add_argument("--with", dest="others", action="append", type=Path, default=[], metavar="MODULE.py")
+    generic = commands.add_parser(
+        "generic", help="open each module's panel without a main window, as Slicer's own tests"
+    )
+    for command in (selftest, generic):
+        command.add_argument("modules", nargs="+", type=Path, metavar="MODULE.py")
+        command.add_argument("--with", dest="others", action="append", type=Path, default=[], metavar="MODULE.py")
     selftest.add_argument("-k", dest="only", default="", help="only methods whose name contains this")
     options = parser.parse_args(arguments)
-    return _runSelfTests(options.modules, options.others, options.only)
-
-
-def _runSelfTests(paths: list[Path], others: list[Path], only: str) -> int:
     session = startSession()
-    session.loadModules(*others, *paths)
+    session.loadModules(*options.others, *options.modules)
+    if options.command == "generic":
+        return _runGenericTests(session, options.modules)
+    return _runSelfTests(session, options.modules, options.only)
+
+
+def _runGenericTests(session: Session, paths: list[Path]) -> int:
+    from .self_testing import runGenericTest
+
+    for path in paths:
+        runGenericTest(session, path.stem)
+        print(f"{path.stem}: ok", flush=True)
+    return 0
+
+
+def _runSelfTests(session: Session, paths: list[Path], only: str) -> int:
     from .self_testing import runSelfTestInSession, selfTestClass, selfTestNames
 
     failed = 0

@@ -60,3 +60,21 @@ def runSelfTestInSession(session: Any, testClass: Any, methodName: str) -> None:
     finally:
         session.clear()
         session.failures.take()
+
+
+def runGenericTest(session: Any, moduleName: str) -> None:
+    """What Slicer's generic tests ask of a module: it describes itself, and its panel works without a main window."""
+    module = slicer.util.getModule(moduleName)
+    for field in ("title", "helpText", "acknowledgementText", "contributors", "categories"):
+        if not getattr(module, field):
+            raise AssertionError(f"The module {moduleName} has no {field}")
+    session.clear()
+    with session.withoutMainWindow():
+        for _panel in range(2):  # a second panel must work beside what the first one left
+            widget = module.widgetRepresentation()
+            widget._enter()
+            slicer.mrmlScene.Clear(0)
+            session.processEvents()
+            module._deleteWidget()
+        session.raiseFailures()
+    session.clear()

@@ -131,6 +131,19 @@ class Session:
             self._slicer.cli.stopAll()
             manager._remove(module)
 
+    @contextmanager
+    def withoutMainWindow(self) -> Iterator[None]:
+        """As `Slicer --no-main-window`: neither a main window nor a layout manager, and so no views."""
+        window, parts = self.mainWindow, self._slicer.app._parts
+        name, layoutManager = window.objectName, parts["layoutManager"]
+        window.setObjectName("")
+        parts["layoutManager"] = None
+        try:
+            yield
+        finally:
+            parts["layoutManager"] = layoutManager
+            window.setObjectName(name)
+
     # Screenshots
 
     def screenshot(self, name: str, widget: QtWidgets.QWidget | None = None) -> Path | None:

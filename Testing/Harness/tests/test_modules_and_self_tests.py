@@ -185,6 +185,29 @@ def test_self_tests_run_from_the_command_line(slicer_session: Any, capsys: pytes
     assert "All self-tests passed" in output
 
 
+def test_generic_tests_open_a_panel_without_a_main_window(
+    slicer_session: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import slicer
+
+    from slicer_harness.__main__ import main
+
+    assert main(["generic", str(SAMPLE_MODULE)]) == 0
+    assert "SampleModule: ok" in capsys.readouterr().out
+    assert slicer.util.mainWindow() is not None
+    text = SAMPLE_MODULE.read_text(encoding="utf-8").replace("SampleModule", "WindowModule")
+    for before, after, error in (
+        ("ScriptedLoadableModuleWidget.setup(self)", "slicer.app.layoutManager().setLayout(3)", AttributeError),
+        ('_("Thresholds a volume.")', '""', AssertionError),
+    ):
+        name = f"WindowModule{error.__name__}"
+        path = tmp_path / f"{name}.py"
+        path.write_text(text.replace(before, after).replace("WindowModule", name), encoding="utf-8")
+        with pytest.raises(error):
+            main(["generic", str(path)])
+        slicer_session.clear()
+
+
 def test_each_self_test_is_a_pytest_item(tmp_path: Path) -> None:
     for file in ("SampleModule.py", "Resources/UI/SampleModule.ui"):
         target = tmp_path / file
