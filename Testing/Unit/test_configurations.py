@@ -92,7 +92,8 @@ def test_a_missing_extended_file_is_named(tmp_path):
 def test_an_argument_of_another_backbone_is_refused(tmp_path):
     path = tmp_path / "one.toml"
     path.write_text(
-        'name = "x"\n[data]\nsources = []\n[generator]\narchitecture = "TransUNet"\nbottom_blocks = 6', encoding="utf-8"
+        'name = "x"\n[data]\nsources = [{ pattern = "a" }]\n[generator]\narchitecture = "TransUNet"\nbottom_blocks = 6',
+        encoding="utf-8",
     )
     with pytest.raises(InputError, match="bottom_blocks"):
         read_config(path)
@@ -108,7 +109,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path):
 
 def test_results_go_where_the_configuration_says_or_below_runs(tmp_path):
     path = tmp_path / "own.toml"
-    text = 'name = "x"\n[data]\nsources = []'
+    text = 'name = "x"\n[data]\nsources = [{ pattern = "a" }]'
     path.write_text(text)
     assert output_folder(path, read_config(path)).as_posix() == "runs/own"
     path.write_text(f'output = "there"\n{text}')

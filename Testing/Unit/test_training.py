@@ -6,6 +6,7 @@ import csv
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,12 @@ from phantoms import torso, write
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from SSPELib.bundle import load_bundle
-from SSPELib.errors import Cancelled, InputError
+from SSPELib.errors import Cancelled, DeviceError, InputError
 from SSPELib.training.bundling import bundle_run
 from SSPELib.training.config import AugmentationConfig, ScopeConfig, read_config
 from SSPELib.training.data import ScopeDataset
 from SSPELib.training.journal import sagittal_picture
-from SSPELib.training.loop import MOST_SKIPPED_IN_A_ROW, TrainingDiverged
+from SSPELib.training.loop import MOST_SKIPPED_IN_A_ROW, Trainer, TrainingDiverged
 from SSPELib.training.memory import measure
 from SSPELib.training.run import make_trainer, train_from_file
 
@@ -146,6 +147,39 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, monkeypa
     assert len(logs["whole"][0]) == 8
     assert logs["resumed"] == logs["whole"]
     assert logs["whole"][0][0]["rec"] != logs["whole"][0][-1]["rec"]
+
+
+def test_losses_between_two_rows_of_the_log_survive_an_interruption(tmp_path, monkeypatch):
+    plain = Trainer.step
+
+    def interrupted(self: Trainer, *scopes: torch.Tensor) -> dict[str, float]:
+        if self.iteration == 5:
+            raise KeyboardInterrupt
+        return plain(self, *scopes)
+
+    logs = []
+    for name in ("whole", "resumed"):
+        folder = tmp_path / name
+        monkeypatch.setenv("SSPE_DATA", str(folder / "data"))
+        path = configuration(folder, 8, cosine="true")
+        path.write_text(path.read_text(encoding="utf-8").replace("log_every = 1", "log_every = 3"), encoding="utf-8")
+        if name == "resumed":
+            monkeypatch.setattr(Trainer, "step", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                train_from_file(path)
+            monkeypatch.setattr(Trainer, "step", plain)
+        logs.append(rows(train_from_file(path) / "losses.csv"))
+    # The checkpoint is of iteration 4; the row of 6 has losses from before and after it.
+    assert [row["iteration"] for row in logs[0]] == [3, 6, 8]
+    assert logs[1] == logs[0]
+
+
+def test_a_skipped_step_of_the_discriminator_leaves_the_columns_of_the_log_in_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(Trainer, "_update", lambda self, network, loss: network != "discriminator")
+    [first, *_] = rows(train_from_file(configuration(tmp_path, 4)) / "losses.csv")
+    assert list(first) == ["iteration", "rec", "gm", "disc", "adv", "fm", "generator_skipped", "discriminator_skipped"]
+    assert np.isnan([first["adv"], first["fm"]]).all()
 
 
 def test_rows_written_after_the_last_checkpoint_are_not_there_twice(tmp_path, monkeypatch):
@@ -280,6 +314,9 @@ def test_a_run_becomes_a_bundle_that_says_how_it_was_trained_and_measured(tmp_pa
         ("name = ", "no valid TOML"),
         ('name = "x"\noutput = "y"\n[data]\nsources = []\n[scope]\nstep = 40', "must be smaller than the 32 slices"),
         ('name = "x"\noutput = "y"\nspeed = 3\n[data]\nsources = []', "speed"),
+        ('name = "x"\n[data]\nsources = []', "data.sources"),
+        ('name = "x"\n[data]\nsources = [{pattern = "a"}]\n[scope]\nsize = [32, 64, 100]', "multiples of 16"),
+        ('name = "x"\n[data]\nsources = [{pattern = "a"}]\n[logging]\nlog_every = 0', "logging.log_every"),
     ],
 )
 def test_wrong_configuration_names_the_fault(tmp_path, text, message):
@@ -293,6 +330,54 @@ def test_missing_data_names_the_pattern(tmp_path, monkeypatch):
     monkeypatch.setenv("SSPE_DATA", str(tmp_path / "empty"))
     with pytest.raises(InputError, match=r"No volume matches one\.nii\.gz"):
         train_from_file(_without_data(configuration(tmp_path, 1)))
+
+
+def _damaged_volume(path: Path) -> None:
+    volume = path.parent / "data" / "one.nii.gz"
+    volume.write_bytes(volume.read_bytes()[:-100])
+
+
+def _damaged_checkpoint(path: Path) -> None:
+    (path.parent / "run").mkdir()
+    (path.parent / "run" / "last.ckpt").write_bytes(b"no checkpoint")
+
+
+def _with(old: str, new: str) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (_damaged_volume, InputError, r"one\.nii\.gz is damaged"),
+        (_damaged_checkpoint, InputError, r"last\.ckpt is damaged or does not fit"),
+        (
+            _with("precision", 'initial_weights = "gone.pt"\nprecision'),
+            InputError,
+            r"initial weights gone\.pt are missing",
+        ),
+        (_with("shortest_context = 6", "shortest_context = 80"), InputError, r"as long as .* 352 mm; give longer ones"),
+        (_with("precision", 'accelerator = "abacus"\nprecision'), DeviceError, "does not have accelerator 'abacus'"),
+    ],
+)
+def test_what_keeps_a_training_from_beginning_is_one_sentence(tmp_path, monkeypatch, spoil, error, message):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    path = configuration(tmp_path, 1)
+    spoil(path)
+    with pytest.raises(error, match=message):
+        train_from_file(path)
+
+
+def test_a_checkpoint_of_another_network_is_not_resumed(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    train_from_file(configuration(tmp_path, 1))
+    path = configuration(tmp_path, 2)
+    _with("base = 2", "base = 4")(path)
+    with pytest.raises(InputError, match="does not fit the networks"):
+        train_from_file(path)
 
 
 def _without_data(path: Path) -> Path:

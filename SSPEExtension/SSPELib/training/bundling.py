@@ -73,8 +73,15 @@ def _measure(
 
 
 def _hours(run: Path) -> float:
-    """How long a run took, from the pace in its log."""
-    with (run / "losses.csv").open(newline="", encoding="utf-8") as file:
+    """How long a run took, from the pace in its log.
+
+    Raises:
+        InputError: there is no log.
+    """
+    log = run / "losses.csv"
+    if not log.is_file():
+        raise InputError(f"{run} holds no losses.csv, which says how long the training took; restore it.")
+    with log.open(newline="", encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
     return float(last["seconds_per_iteration"]) * int(last["iteration"]) / 3600
 

@@ -133,7 +133,7 @@ class DataSource(_Section):
 class DataConfig(_Section):
     """Where the volumes are."""
 
-    sources: list[DataSource]
+    sources: list[DataSource] = Field(min_length=1)
     validation: list[DataSource] = []
 
 
@@ -154,10 +154,10 @@ class ScheduleConfig(_Section):
 class LoggingConfig(_Section):
     """What is written while it runs, every so many iterations."""
 
-    log_every: int = 20
-    validate_every: int = 500
-    validation_scopes: int = 24
-    checkpoint_every: int = 250
+    log_every: int = Field(default=20, gt=0)
+    validate_every: int = Field(default=500, gt=0)
+    validation_scopes: int = Field(default=24, gt=0)
+    checkpoint_every: int = Field(default=250, gt=0)
 
 
 class TrainingConfig(_Section):
@@ -185,6 +185,15 @@ class TrainingConfig(_Section):
     )
     workers: int = Field(default=1, ge=0, description="processes that prepare scopes; 0 for none beside the main one")
     initial_weights: Path | None = None
+
+    @model_validator(mode="after")
+    def _scope_can_be_halved(self) -> TrainingConfig:
+        multiple = 2**self.generator.depth
+        if any(size % multiple for size in self.scope.size):
+            raise ValueError(
+                f"scope.size {self.scope.size} must be multiples of {multiple}, 2 to the generator's depth"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_size_per_batch(self) -> TrainingConfig:

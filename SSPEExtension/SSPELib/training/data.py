@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,7 +20,7 @@ from torch.utils.data import Dataset
 from ..errors import InputError
 from ..expansion import HU_SCALE
 from ..grid import body_window, to_working
-from ..volume import AIR_HU, Volume
+from ..volume import AIR_HU, read_volume
 from .config import AugmentationConfig, DataSource, ScopeConfig
 
 GRID_VERSION = 1
@@ -49,11 +48,15 @@ def find_volumes(source: DataSource, root: Path) -> list[Path]:
 
 
 def working_array(path: Path, spacing_mm: float, cache: Path) -> NDArray[np.int16]:
-    """Return a volume on the working grid, (z, y, x) HU toward the head, from the cache where it is there."""
+    """Return a volume on the working grid, (z, y, x) HU toward the head, from the cache where it is there.
+
+    Raises:
+        InputError: the file is no volume that can be used.
+    """
     key = hashlib.sha256(f"{path.resolve()} {path.stat().st_mtime_ns} {spacing_mm} {GRID_VERSION}".encode()).hexdigest()
     cached = cache / f"{path.name.split('.')[0]}-{key[:12]}.npy"
     if not cached.exists():
-        working = to_working(Volume.from_image(sitk.ReadImage(str(path)), path.name), spacing_mm, "inferior")
+        working = to_working(read_volume(path), spacing_mm, "inferior")
         cache.mkdir(parents=True, exist_ok=True)
         partial = cached.with_suffix(f".{os.getpid()}.part.npy")
         np.save(partial, np.rint(working.array).astype(np.int16))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..errors import SSPEError
+from ..errors import InputError, SSPEError
 from .config import TrainingConfig
 from .journal import Journal
 from .losses import (
@@ -75,6 +76,9 @@ class Trainer:
             torch.optim.Adam(discriminator.parameters(), schedule.discriminator_rate, betas=(0.5, 0.99), fused=True),
         )
         self.iteration = 0
+        # Sums of the losses of the steps that no row of the log holds yet, and the number of these steps.
+        self.unlogged: dict[str, float] = {}
+        self.unlogged_steps = 0
         # Steps in a row whose loss or gradient was not finite, by network: a good step of one must not hide the other.
         self.skipped = {"generator": 0, "discriminator": 0}
 
@@ -87,15 +91,16 @@ class Trainer:
         schedule, logging = self.config.schedule, self.config.logging
         started, first = time.monotonic(), self.iteration
         journal = Journal(self.folder, self.iteration) if self.fabric.global_rank == 0 else None
-        sums: dict[str, float] = {}
         for scope, following in self._batches(pairs):
             self._set_rates()
             for name, value in self.step(scope, following).items():
-                sums[name] = sums.get(name, 0.0) + value
+                self.unlogged[name] = self.unlogged.get(name, 0.0) + value
+            self.unlogged_steps += 1
             self.iteration += 1
-            if self.iteration % logging.log_every == 0:
+            last = self.iteration == schedule.iterations
+            if self.iteration % logging.log_every == 0 or last:
                 pace = (time.monotonic() - started) / (self.iteration - first)
-                means = self._means(sums, logging.log_every)
+                means = {name: value / self.unlogged_steps for name, value in self._unlogged_of_all().items()}
                 if journal is not None:
                     skipped = {f"{name}_skipped": count for name, count in self.skipped.items()}
                     journal.row("losses", self.iteration, {**means, **skipped, "seconds_per_iteration": pace})
@@ -105,8 +110,7 @@ class Trainer:
                     + f", {pace:.2f} s each, {pace * (schedule.iterations - self.iteration) / 60:.0f} min left",
                     flush=True,
                 )
-                sums.clear()
-            last = self.iteration == schedule.iterations
+                self.unlogged, self.unlogged_steps = {}, 0
             if journal is not None and (self.iteration % logging.validate_every == 0 or last):
                 self.validate(validations, journal)
             if self.iteration % logging.checkpoint_every == 0 or last:
@@ -115,7 +119,7 @@ class Trainer:
             journal.close()
 
     def step(self, scope: Tensor, following: Tensor) -> dict[str, float]:
-        """One step of the discriminator and one of the generator; returns the losses.
+        """One step of the discriminator and one of the generator; returns the losses, NaN where none was computed.
 
         Args:
             scope: X[t], (n, 1, z, y, x) in HU / 1000.
@@ -137,7 +141,8 @@ class Trainer:
             judged_generated, judged_real = judged.chunk(2)
             values["disc"] = discriminator_loss(judged_generated, judged_real)
             if not self._update("discriminator", values["disc"]):
-                return {name: float(value.detach()) for name, value in values.items()}
+                none = torch.tensor(math.nan)
+                return {name: float(value.detach()) for name, value in {**values, "adv": none, "fm": none}.items()}
             real_features = [feature.detach().chunk(2)[1] for feature in features]
             self.discriminator.requires_grad_(False)
             judged_generated, generated_features = self.discriminator(generated)
@@ -181,16 +186,29 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write a checkpoint beside, then rename."""
         partial = path.with_suffix(".part")
-        self.fabric.save(partial, self._state())
+        unlogged = {"losses": self._unlogged_of_all(), "steps": self.unlogged_steps}
+        self.fabric.save(partial, {**self._state(), "unlogged": unlogged})
         if self.fabric.global_rank == 0:
             partial.replace(path)
         self.fabric.barrier()
 
     def resume(self, path: Path) -> None:
-        """Continue from a checkpoint as if the run had never stopped."""
+        """Continue from a checkpoint as if the run had never stopped.
+
+        Raises:
+            InputError: the file is damaged or of other networks.
+        """
         state = self._state()
-        self.fabric.load(path, state)
+        try:
+            rest = self.fabric.load(path, state)
+        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            raise InputError(
+                f"The checkpoint {path} is damaged or does not fit the networks of the configuration; restore one of "
+                "both, or give another output folder to begin anew."
+            ) from error
         self.iteration, self.skipped = state["iteration"], dict(state["skipped"])
+        if "unlogged" in rest:
+            self.unlogged, self.unlogged_steps = dict(rest["unlogged"]["losses"]), rest["unlogged"]["steps"]
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -213,10 +231,12 @@ class Trainer:
         for scope, following in loader:
             yield self.fabric.to_device(scope), self.fabric.to_device(following)
 
-    def _means(self, sums: dict[str, float], count: int) -> dict[str, float]:
-        """Means over some iterations and over all processes."""
-        means = self._over_processes(torch.tensor(list(sums.values())) / count, "mean")
-        return dict(zip(sums, means.tolist(), strict=True))
+    def _unlogged_of_all(self) -> dict[str, float]:
+        """The sums of losses as the mean over all processes."""
+        if self.fabric.world_size == 1 or not self.unlogged:
+            return dict(self.unlogged)
+        means = self._over_processes(torch.tensor(list(self.unlogged.values()), dtype=torch.float64), "mean")
+        return dict(zip(self.unlogged, means.tolist(), strict=True))
 
     def _over_processes(self, values: Tensor, operation: Literal["mean", "min"]) -> Tensor:
         reduced = self.fabric.all_reduce(self.fabric.to_device(values), reduce_op=operation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import tomli_w
@@ -10,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from ..bundle import build_generator
+from ..errors import DeviceError, InputError
 from ..networks.discriminator import PatchDiscriminator
 from ..volume.writing import Outputs, make_folder
 from .config import SHIPPED, DataSource, TrainingConfig, read_config
@@ -29,6 +31,7 @@ def train_from_file(path: Path, output: Path | None = None) -> Path:
 
     Raises:
         InputError: the configuration or the data are not usable, or the folder cannot be written.
+        DeviceError: the machine does not have the devices of the configuration.
         TrainingDiverged: losses stayed non-finite.
     """
     config = read_config(path)
@@ -47,9 +50,7 @@ def train_from_file(path: Path, output: Path | None = None) -> Path:
     if checkpoint.exists():
         trainer.resume(checkpoint)
     elif config.initial_weights is not None:
-        state = torch.load(config.initial_weights, map_location="cpu", weights_only=True)
-        trainer.generator.load_state_dict(state)
-        trainer.averaged.load_state_dict(state)
+        _begin_with(config.initial_weights, trainer)
     cache = folder.parent / "cache"
     length = config.schedule.iterations * config.schedule.batch * fabric.world_size
     pairs = scope_pairs(config, config.data.sources, cache, length, augmented=True)
@@ -63,6 +64,17 @@ def train_from_file(path: Path, output: Path | None = None) -> Path:
     return folder
 
 
+def _begin_with(weights: Path, trainer: Trainer) -> None:
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        trainer.generator.load_state_dict(state)
+        trainer.averaged.load_state_dict(state)
+    except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"The initial weights {weights} are missing, damaged or of another network; correct initial_weights."
+        ) from error
+
+
 def output_folder(path: Path, config: TrainingConfig) -> Path:
     """Where the results of a configuration go: as it says, else runs/ and its name in the current folder."""
     if config.output is not None:
@@ -72,13 +84,23 @@ def output_folder(path: Path, config: TrainingConfig) -> Path:
 
 
 def launched_fabric(config: TrainingConfig) -> Fabric:
-    """Devices, processes and precision of a run; under torchrun or `fabric run` the processes that those started."""
-    fabric = Fabric(
-        accelerator=config.accelerator,
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", 0)) or config.devices,
-        num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", 0)) or config.nodes,
-        precision=config.precision,
-    )
+    """Devices, processes and precision of a run; under torchrun or `fabric run` the processes that those started.
+
+    Raises:
+        DeviceError: the machine does not have the devices.
+    """
+    try:
+        fabric = Fabric(
+            accelerator=config.accelerator,
+            devices=int(os.environ.get("LOCAL_WORLD_SIZE", 0)) or config.devices,
+            num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", 0)) or config.nodes,
+            precision=config.precision,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise DeviceError(
+            f"This computer does not have accelerator {config.accelerator!r} with devices {config.devices!r}; set both "
+            f"to 'auto' ({error})."
+        ) from error
     # What `fabric run` starts is launched already, and Fabric refuses to do it again.
     if os.environ.get("LT_CLI_USED") != "1":
         fabric.launch()
@@ -96,16 +118,24 @@ def make_trainer(config: TrainingConfig, fabric: Fabric, folder: Path) -> Traine
 def scope_pairs(
     config: TrainingConfig, sources: list[DataSource], cache: Path, length: int, augmented: bool
 ) -> ScopeDataset:
-    """Load the volumes of some sources onto the working grid and cut scopes from them."""
+    """Load the volumes of some sources onto the working grid and cut scopes from them.
+
+    Raises:
+        InputError: a source has no volume, one that cannot be used, or none that is long enough.
+    """
     root = data_root()
     groups = [
         (source.weight, [working_array(p, config.scope.spacing_mm, cache) for p in find_volumes(source, root)])
         for source in sources
     ]
-    tall_enough = [
-        (weight, [v for v in volumes if v.shape[0] >= config.scope.step + config.scope.shortest_context])
-        for weight, volumes in groups
-    ]
+    least = config.scope.step + config.scope.shortest_context
+    tall_enough = [(weight, [v for v in volumes if v.shape[0] >= least]) for weight, volumes in groups]
+    for source, (_, volumes) in zip(sources, tall_enough, strict=True):
+        if not volumes:
+            raise InputError(
+                f"No volume that matches {source.pattern} is as long as a step and the shortest context, "
+                f"{least * config.scope.spacing_mm:.0f} mm; give longer ones or lower scope.shortest_context."
+            )
     return ScopeDataset(
         tall_enough,
         config.scope,
