@@ -10,7 +10,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
 from SSPEExpandLib.logic import MARKINGS, ExpansionNodes, SSPEExpandLogic
 from SSPEExpandLib.selftest import SSPEExpandTest
-from SSPESlicer import layouts, panel, plan, volumes
+from SSPESlicer import layouts, marks, panel, plan, volumes
 from SSPESlicer.comparison import Comparison
 from SSPESlicer.job_panel import JobPanel
 from SSPESlicer.module_description import describeModule
@@ -111,7 +111,7 @@ class SSPEExpandWidget(JobPanel):
             self._parameterNode.upperOutput = results.upper
             self._parameterNode.lowerOutput = results.lower
         self.controls.ended(results.summary())
-        volumes.showMarks(True)
+        marks.showMarks(True)
         self._show(results)
 
     def _show(self, results: ExpansionNodes) -> None:

@@ -11,7 +11,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 from SSPERegisterLib import outcome, placement
 from SSPERegisterLib.logic import SSPERegisterLogic
 from SSPERegisterLib.selftest import SSPERegisterTest
-from SSPESlicer import panel, plan, volumes
+from SSPESlicer import marks, panel, plan, volumes
 from SSPESlicer.comparison import MODES, Comparison
 from SSPESlicer.job_panel import JobPanel
 from SSPESlicer.module_description import describeModule
@@ -213,7 +213,7 @@ class SSPERegisterWidget(JobPanel):
         compared = self._compared()
         if compared is None:
             return
-        volumes.showMarks(self.ui.tintCheckBox.checked)
+        marks.showMarks(self.ui.tintCheckBox.checked)
         self._updateResult()
         with slicer.util.tryWithErrorDisplay(_("The volumes could not be shown."), waitCursor=True):
             self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex], center=center)

@@ -12,7 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPESlicer import volumes
+from SSPESlicer import marks, volumes
 from SSPESlicer.background import BackgroundJob, Event
 from SSPESlicer.scene_job import JobLogic, exportVolume
 
@@ -133,5 +133,5 @@ class SSPEExpandLogic(JobLogic):
         volumes.fillGrownNode(outputNode, inputNode, np.load(folder / grown["file"]), offset)
         outputNode.SetAttribute(volumes.INFERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['inferior']:g}")
         outputNode.SetAttribute(volumes.SUPERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['superior']:g}")
-        mark = volumes.mark(outputNode, np.load(folder / grown["synthetic_file"]), marking)
+        mark = marks.mark(outputNode, np.load(folder / grown["synthetic_file"]), marking)
         return outputNode, mark

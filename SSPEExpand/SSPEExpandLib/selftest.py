@@ -9,7 +9,7 @@ import slicer
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
-from SSPESlicer import volumes
+from SSPESlicer import marks, volumes
 from SSPESlicer.selftest_support import AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
 GEOMETRY_TOLERANCE_MM = 1e-4
@@ -42,7 +42,7 @@ class SSPEExpandTest(SelfTest):
             node = addNode(Volume(upper.array, (3.0, 4.0, 2.5), upper.origin, direction), "turned")
             grown = self.logic().expand(node, None, distanceMm=DISTANCE_MM, marking="labelMap").upper
             self.assertGrown(grown, node, "inferior")
-            self.assertTrue(grown.GetNodeReference(volumes.SYNTHETIC_ROLE).IsA("vtkMRMLLabelMapVolumeNode"))
+            self.assertTrue(grown.GetNodeReference(marks.SYNTHETIC_ROLE).IsA("vtkMRMLLabelMapVolumeNode"))
 
     def test_parentTransformIsKeptAndItsInputUntouched(self) -> None:
         lower = halves(20.0)[1]
@@ -146,7 +146,7 @@ class SSPEExpandTest(SelfTest):
         start = -offset.round().astype(int)[::-1]
         real = tuple(slice(begin, begin + count) for begin, count in zip(start, old.shape, strict=True))
         np.testing.assert_array_equal(new[real], old)
-        synthetic = volumes.syntheticArray(grown)
+        synthetic = marks.syntheticArray(grown)
         self.assertEqual(int(synthetic[real].sum()), 0)
         self.assertEqual(int(synthetic.sum()), new.size - old.size)
         added = (np.array(new.shape) - old.shape)[::-1] * spacing

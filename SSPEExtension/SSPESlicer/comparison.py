@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.volume import Volume
 
-from . import joined, layouts, volumes
+from . import joined, layouts, marks, volumes
 from .volumes import RAS_TO_LPS, copyDisplay
 
 FLICKER_MILLISECONDS = 600
@@ -98,7 +98,7 @@ class Comparison:
     def _tintInOwnViews(self) -> None:
         """Side by side, the synthetic slices of a volume are tinted only where that volume is shown."""
         for node, names in zip(self._nodes, (layouts.LEFT_VIEWS, layouts.RIGHT_VIEWS), strict=True):
-            displayNode = volumes.tintOf(node)
+            displayNode = marks.tintOf(node)
             if displayNode is None:
                 continue
             displayNode.RemoveAllViewNodeIDs()

@@ -15,7 +15,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPESlicer import volumes
+from SSPESlicer import marks, volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
 from SSPESlicer.scene_job import JobLogic, exportVolume
 
@@ -210,7 +210,7 @@ def _copiesOf(node: Any, beforeRegistration: bool = False) -> dict[str, Any]:
     original = volumes.originalOf(node)
     if original is not None:
         copies["original"] = volumes.volumeFromNode(original, beforeRegistration)
-        copies["synthetic"] = volumes.syntheticArray(node)
+        copies["synthetic"] = marks.syntheticArray(node)
         attributes = {"inferior": volumes.INFERIOR_ATTRIBUTE, "superior": volumes.SUPERIOR_ATTRIBUTE}
         copies["synthetic_mm"] = {end: float(node.GetAttribute(name) or 0) for end, name in attributes.items()}
     return copies

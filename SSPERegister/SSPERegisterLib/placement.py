@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPESlicer import volumes
+from SSPESlicer import marks, volumes
 
 FIXED_ROLE = "SSPEFixed"
 MOVING_ROLE = "SSPEMoving"
@@ -24,8 +24,8 @@ def family(volumeNode: Any) -> list[Any]:
     """Return a volume, its original, what was expanded from it, and the nodes that mark synthetic slices."""
     original = volumes.originalOf(volumeNode) or volumeNode
     grown = volumes.expandedFrom(original)
-    marks = [node.GetNodeReference(volumes.SYNTHETIC_ROLE) for node in grown]
-    return [original, *grown, *(node for node in marks if node is not None)]
+    markings = [node.GetNodeReference(marks.SYNTHETIC_ROLE) for node in grown]
+    return [original, *grown, *(node for node in markings if node is not None)]
 
 
 def sameBody(firstNode: Any, secondNode: Any) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
-from SSPESlicer import comparison, joined, volumes
+from SSPESlicer import comparison, joined, marks, volumes
 from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
 from . import outcome, placement
@@ -79,7 +79,7 @@ class SSPERegisterTest(SelfTest):
         self.assertEqual(described["original"]["name"], "abdomen")
         self.assertEqual(described["synthetic_mm"], {"inferior": 0.0, "superior": 50.0})
         self.assertLess(meanErrorMm(original, moving), EXACT_MM)
-        for node in (grown, grown.GetNodeReference(volumes.SYNTHETIC_ROLE)):
+        for node in (grown, grown.GetNodeReference(marks.SYNTHETIC_ROLE)):
             self.assertIs(node.GetParentTransformNode(), original.GetParentTransformNode())
         placement.undo(grown)
         self.assertIsNone(original.GetParentTransformNode())
@@ -147,7 +147,7 @@ class SSPERegisterTest(SelfTest):
         grown = expandedBy(original, 10)
         self.assertIs(grown.GetParentTransformNode(), nodes.transform)
         placement.undo(grown)
-        for node in (original, grown, grown.GetNodeReference(volumes.SYNTHETIC_ROLE)):
+        for node in (original, grown, grown.GetNodeReference(marks.SYNTHETIC_ROLE)):
             self.assertIsNone(node.GetParentTransformNode())
         grown.SetAndObserveTransformNodeID(nodes.transform.GetID())
         self.assertIn("lie under different transforms", self.logic().whyNot(fixedNode, grown))
@@ -289,7 +289,7 @@ def expandedBy(originalNode: Any, count: int) -> Any:
     volumes.fillGrownNode(node, originalNode, grown, np.zeros(3, dtype=int))
     synthetic = np.zeros(grown.shape, dtype=np.uint8)
     synthetic[len(array) :] = 1
-    volumes.mark(node, synthetic, "segmentation")
+    marks.mark(node, synthetic, "segmentation")
     node.SetAttribute(volumes.SUPERIOR_ATTRIBUTE, f"{count * originalNode.GetSpacing()[2]:g}")
     node.SetAttribute(volumes.INFERIOR_ATTRIBUTE, "0")
     return node

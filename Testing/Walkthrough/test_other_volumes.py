@@ -15,7 +15,7 @@ from measure_responsiveness import choose_phantoms, processes_of, workers
 
 OVERLAP_MM = 80.0
 LARGEST_ERROR_MM = 5.0
-RUN_S = 400.0
+RUN_S = 800.0
 TILT_DEGREES = 12.0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 import slicer
 from gestures import Pulse, choose, click, drag_slider, tinted_pixels, wheel
@@ -17,7 +18,7 @@ from PySide6 import QtCore, QtTest
 
 LONGEST_PAUSE_S = 0.2
 LONGEST_CANCEL_S = 2.0
-RUN_S = 400.0
+RUN_S = 800.0
 FEWEST_TINTED = 5000
 
 
@@ -34,6 +35,7 @@ def error_mm(node: Any, expected: sitk.Transform) -> float:
     return float(np.linalg.norm((corners @ now.T)[:, :3] - truth, axis=1).mean())
 
 
+@pytest.mark.timeout(4 * RUN_S)
 def test_from_two_files_to_a_compared_pair(
     sspe: Any, chest_parts: tuple[Path, Path, sitk.Transform], model: str, tmp_path: Path
 ) -> None:
