@@ -126,6 +126,25 @@ def test_names_that_no_file_may_have_stay_different(tmp_path):
     assert len({row.file for row in imported}) == 2
 
 
+def test_a_series_that_may_lack_its_last_slice_is_left_out(tmp_path):
+    last = add(tmp_path / "tree", "P1", "08", "cut off")[-1]
+    last.write_bytes(last.read_bytes()[:-200])
+    add(tmp_path / "tree", "P1", "08", "short", SHORT)
+    imported, rejected = import_dicom(tmp_path / "tree", tmp_path / "out", spacing_mm=12.0)
+    assert [Path(row.source).name for row in imported] == ["short"]
+    assert [row.reason for row in rejected] == [
+        f"{last.name} beside its slices is damaged, so that it may be incomplete"
+    ]
+
+
+def test_persons_with_letters_that_are_not_ascii_are_kept_apart(tmp_path):
+    for folder, person in (("one", "Mü"), ("two", "Mö"), ("three", "患者")):
+        charset = "ISO_IR 192" if folder == "three" else "ISO_IR 100"
+        write_series(tmp_path / "tree" / folder, BODY, series=folder, PatientID=person, SpecificCharacterSet=charset)
+    import_dicom(tmp_path / "tree", tmp_path / "out", spacing_mm=12.0)
+    assert {row["person"] for row in rows(tmp_path / "out" / "index.tsv")} == {"Mü", "Mö", "患者"}
+
+
 def test_nothing_usable_nothing_written(tree, tmp_path):
     add(tmp_path / "tree", "P1", "08", "pet", Modality="PT")
     with pytest.raises(InputError, match=r"no usable CT series .*modality is PT"):

@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..grid import resample_averaged
 from ..progress import Progress, part, silent
 from ..volume import AIR_HU, Volume, body_length_mm, check_ct
-from ..volume.dicom import Slice, by_series, read_slices, scan
+from ..volume.dicom import Slice, by_series, damaged, read_slices, scan
 from ..volume.writing import Outputs, make_folder
 
 Split = Literal["train", "validation", "test"]
@@ -98,12 +98,12 @@ def import_dicom(
     """
     _check(source, destination, validation, test)
     make_folder(destination.parent)
-    candidates = _candidates(source, part(progress, 0.0, 0.3))
+    candidates, spoilt = _candidates(source, part(progress, 0.0, 0.3))
     parts = split_persons(sorted({_person(one[0], source) for one in candidates}), validation, test, seed)
     staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
     try:
         imported, rejected = _convert(
-            candidates, source, staging, parts, spacing_mm, whole_studies, part(progress, 0.3, 1.0)
+            candidates, spoilt, source, staging, parts, spacing_mm, whole_studies, part(progress, 0.3, 1.0)
         )
         if not imported:
             reasons = "; ".join(f"{row.source}: {row.reason}" for row in rejected[:3])
@@ -144,18 +144,26 @@ def _check(source: Path, destination: Path, validation: float, test: float) -> N
         )
 
 
-def _candidates(source: Path, progress: Progress) -> list[list[Slice]]:
-    """Every DICOM series of the tree, in a fixed order; a series may not be spread over several folders."""
+def _candidates(source: Path, progress: Progress) -> tuple[list[list[Slice]], dict[Path, list[str]]]:
+    """Every DICOM series of the tree, in a fixed order, and the damaged files of each folder that has some.
+
+    A series may not be spread over several folders.
+    """
     folders = [source, *sorted(folder for folder in source.rglob("*") if folder.is_dir())]
     found: list[list[Slice]] = []
+    spoilt: dict[Path, list[str]] = {}
     for number, folder in enumerate(folders):
         progress(number / len(folders), f"Headers in {folder.name}")
-        found += by_series(scan(folder))
-    return found
+        slices = scan(folder)
+        found += by_series(slices)
+        if cut_off := damaged(folder, slices):
+            spoilt[folder] = cut_off
+    return found, spoilt
 
 
 def _convert(
     candidates: list[list[Slice]],
+    spoilt: dict[Path, list[str]],
     source: Path,
     staging: Path,
     parts: dict[str, Split],
@@ -179,6 +187,8 @@ def _convert(
                 if longest is not None and not (whole_studies and _extent_mm(series) >= AS_LONG * longest):
                     raise InputError("another series of the study was taken, which covers as much of the body or more")
                 _check_series(series)
+                if folder in spoilt:
+                    raise InputError(f"{spoilt[folder][0]} beside its slices is damaged, so that it may be incomplete")
                 volume = read_slices(series, folder)
                 check_ct(volume)
             except InputError as error:

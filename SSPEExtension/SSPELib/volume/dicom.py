@@ -151,12 +151,12 @@ def by_series(slices: list[Slice]) -> list[list[Slice]]:
 
 def _slice(file: Path, reader: sitk.ImageFileReader) -> Slice:
     def tag(key: str) -> str:
-        return reader.GetMetaData(key).strip(" \0") if reader.HasMetaDataKey(key) else ""
+        return _text(reader.GetMetaData(key)).strip(" \0") if reader.HasMetaDataKey(key) else ""
 
     def numbers(key: str, default: str) -> NDArray[np.float64]:
         return np.array([float(value) for value in (tag(key) or default).split("\\")])
 
-    number, description = tag("0020|0011"), tag("0008|103e").encode("utf-8", "replace").decode("utf-8")
+    number, description = tag("0020|0011"), tag("0008|103e")
     rows_apart, columns_apart = numbers("0028|0030", "1\\1")
     return Slice(
         file=file,
@@ -173,6 +173,15 @@ def _slice(file: Path, reader: sitk.ImageFileReader) -> Slice:
         position=numbers("0020|0032", "0\\0\\0"),
         axes=numbers("0020|0037", "1\\0\\0\\0\\1\\0").reshape(2, 3).T,
     )
+
+
+def _text(value: str) -> str:
+    """A value whose bytes are no UTF-8, which SimpleITK hands on as surrogates, taken for Latin-1."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    return value
 
 
 def _only_series(folder: Path, slices: list[Slice]) -> list[Slice]:
