@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Sequence
 
 from slicer.i18n import tr as _
 
 from SSPELib.bundle import ModelCard, load_bundle
 from SSPELib.errors import ModelError
+
+FILE_PATTERN = re.compile(r"(/[^/,]*\*[^/,]*|\.nii\.gz)(?=,|$)")
+MOST_DISTANCES = 9
 
 
 def modelProblem() -> str | None:
@@ -30,40 +33,54 @@ def describeModel() -> str:
 
 
 def describeCard(card: ModelCard) -> str:
-    """Rich text of a model card."""
-    rows = [
+    """Rich text of a model card: its limits first, then how far it errs, then what it is made of."""
+    made = [
         (_("Name"), card.name),
-        (_("Step"), f"{card.step_mm:.0f} mm"),
         (_("Sees"), f"{card.scope_mm:.0f} mm"),
+        (_("Adds in a step"), f"{card.step_mm:.0f} mm"),
+        *((title, str(card.training[name])) for name, title in _trainingTitles().items() if name in card.training),
         (_("License"), card.license),
     ]
-    errors = "".join(
-        f"<tr><td>{distance:.0f} mm</td><td>{error:.0f} HU</td></tr>" for distance, error in card.error_by_distance
-    )
-    heading = _("Mean error by distance from the last real slice, patients never seen")
     return (
-        _table(rows)
-        + f"<p><b>{html.escape(heading)}</b></p><table cellpadding='2'>{errors}</table>"
-        + _section(_("Training"), card.training)
-        + _section(_("Held-out patients"), card.held_out)
-        + f"<p><b>{html.escape(_('Limits'))}</b><br>{html.escape(card.limits)}</p>"
-        + f"<p>{html.escape(card.research_use)}</p>"
+        f"<p>{html.escape(card.limits)}</p><p><b>{html.escape(card.research_use)}</b></p>"
+        + _heading(_("Mean error on people it was not trained on"))
+        + _table([(_("Volumes, length"), _("Error, HU"), _("Edge repeated, HU"), _("Better, %")), *_heldOutRows(card)])
+        + _heading(_("The same by distance from the last real slice"))
+        + _table([(f"{distance:.0f} mm", f"{error:.0f} HU") for distance, error in _thinned(card.error_by_distance)])
+        + _heading(_("The network"))
+        + _table(made)
     )
 
 
-def _section(title: str, fields: Mapping[str, Any]) -> str:
-    rows = [(name.replace("_", " "), _words(value)) for name, value in fields.items()]
-    return f"<p><b>{html.escape(title)}</b></p>{_table(rows)}" if rows else ""
+def _trainingTitles() -> dict[str, str]:
+    return {
+        "volumes": _("Volumes trained on"),
+        "iterations": _("Iterations"),
+        "hours": _("Hours of training"),
+        "data_licenses": _("Data"),
+    }
 
 
-def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name.replace('_', ' ')}: {_words(inner)}" for name, inner in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_words(inner) for inner in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _heldOutRows(card: ModelCard) -> list[tuple[str, ...]]:
+    """One row for each set of volumes: what the network errs, what repeating the edge slice does, how often it wins."""
+    figures = ("error_hu", "repeated_hu", "better_percent")
+    rows = []
+    for name, values in card.held_out.items():
+        cells = [f"{values[figure]:.0f}" if figure in values else "" for figure in figures]
+        rows.append((FILE_PATTERN.sub("", name), *cells))
+    return rows
 
 
-def _table(rows: list[tuple[str, str]]) -> str:
-    cells = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in rows)
-    return f"<table cellpadding='2'>{cells}</table>"
+def _thinned(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most MOST_DISTANCES of the distances, the last one among them."""
+    step = -(-len(pairs) // MOST_DISTANCES) or 1
+    return list(pairs[::-1][::step][::-1])
+
+
+def _heading(text: str) -> str:
+    return f"<p><b>{html.escape(text)}</b></p>"
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+    return "<table cellpadding='2'>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

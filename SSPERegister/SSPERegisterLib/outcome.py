@@ -32,7 +32,8 @@ def describe(result: dict[str, Any]) -> str:
         "Confidence is SSPE's own estimate of the chance that the mean error is below 10 mm. It is no measurement and "
         "can be wrong: check every alignment by eye."
     )
-    return f"{_bar(result['reliable'])}{reasons}<table>{table}</table><p><i>{html.escape(meaning)}</i></p>"
+    figures = f'<table style="margin-top:8px">{table}</table>'
+    return f"{_bar(result['reliable'])}{reasons}{figures}<p><i>{html.escape(meaning)}</i></p>"
 
 
 def verdict(reliable: bool) -> str:
