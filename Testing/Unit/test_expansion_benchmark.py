@@ -17,6 +17,7 @@ from SSPELib.cli.app import main
 from SSPELib.errors import InputError
 from SSPELib.evaluation.continuations import Model, NearestPatient, RepeatedEdge
 from SSPELib.evaluation.expansion_cases import Row, measure, similarity, table, to_gray
+from SSPELib.evaluation.expansion_claims import claims, holm
 from SSPELib.evaluation.expansion_summary import by_patient, interval, markdown, paired_test, step_curves
 from SSPELib.evaluation.hidden_case import Frame, HiddenCase, common_frame, make_case, make_cases
 from SSPELib.expansion import Expander
@@ -173,6 +174,29 @@ def test_the_report_counts_cases_more_alike_than_every_baseline():
     lines = markdown([*model, *baselines], ["ResGAN"], "sspe evaluate expansion").splitlines()
     shares = {line.split(" | ")[0][2:]: line.split(" | ")[-1] for line in lines if " | both | " in line}
     assert shares == {"ResGAN": "25 |", "repeat the edge slice": " |", "nearest training patient": " |"}
+
+
+def test_holm_corrects_as_in_the_textbook():
+    # 4 x 0.005, 3 x 0.01, 2 x 0.03, and no less than the one before.
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.8])).max() == 1.0
+
+
+def test_the_claims_of_the_paper_are_told_apart():
+    patients = np.arange(14.0)
+    # Gradient matching and lambda take 2 off everywhere; the backbones differ by a little of alternating sign.
+    ripple = np.where(patients % 2 == 0, 0.1, -0.1) * (1 + patients / 100)
+    found = []
+    for name, shift in (("ResGAN", 0.0), ("TransGAN", 1.0), ("TransResGAN", -1.0)):
+        found += rows(name, list(9 + patients + shift * ripple))
+        found += rows(f"lambda-{name}", list(7 + patients + shift * ripple))
+    names = list(dict.fromkeys(row.system for row in found))
+    text = "\n".join(claims(found, names, "64 mm"))
+    assert "- the backbones are alike: of 12 differences 0 are significantly below zero" in text
+    assert "- gradient matching and lambda make each better: of 6 differences 6 are significantly below zero" in text
+    assert "the lowest MAE and RMSE: of 10 differences 6 are significantly below zero" in text
+    assert "| lambda-ResGAN | ResGAN | -2.000, p = " in text
+    assert claims(found, names[:5], "64 mm") == []
 
 
 def test_the_command_writes_cases_report_and_curve(tmp_path: Path, torso_file: Path, tiny_bundle: ModelBundle, capfd):

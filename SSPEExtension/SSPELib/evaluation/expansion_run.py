@@ -17,6 +17,7 @@ from ..volume import read_volume
 from ..volume.writing import Outputs, make_folder
 from .continuations import Continuation, Model, NearestPatient, RepeatedEdge
 from .expansion_cases import run, table
+from .expansion_claims import claims
 from .expansion_figure import draw_steps
 from .expansion_summary import markdown, step_curves
 from .hidden_case import common_frame
@@ -63,7 +64,7 @@ def compare(
     rows = run(volumes, ways, frame, distances_mm, part(progress, 0.1, 1.0))
     if not rows:
         raise InputError(f"No volume is long enough to hide {min(distances_mm):g} mm; choose a smaller distance.")
-    report = markdown(rows, names, command)
+    report = "\n".join([markdown(rows, names, command), *claims(rows, names, f"{distances_mm[0]:g} mm")])
     with Outputs() as outputs:
         outputs.text(table(rows), output / "expansion-cases.csv")
         outputs.text(report, output / "expansion.md")
