@@ -91,7 +91,7 @@ def test_interruption_leaves_nothing(
     monkeypatch.setattr(Expander, "expand", interrupted)
     done = run("expand", torso_file, torso_file.with_name("out.nii.gz"), "--device", "cpu")
     assert done.code == 130
-    assert done.err == "Interrupted; nothing was written.\n"
+    assert done.err == "Interrupted; nothing unfinished was left.\n"
     assert files_in(torso_file.parent) == {"torso.nii.gz"}
 
 

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = INTERRUPTED
     # Typer turns Ctrl-C into this code by itself where it is the first to see it.
     if code == INTERRUPTED:
-        print("Interrupted; nothing was written.", file=sys.stderr)
+        print("Interrupted; nothing unfinished was left.", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 

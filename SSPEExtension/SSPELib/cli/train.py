@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import needs_extra, say
+from .console import needs_extra, say, warn
 
 
 def train(
@@ -31,4 +31,9 @@ def train(
     with needs_extra("train", "Training"):
         from ..training.config import find_config
         from ..training.run import train_from_file
-    say(f"{train_from_file(find_config(config), output)}: training finished.")
+    try:
+        folder = train_from_file(find_config(config), output)
+    except KeyboardInterrupt:
+        warn(["The training was stopped; the same command goes on from its last checkpoint."])
+        raise
+    say(f"{folder}: training finished.")
