@@ -15,6 +15,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
+from SSPELib.volume import Volume
 from SSPESlicer import marks, volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
 from SSPESlicer.scene_job import JobLogic, exportVolume
@@ -138,6 +139,8 @@ class SSPERegisterLogic(JobLogic):
             description["start_transform"] = "start.tfm"
 
         def makeNodes(result: Event) -> RegisteredNodes:
+            _requireUnmoved(fixedNode, sides["fixed"]["volume"])
+            _requireUnmoved(movingNode, sides["moving"]["volume"], beforeRegistration=True)
             transformNode = self._makeTransform(
                 outputTransform, fixedNode, movingNode, job.folder / result["transform"]
             )
@@ -214,6 +217,13 @@ def _copiesOf(node: Any, beforeRegistration: bool = False) -> dict[str, Any]:
         attributes = {"inferior": volumes.INFERIOR_ATTRIBUTE, "superior": volumes.SUPERIOR_ATTRIBUTE}
         copies["synthetic_mm"] = {end: float(node.GetAttribute(name) or 0) for end, name in attributes.items()}
     return copies
+
+
+def _requireUnmoved(node: Any, copy: Volume, beforeRegistration: bool = False) -> None:
+    """A result is of use only where the volume still lies as it did when the work began."""
+    pose = volumes.RAS_TO_LPS @ volumes.ijkToWorld(node, beforeRegistration)
+    if not np.allclose(pose, copy.index_to_lps, atol=UNCHANGED):
+        raise InputError(_("{name} was moved while SSPE worked on it. Register again.").format(name=node.GetName()))
 
 
 def _export(copies: dict[str, Any], folder: Path, role: str) -> Event:

@@ -129,6 +129,27 @@ class SSPERegisterTest(SelfTest):
         self.assertIn("abdomen itself lies under", logic.whyNot(fixedNode, pelvis, outputTransform=nodes.transform))
         self.assertIn("abdomen itself lies under", logic.whyNot(movingNode, fixedNode, outputTransform=nodes.transform))
 
+    def test_volumeThatIsMovedDuringTheWorkIsNotPlaced(self) -> None:
+        import qt
+
+        fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
+        holder = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved meanwhile")
+        holder.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.diag([1.0, -1, -1, 1])))
+        endings: list[Exception | None] = []
+        logic = self.logic(transform=knownMotion())
+        logic.register(
+            fixedNode, movingNode, backend="simpleitk", waitForCompletion=False,
+            onEnd=lambda nodes, error: endings.append(error),
+        )  # fmt: skip
+        movingNode.SetAndObserveTransformNodeID(holder.GetID())
+        waiting = qt.QElapsedTimer()
+        waiting.start()
+        while not endings and waiting.elapsed() < 10000:
+            slicer.app.processEvents()
+        self.assertRegex(str(endings[0]), "was moved while SSPE worked on it")
+        self.assertFalse(placement.isPlaced(movingNode))
+        self.assertIs(movingNode.GetParentTransformNode(), holder)
+
     def test_verdictHoldsOnlyForTheTransformThatWasFound(self) -> None:
         fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
         logic = self.logic(transform=knownMotion())
