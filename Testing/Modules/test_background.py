@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -78,8 +81,6 @@ def test_cancel_ends_the_process_and_removes_its_files(sspe: Any, model: str) ->
 
 
 def test_the_worker_ends_when_slicer_goes(sspe: Any, model: str, tmp_path: Path) -> None:
-    import json
-
     (tmp_path / "job.json").write_text(json.dumps(expansion(tmp_path, model)), encoding="utf-8")
     crash = (
         "import os, sys; from pathlib import Path; from SSPESlicer.background import PythonProcess\n"
@@ -121,6 +122,24 @@ def test_a_process_that_dies_is_reported(sspe: Any, model: str) -> None:
     sspe.waitUntil(lambda: bool(endings), 10.0, "the report of its end")
     assert isinstance(endings[0], SSPEError)
     assert "ended without a result" in str(endings[0])
+
+
+def test_progress_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from SSPELib.worker import channel
+
+    clock = iter(range(100))  # a second from one look to the next
+    monkeypatch.setattr(channel, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    output = io.StringIO()
+    told = channel.Channel(output)
+    for fraction, message in ((0.1, "Search"), (0.101, "Search"), (0.101, "Refine"), (0.5, "Refine"), (0.5, "Refine")):
+        told.progress(fraction, message)
+    events = [json.loads(line) for line in output.getvalue().splitlines()]
+    assert [(event["fraction"], event["message"]) for event in events] == [
+        (0.1, "Search"),
+        (0.101, "Refine"),
+        (0.5, "Refine"),
+    ]
+    assert events[-1]["seconds_left"] == 4.0
 
 
 def test_half_a_line_waits_for_its_rest(sspe: Any, tmp_path: Path) -> None:

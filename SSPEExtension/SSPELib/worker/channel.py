@@ -19,6 +19,7 @@ class Channel:
         self._output = output
         self._started = self._last_sent = time.monotonic()
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._said: tuple[int, str] | None = None
 
     def send(self, event: str, **fields: Any) -> None:
         """Write one event; ASCII only, so that no code page of any system can spoil it."""
@@ -26,11 +27,12 @@ class Channel:
         self._output.flush()
 
     def progress(self, fraction: float, message: str) -> None:
-        """Report progress, at most ten times a second, with an estimate of the seconds left."""
+        """Report progress that shows, at most ten times a second, with an estimate of the seconds left."""
         now = time.monotonic()
-        if now - self._last_sent < FEWEST_SECONDS_BETWEEN_EVENTS and fraction < 1:
+        saying = (round(100 * fraction), message)
+        if saying == self._said or (now - self._last_sent < FEWEST_SECONDS_BETWEEN_EVENTS and fraction < 1):
             return
-        self._last_sent = now
+        self._last_sent, self._said = now, saying
         left = None
         if fraction > SMALLEST_FRACTION_FOR_ESTIMATE:
             left = round((now - self._started) * (1 - fraction) / fraction, 1)
