@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPESlicer import marks, volumes
 from SSPESlicer.background import BackgroundJob, Event
-from SSPESlicer.scene_job import JobLogic, exportVolume
+from SSPESlicer.scene_job import JobLogic, exportVolume, ifPresent
 
 MARKINGS = ("segmentation", "labelMap")
 GROWS = {"upper": "inferior", "lower": "superior"}
@@ -112,7 +112,10 @@ class SSPEExpandLogic(JobLogic):
         def makeNodes(result: Event) -> ExpansionNodes:
             nodes = ExpansionNodes(warnings=job.warnings)
             for role, grown in zip(given, result["expansions"], strict=True):
-                grownNode, mark = self._makeNodes(*given[role], copies[role].origin, grown, job.folder, marking)
+                inputNode, outputNode = given[role]
+                grownNode, mark = self._makeNodes(
+                    inputNode, ifPresent(outputNode), copies[role].origin, grown, job.folder, marking
+                )
                 grownNode.SetAttribute("SSPE.Model", result["model"])
                 setattr(nodes, role, grownNode)
                 nodes.marks.append(mark)

@@ -95,6 +95,11 @@ class JobLogic(ScriptedLoadableModuleLogic):
         self._sceneJob.cancel()
 
 
+def ifPresent(node: Any) -> Any:
+    """Return a node that is to take a result; None, so that a new one is made, where it was deleted during the work."""
+    return node if node is not None and slicer.mrmlScene.IsNodePresent(node) else None
+
+
 def exportVolume(volume: Volume, folder: Path, name: str) -> Event:
     """Write the voxels of a volume for the worker and return its description."""
     np.save(folder / f"{name}.npy", volume.array)

@@ -35,6 +35,16 @@ class SelfTest(ScriptedLoadableModuleTest):
             self.delayDisplay(f"{name} passed", msec=100)
 
 
+def waitFor(endings: list[Any], seconds: float = 10.0) -> Any:
+    """Let the application work until something has ended, and return how."""
+    import time
+
+    end = time.monotonic() + seconds
+    while not endings and time.monotonic() < end:
+        slicer.app.processEvents()
+    return endings[0]
+
+
 def body(lengthMm: float = 240.0, spacing: tuple[float, float, float] = (5.0, 5.0, 5.0)) -> Volume:
     """A body in HU with fat, muscle, lungs, spine, ribs and seeded organs, so that no two heights look alike."""
     size = [round(extent / step) for extent, step in zip((360.0, 280.0, lengthMm), spacing, strict=True)]

@@ -18,7 +18,7 @@ from SSPELib.errors import InputError
 from SSPELib.volume import Volume
 from SSPESlicer import marks, volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
-from SSPESlicer.scene_job import JobLogic, exportVolume
+from SSPESlicer.scene_job import JobLogic, exportVolume, ifPresent
 
 from . import brainsfit, outcome, placement
 
@@ -142,9 +142,10 @@ class SSPERegisterLogic(JobLogic):
             _requireUnmoved(fixedNode, sides["fixed"]["volume"])
             _requireUnmoved(movingNode, sides["moving"]["volume"], beforeRegistration=True)
             transformNode = self._makeTransform(
-                outputTransform, fixedNode, movingNode, job.folder / result["transform"]
+                ifPresent(outputTransform), fixedNode, movingNode, job.folder / result["transform"]
             )
-            placement.place(transformNode, fixedNode, movingNode, movingLandmarks if start == "landmarks" else None)
+            moveAlong = ifPresent(movingLandmarks) if start == "landmarks" else None
+            placement.place(transformNode, fixedNode, movingNode, moveAlong)
             verdict = {name: value for name, value in result.items() if name not in ("event", "transform")}
             matrix = slicer.util.arrayFromTransformMatrix(transformNode).tolist()
             transformNode.SetAttribute(RESULT_ATTRIBUTE, json.dumps({"verdict": verdict, "matrix": matrix}))
@@ -153,7 +154,8 @@ class SSPERegisterLogic(JobLogic):
                 logging.warning("%s: %s", transformNode.GetName(), transformNode.GetDescription())
             return RegisteredNodes(transformNode, verdict, job.warnings)
 
-        inputs = [fixedNode, movingNode]
+        originals = [volumes.originalOf(node) for node in (fixedNode, movingNode)]
+        inputs = [fixedNode, movingNode, *(node for node in originals if node is not None)]
         end = self._endWith(onEnd or (lambda nodes, error: None))
         try:
             return self._sceneJob.run(job, description, inputs, makeNodes, None if waitForCompletion else end)

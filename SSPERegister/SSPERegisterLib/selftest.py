@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
 from SSPESlicer import comparison, joined, marks, volumes
-from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
+from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
 
 from . import outcome, placement
 
@@ -130,8 +130,6 @@ class SSPERegisterTest(SelfTest):
         self.assertIn("abdomen itself lies under", logic.whyNot(movingNode, fixedNode, outputTransform=nodes.transform))
 
     def test_volumeThatIsMovedDuringTheWorkIsNotPlaced(self) -> None:
-        import qt
-
         fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
         holder = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved meanwhile")
         holder.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.diag([1.0, -1, -1, 1])))
@@ -142,13 +140,21 @@ class SSPERegisterTest(SelfTest):
             onEnd=lambda nodes, error: endings.append(error),
         )  # fmt: skip
         movingNode.SetAndObserveTransformNodeID(holder.GetID())
-        waiting = qt.QElapsedTimer()
-        waiting.start()
-        while not endings and waiting.elapsed() < 10000:
-            slicer.app.processEvents()
-        self.assertRegex(str(endings[0]), "was moved while SSPE worked on it")
+        self.assertRegex(str(waitFor(endings)), "was moved while SSPE worked on it")
         self.assertFalse(placement.isPlaced(movingNode))
         self.assertIs(movingNode.GetParentTransformNode(), holder)
+
+    def test_outputTransformThatIsDeletedDuringTheWorkIsMadeAnew(self) -> None:
+        fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
+        output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "output")
+        endings: list[Any] = []
+        self.logic(transform=knownMotion()).register(
+            fixedNode, movingNode, outputTransform=output, backend="simpleitk", waitForCompletion=False,
+            onEnd=lambda nodes, error: endings.append(nodes),
+        )  # fmt: skip
+        slicer.mrmlScene.RemoveNode(output)
+        self.assertIs(waitFor(endings).transform, movingNode.GetParentTransformNode())
+        self.assertTrue(slicer.mrmlScene.IsNodePresent(endings[0].transform))
 
     def test_verdictHoldsOnlyForTheTransformThatWasFound(self) -> None:
         fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
