@@ -51,7 +51,7 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         self.logic = SSPEExtensionLogic()
-        self._check = panel.Explained(self.ui.checkButton)
+        self._check, self._install = panel.Explained(self.ui.checkButton), panel.Explained(self.ui.installButton)
         self.ui.sampleDataButton.connect("clicked()", self.onSampleDataButton)
         self.ui.expandButton.connect("clicked()", lambda: slicer.util.selectModule("SSPEExpand"))
         self.ui.registerButton.connect("clicked()", lambda: slicer.util.selectModule("SSPERegister"))
@@ -71,11 +71,8 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
         version = torchVersion()
         self.ui.torchLabel.text = version or panel.note(_("not installed"))
         self.ui.installButton.visible = version is None
-        self.ui.installButton.enabled = isTorchExtensionInstalled()
-        if not isTorchExtensionInstalled():
-            self.ui.installButton.toolTip = _(
-                "Install the PyTorch extension (Extensions Manager) and restart Slicer first."
-            )
+        extensionMissing = _("Install the PyTorch extension (Extensions Manager) and restart Slicer first.")
+        self._install.allow(None if isTorchExtensionInstalled() else extensionMissing)
         self._check.allow(None if version is not None else _("Install PyTorch first."))
         problem = modelProblem()
         self.ui.modelLabel.text = panel.note(problem) if problem else _("complete")

@@ -109,6 +109,29 @@ def test_errors_come_in_the_words_of_the_library(sspe: Any, model: str) -> None:
     assert not job.folder.exists()
 
 
+@pytest.mark.parametrize("task", ["expand", "register", "device"])
+def test_without_pytorch_the_way_to_it_is_said(
+    sspe: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, task: str
+) -> None:
+    from SSPELib.errors import SSPEError
+    from SSPESlicer.background import BackgroundJob
+    from SSPESlicer.scene_job import exportVolume
+    from SSPESlicer.selftest_support import halves
+
+    code = "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')"
+    (tmp_path / "torch.py").write_text(code, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    job = BackgroundJob()
+    parts = [exportVolume(part, job.folder, name) for part, name in zip(halves(20.0), ("a", "b"), strict=True)]
+    description = {
+        "expand": {"volumes": [{**parts[0], "grow": "inferior"}], "distance_mm": 64.0},
+        "register": {"fixed": parts[0], "moving": parts[1], "start": "header", "expand": True},
+        "device": {},
+    }[task]
+    with pytest.raises(SSPEError, match=r"package torch is missing\. Open the module SSPE"):
+        job.run({"task": task, **description}, lambda result: result)
+
+
 def test_a_process_that_dies_is_reported(sspe: Any, model: str) -> None:
     from SSPELib.errors import SSPEError
     from SSPESlicer.background import BackgroundJob, PythonProcess

@@ -25,6 +25,10 @@ def main() -> int:
     except MemoryError:
         channel.send("error", message="The memory ran out. Close other programs, or crop the volumes, and try again.")
         return 3
+    except ModuleNotFoundError as error:
+        advice = "Open the module SSPE and press the button that installs PyTorch."
+        channel.send("error", message=f"The Python package {error.name} is missing. {advice}")
+        return 3
     except Exception as error:
         import traceback
 

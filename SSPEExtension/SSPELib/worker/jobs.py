@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ModelError
 from ..progress import Progress, part
 from ..volume import Volume, check_ct
 from .channel import Channel
@@ -74,14 +73,9 @@ def _check(volumes: list[Volume], channel: Channel) -> None:
 
 def _expander(job: dict[str, Any], channel: Channel) -> Expander:
     channel.progress(0.0, "Loading the model")
-    try:
-        from ..bundle import load_bundle
-        from ..expansion import Expander
-    except ModuleNotFoundError as error:
-        raise ModelError(
-            f"The Python package {error.name} is missing. Open the module SSPE and press the button that installs "
-            "PyTorch."
-        ) from error
+    from ..bundle import load_bundle
+    from ..expansion import Expander
+
     return Expander(load_bundle(job.get("model")), job.get("device", "auto"))
 
 
