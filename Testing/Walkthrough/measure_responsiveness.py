@@ -75,13 +75,13 @@ def choose_phantoms(module: str, widget: Any, spacing_mm: float) -> None:
 
 def measure(session: Any, widget: Any, wait_for_progress: bool) -> Measured:
     """Start the work of a panel, watch it, cancel it; without waiting for progress the worker is still starting."""
-    folders = set(_job_folders())
     before = set(workers())
     started = time.perf_counter()
     click(widget.ui.applyButton)
     start = time.perf_counter() - started
     assert widget.controls.isRunning, widget.ui.statusLabel.text
     group = next(iter(set(workers()) - before))
+    folder = widget.logic._sceneJob._job.folder
     pulse = Pulse()
     most = len(processes_of(group))
     if wait_for_progress:
@@ -99,7 +99,7 @@ def measure(session: Any, widget: Any, wait_for_progress: bool) -> Measured:
         time.sleep(0.01)
     gone = time.perf_counter() - started
     assert not widget.controls.isRunning
-    assert set(_job_folders()) == folders, "the run has left files behind"
+    assert not folder.exists(), "the run has left files behind"
     return Measured(start, pause, cancel, gone, most)
 
 
@@ -115,12 +115,6 @@ def workers() -> list[int]:
             if int(fields[1]) == os.getpid() and fields[2] == entry.name and fields[0] != "Z":
                 found.append(int(entry.name))
     return found
-
-
-def _job_folders() -> list[Path]:
-    import tempfile
-
-    return list(Path(tempfile.gettempdir()).glob("sspe-*"))
 
 
 def main() -> int:
