@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -118,7 +117,7 @@ class Expander:
 
         low, high = self.bundle.card.window_hu
         current = torch.from_numpy(scope.clip(low, high) / np.float32(HU_SCALE))[None, None]
-        return self._step(current, lambda: None, [])[0, 0].float().numpy() * np.float32(HU_SCALE)
+        return self._step(current, silent, "", [])[0, 0].float().numpy() * np.float32(HU_SCALE)
 
     def _new_slices(
         self, volume: Volume, end: End, count: int, progress: Progress, warnings: list[str]
@@ -148,7 +147,8 @@ class Expander:
         pieces: list[Tensor] = []
         for number in range(steps):
             message = f"Step {number + 1} of {steps} toward the {'feet' if working.end == 'inferior' else 'head'}"
-            following = self._step(current, partial(progress, number / steps, message), warnings)
+            share = part(progress, number / steps, (number + 1) / steps)
+            following = self._step(current, share, message, warnings)
             new_part = _joined(following, current[:, :, -1:], card.step, card.spacing_mm)
             # The overlap part of the next scope is known already: it stays as it is instead of being predicted again.
             current = torch.cat([current[:, :, card.step :], new_part], dim=2)
@@ -163,14 +163,14 @@ class Expander:
     def _multiple(self) -> int:
         return 2 ** int(self.bundle.card.arguments.get("depth", 4))
 
-    def _step(self, scope: Tensor, check: Callable[[], None], warnings: list[str]) -> Tensor:
+    def _step(self, scope: Tensor, progress: Progress, message: str, warnings: list[str]) -> Tensor:
         """Apply the generator once: scope (1, 1, z, y, x) in HU / 1000 to the next one, on the CPU."""
         import torch
 
         from .device import is_out_of_memory
-        from .networks.interruption import checked_at_every_convolution
+        from .networks.interruption import followed
 
-        with checked_at_every_convolution(self.network, check), torch.inference_mode():
+        with followed(self.network, lambda done: progress(done, message)), torch.inference_mode():
             try:
                 return self.network(scope.to(self.device)).cpu()
             except RuntimeError as error:
@@ -179,7 +179,7 @@ class Expander:
         warnings.append(f"The memory of the GPU ({self.device}) was too small, so the work went on on the CPU.")
         self.device = torch.device("cpu")
         self.network = self.network.to(self.device)
-        return self._step(scope, check, warnings)
+        return self._step(scope, progress, message, warnings)
 
 
 def check_distance(distance_mm: float, error_by_distance: Sequence[tuple[float, float]] = ()) -> list[str]:

@@ -159,6 +159,8 @@ def test_progress_runs_from_zero_to_one(expander):
     assert seen[0] == 0.0
     assert seen[-1] == 1.0
     assert seen == sorted(seen)
+    # Each of the four steps, two at each end, tells how far it is.
+    assert len(set(seen)) > 40
 
 
 def test_cancel_inside_a_step_is_prompt(expander):

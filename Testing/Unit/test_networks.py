@@ -10,7 +10,7 @@ from SSPELib.errors import Cancelled
 from SSPELib.networks import GENERATORS
 from SSPELib.networks.blocks import ResidualBlock, ScopeStem, Upsample
 from SSPELib.networks.discriminator import PatchDiscriminator
-from SSPELib.networks.interruption import checked_at_every_convolution
+from SSPELib.networks.interruption import followed
 from SSPELib.networks.resunet import ResUNet
 from SSPELib.networks.transformer import sinusoidal_positions
 
@@ -149,18 +149,24 @@ def test_discriminator_gives_a_map_and_its_features():
     assert [tuple(f.shape[1:]) for f in features] == [(4, 16, 16, 24), (8, 8, 8, 12), (16, 4, 4, 6)]
 
 
-def test_a_pass_can_be_cancelled_inside_and_leaves_no_hook():
+def test_a_pass_can_be_followed_and_cancelled_inside_and_leaves_no_hook():
     network = ResUNet(step=8, base=4, depth=2)
-    calls = []
+    scope = torch.randn(1, 1, 16, 16, 16)
+    heard: list[float] = []
+    with followed(network, heard.append):
+        network(scope)
+    count = sum(isinstance(module, torch.nn.Conv3d) for module in network.modules())
+    assert heard == pytest.approx([number / count for number in range(count)])
 
-    def check():
-        calls.append(1)
-        if len(calls) == 3:
+    def cancel(done: float) -> None:
+        heard.append(done)
+        if done > 0.1:
             raise Cancelled
 
-    scope = torch.randn(1, 1, 16, 16, 16)
-    with pytest.raises(Cancelled), checked_at_every_convolution(network, check):
+    heard.clear()
+    with pytest.raises(Cancelled), followed(network, cancel):
         network(scope)
-    assert len(calls) == 3
+    assert 0 < len(heard) < count
+    heard.clear()
     network(scope)
-    assert len(calls) == 3
+    assert not heard

@@ -107,7 +107,7 @@ def _overlap_words(findings: Findings) -> str:
     if findings.overlap_mm >= SMALL_OVERLAP_MM:
         return f"{findings.overlap_mm:.0f} mm of real overlap decided the position."
     if findings.overlap_mm > 0:
-        return f"Only {findings.overlap_mm:.0f} mm of real overlap were found."
+        return f"{findings.overlap_mm:.0f} mm of real slices overlap, which is little."
     if findings.synthetic:
         return f"The parts do not meet (gap of {-findings.overlap_mm:.0f} mm); synthetic slices alone join them."
     return f"The parts do not meet (gap of {-findings.overlap_mm:.0f} mm)."
