@@ -32,7 +32,7 @@ class ModelCard:
         name: name of the system in the paper's terms.
         architecture: class of the generator, with arguments its constructor takes.
         spacing_mm: voxel size of the working grid, mm.
-        scope: slices, rows and columns that the network was trained on (z, y, x), voxels.
+        scope: slices, and least rows and columns, that the network is given (z, y, x), voxels.
         step: new slices a step.
         window_hu: HU range that the network knows.
         weights_sha256: hash of weights.pt.

@@ -285,8 +285,12 @@ def test_a_loss_that_stays_non_finite_ends_the_run_and_keeps_the_weights(tmp_pat
 
 def test_a_run_becomes_a_bundle_that_says_how_it_was_trained_and_measured(tmp_path, monkeypatch):
     monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
-    run = train_from_file(configuration(tmp_path, 4))
+    path = configuration(tmp_path, 4)
+    path.write_text(path.read_text().replace("step = 8", "step = 8\nplane_in_use = [32, 48]"))
+    run = train_from_file(path)
     bundle = load_bundle(bundle_run(run, tmp_path / "model").folder)
+    assert bundle.card.scope == (16, 32, 48)
+    assert bundle.card.training["scope"] == [16, 16, 16]
     assert bundle.card.training["iterations"] == 4
     assert bundle.card.training["started_from"] == "random weights"
     figures = bundle.card.held_out["one.nii.gz, 64 mm"]

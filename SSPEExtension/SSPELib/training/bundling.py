@@ -93,7 +93,7 @@ def _card(config: TrainingConfig, iterations: int, hours: float) -> ModelCard:
         architecture=config.generator.architecture,
         arguments=config.generator.arguments,
         spacing_mm=scope.spacing_mm,
-        scope=scope.size,
+        scope=(scope.size[0], *(scope.plane_in_use or scope.size[1:])),
         step=scope.step,
         window_hu=scope.window_hu,
         weights_sha256="",
@@ -101,6 +101,7 @@ def _card(config: TrainingConfig, iterations: int, hours: float) -> ModelCard:
         training={
             "sources": [source.model_dump() for source in config.data.sources],
             "volumes": sum(len(find_volumes(source, data_root())) for source in config.data.sources),
+            "scope": list(scope.size),
             "iterations": iterations,
             "hours": round(hours, 1),
             "started_from": "random weights" if config.initial_weights is None else config.initial_weights.name,

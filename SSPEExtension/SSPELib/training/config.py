@@ -80,6 +80,11 @@ class ScopeConfig(_Section):
     size: tuple[int, int, int] = (32, 64, 112)
     step: int = Field(default=16, gt=0)
     window_hu: tuple[float, float] = (-1000.0, 2000.0)
+    plane_in_use: tuple[int, int] | None = Field(
+        default=None,
+        description="least rows and columns that the network is given in use, instead of the scope's own: a wide plane "
+        "costs time in training, a narrow one cuts off what grows out of it",
+    )
     fits_body: bool = Field(
         default=False, description="widen the scope's rows and columns to the body, as in use; needs a batch of 1"
     )
