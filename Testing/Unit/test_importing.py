@@ -119,6 +119,16 @@ def test_no_person_is_on_both_sides_and_shares_are_kept(seed):
     assert parts != split_persons(persons, 0.1, 0.2, seed + 1)
 
 
+def test_persons_without_a_usable_volume_take_no_place_in_a_part(tmp_path):
+    for number in range(3):
+        add(tmp_path / "tree", f"P{number}", "08", "whole")
+    for number in range(3, 8):
+        add(tmp_path / "tree", f"P{number}", "08", "pet", Modality="PT")
+    imported, _ = import_dicom(tmp_path / "tree", tmp_path / "out", spacing_mm=12.0)
+    assert sorted(row.split for row in imported) == ["test", "train", "validation"]
+    assert all((tmp_path / "out" / row.file).is_file() and row.file.startswith(row.split) for row in imported)
+
+
 def test_names_that_no_file_may_have_stay_different(tmp_path):
     for folder, person in (("one", "P/1"), ("two", "P 1")):
         write_series(tmp_path / "tree" / folder, BODY, series=person, PatientID=person)

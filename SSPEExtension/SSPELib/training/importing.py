@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,15 +99,15 @@ def import_dicom(
     _check(source, destination, validation, test)
     make_folder(destination.parent)
     candidates, spoilt = _candidates(source, part(progress, 0.0, 0.3))
-    parts = split_persons(sorted({_person(one[0], source) for one in candidates}), validation, test, seed)
     staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
     try:
-        imported, rejected = _convert(
-            candidates, spoilt, source, staging, parts, spacing_mm, whole_studies, part(progress, 0.3, 1.0)
+        converted, rejected = _convert(
+            candidates, spoilt, source, staging, spacing_mm, whole_studies, part(progress, 0.3, 1.0)
         )
-        if not imported:
+        if not converted:
             reasons = "; ".join(f"{row.source}: {row.reason}" for row in rejected[:3])
             raise InputError(f"{source} holds no usable CT series ({reasons or 'no DICOM images at all'}).")
+        imported = _sorted_into_parts(converted, staging, validation, test, seed)
         with Outputs() as outputs:
             outputs.text(_table(Imported, imported), staging / "index.tsv")
             outputs.text(_table(Rejected, rejected), staging / "rejected.tsv")
@@ -166,11 +166,11 @@ def _convert(
     spoilt: dict[Path, list[str]],
     source: Path,
     staging: Path,
-    parts: dict[str, Split],
     spacing_mm: float,
     whole_studies: bool,
     progress: Progress,
 ) -> tuple[list[Imported], list[Rejected]]:
+    """Write a volume for every series that is usable and wanted; all count as training until the parts are drawn."""
     studies: dict[tuple[str, str, str], list[list[Slice]]] = defaultdict(list)
     for series in candidates:
         studies[_person(series[0], source), series[0].study_time, series[0].study].append(series)
@@ -196,23 +196,39 @@ def _convert(
                 continue
             longest = _extent_mm(series) if longest is None else longest
             points[person] += 1
-            file = Path(parts[person]) / f"{_file_name(person)}_t{points[person]}.nii.gz"
-            (staging / file.parent).mkdir(exist_ok=True)
+            file = f"{_file_name(person)}_t{points[person]}.nii.gz"
             with Outputs() as outputs:
                 outputs.image(resampled(volume, spacing_mm), staging / file)
             imported.append(
                 Imported(
-                    file=file.as_posix(),
+                    file=file,
                     person=person,
                     time_point=points[person],
                     study_time=time,
-                    split=parts[person],
+                    split="train",
                     z_mm=round(body_length_mm(volume), 1),
                     series=series[0].description,
                     source=where,
                 )
             )
     return imported, rejected
+
+
+def _sorted_into_parts(
+    converted: list[Imported], staging: Path, validation: float, test: float, seed: int
+) -> list[Imported]:
+    """Move every volume into the folder of its person's part.
+
+    Drawn now, as only now it is known who has a volume: a part that fell to persons without one would be empty.
+    """
+    parts = split_persons(sorted({row.person for row in converted}), validation, test, seed)
+    found = []
+    for row in converted:
+        split = parts[row.person]
+        (staging / split).mkdir(exist_ok=True)
+        (staging / row.file).replace(staging / split / row.file)
+        found.append(replace(row, split=split, file=f"{split}/{row.file}"))
+    return found
 
 
 def resampled(volume: Volume, spacing_mm: float) -> sitk.Image:
