@@ -18,7 +18,7 @@ from phantoms import torso, write
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from SSPELib.bundle import load_bundle
-from SSPELib.errors import Cancelled, DeviceError, InputError
+from SSPELib.errors import Cancelled, DeviceError, InputError, SSPEError
 from SSPELib.training.bundling import bundle_run
 from SSPELib.training.config import AugmentationConfig, ScopeConfig, read_config
 from SSPELib.training.data import ScopeDataset
@@ -281,6 +281,22 @@ def test_a_loss_that_stays_non_finite_ends_the_run_and_keeps_the_weights(tmp_pat
     with pytest.raises(TrainingDiverged, match="not finite"):
         trainer.step(scope, following)
     assert all(torch.equal(before[name], value) for name, value in trainer.generator.state_dict().items())
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    trainer = make_trainer(read_config(configuration(tmp_path, 1)), Fabric(accelerator="cpu", devices=1), tmp_path)
+    trainer.save(tmp_path / "last.ckpt")
+    before = (tmp_path / "last.ckpt").read_bytes()
+
+    def full_disk(path: Path, state: object) -> None:
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trainer.fabric, "save", full_disk)
+    with pytest.raises(SSPEError, match="No space left on device"):
+        trainer.save(tmp_path / "last.ckpt")
+    assert (tmp_path / "last.ckpt").read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_run_becomes_a_bundle_that_says_how_it_was_trained_and_measured(tmp_path, monkeypatch):

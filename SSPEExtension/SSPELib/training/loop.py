@@ -184,12 +184,24 @@ class Trainer:
         self.fabric.print(f"validation at {self.iteration}: {row}", flush=True)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint beside, then rename."""
+        """Write a checkpoint beside, then rename.
+
+        Raises:
+            SSPEError: it cannot be written, as on a full disk.
+        """
         partial = path.with_suffix(".part")
         unlogged = {"losses": self._unlogged_of_all(), "steps": self.unlogged_steps}
-        self.fabric.save(partial, {**self._state(), "unlogged": unlogged})
-        if self.fabric.global_rank == 0:
-            partial.replace(path)
+        try:
+            self.fabric.save(partial, {**self._state(), "unlogged": unlogged})
+            if self.fabric.global_rank == 0:
+                partial.replace(path)
+        except (OSError, RuntimeError) as error:
+            # torch reports a failed write as a RuntimeError.
+            partial.unlink(missing_ok=True)
+            raise SSPEError(
+                f"The checkpoint of iteration {self.iteration} cannot be written to {path.parent} ({error}). Make room "
+                "there and start the same command again: it resumes from the checkpoint before, if there is one."
+            ) from error
         self.fabric.barrier()
 
     def resume(self, path: Path) -> None:
