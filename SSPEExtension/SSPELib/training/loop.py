@@ -111,7 +111,7 @@ class Trainer:
                     flush=True,
                 )
                 self.unlogged, self.unlogged_steps = {}, 0
-            if journal is not None and (self.iteration % logging.validate_every == 0 or last):
+            if journal is not None and validations and (self.iteration % logging.validate_every == 0 or last):
                 self.validate(validations, journal)
             if self.iteration % logging.checkpoint_every == 0 or last:
                 self.save(self.folder / "last.ckpt")
