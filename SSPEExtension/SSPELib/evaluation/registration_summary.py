@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .registration import Row
 
-LIMITS_MM = (2.0, 5.0, 10.0, 15.0)
+LIMITS_MM = (2.0, 3.0, 5.0, 10.0, 15.0)
 FAILED_MM = 1000.0
 # The confidence is the chance of an error below this.
 SUCCESS_MM = 10.0
