@@ -143,43 +143,33 @@ def calibrate(
     negatives: Annotated[
         Path | None, typer.Option(metavar="NEG.csv", help="Rows of sspe benchmark negatives; they count as failures.")
     ] = None,
-    judged: Annotated[
-        Path | None, typer.Option(metavar="JUDGED.csv", help="ROWS.csv with the confidence by the weights in use.")
-    ] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Reliability diagram of ROWS.csv.")] = None,
 ) -> None:
     """Fit the confidence to the rows of a benchmark; the weights belong into SSPELib/registration/verdict.py.
 
-    Also prints how well the confidences in the rows, as they are, tell errors above 10 mm from the others. After a
-    change of the weights, --judged writes the rows as they would be now. Needs the extra packages of
-    pip install 'sspe[evaluate]'.
+    Also prints how well the confidences in the rows, as they are, tell errors above 10 mm from the others. Needs the
+    extra packages of pip install 'sspe[evaluate]'.
 
     Example: sspe benchmark calibrate validation.csv --negatives negatives.csv --figure reliability.png
     """
     from ..evaluation.calibration import calibrate as fit
-    from ..evaluation.calibration import draw_reliability, judged_anew
+    from ..evaluation.calibration import draw_reliability
     from ..evaluation.negatives import NegativeRow
     from ..evaluation.registration import Row
     from ..evaluation.registration_summary import OURS, area_under_curve
-    from ..evaluation.rows import RowTable, read_rows
+    from ..evaluation.rows import read_rows
     from ..volume.writing import Outputs
 
     given = [rows] if negatives is None else [rows, negatives]
-    check_outputs([(figure, (".png", ".svg")), (judged, (".csv",))], given)
+    check_outputs([(figure, (".png", ".svg"))], given)
     _check_there(given)
-    everything = read_rows(rows, Row)
-    found = [row for row in everything if row.system == OURS]
+    found = [row for row in read_rows(rows, Row) if row.system == OURS]
     refused = [] if negatives is None else read_rows(negatives, NegativeRow)
     with needs_extra("evaluate", "Calibrating"):
         weights = fit(found, refused)
     print("WEIGHTS = (" + ", ".join(f"{weight:.2f}" for weight in weights) + ")")
     area = area_under_curve([*found, *(row.as_failure() for row in refused)])
     print(f"area under the ROC curve {area:.3f}: {len(found)} cases, {len(refused)} negatives")
-    if judged is not None:
-        with Outputs() as outputs:
-            anew = RowTable(outputs.beside(judged), Row)
-            for row in everything:
-                anew.add(judged_anew(row))
     if figure is not None:
         with Outputs() as outputs:
             draw_reliability(found, outputs.beside(figure))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..registration.verdict import RELIABLE_FROM, VETOED_CONFIDENCE, chance, squashed
+from ..registration.verdict import squashed
 from .negatives import SAME_PART, NegativeRow
 from .registration import Row
 from .registration_summary import SUCCESS_MM, reliability
@@ -20,7 +19,7 @@ RIDGE = 0.004
 
 
 def calibrate(rows: Sequence[Row], negatives: Sequence[NegativeRow] = ()) -> NDArray[np.float64]:
-    """Weights (5,) of the features of a verdict that make the confidence the chance of an error below 10 mm.
+    """Weights (4,) of the features of a verdict that make the confidence the chance of an error below 10 mm.
 
     Args:
         rows: registrations with a known answer.
@@ -40,9 +39,7 @@ def calibrate(rows: Sequence[Row], negatives: Sequence[NegativeRow] = ()) -> NDA
             f"{len(rated)} rows with findings hold {success.sum():.0f} errors below {SUCCESS_MM:g} mm; both successes "
             "and failures are needed. Add cases, for example with --overlap -20 and --overlap 40."
         )
-    features = np.array(
-        [squashed(row.real_evidence, row.margin, row.mean_evidence, row.found_overlap_mm) for row in rated]
-    )
+    features = np.array([squashed(row.real_evidence, row.margin, row.mean_evidence) for row in rated])
 
     def loss(weights: NDArray[np.float64]) -> float:
         logits = features @ weights
@@ -51,14 +48,6 @@ def calibrate(rows: Sequence[Row], negatives: Sequence[NegativeRow] = ()) -> NDA
     # More evidence never speaks against a result, whatever a few cases say.
     bounds = [(None, None)] + [(0.0, None)] * (features.shape[1] - 1)
     return np.asarray(minimize(loss, np.zeros(features.shape[1]), method="L-BFGS-B", bounds=bounds).x)
-
-
-def judged_anew(row: Row) -> Row:
-    """A row with the confidence that the present weights give its findings; what was vetoed stays vetoed."""
-    if np.isnan(row.real_evidence) or row.confidence <= VETOED_CONFIDENCE:
-        return row
-    confidence = chance(row.real_evidence, row.margin, row.mean_evidence, row.found_overlap_mm)
-    return replace(row, confidence=round(confidence, 4), reliable=str(confidence >= RELIABLE_FROM).lower())
 
 
 def draw_reliability(rows: Sequence[Row], path: Path) -> None:

@@ -14,11 +14,9 @@ SMALL_OVERLAP_MM = 30.0
 # look joined where they are not, so that no such result is called reliable.
 LEAST_RELIABLE_OVERLAP_MM = 18.0
 HIGHEST_DOUBTFUL_CONFIDENCE = 0.85
-VETOED_CONFIDENCE = 0.05
 REAL_EVIDENCE_UNIT = 10.0
 MARGIN_UNIT = 5.0
 MEAN_EVIDENCE_UNIT = 0.05
-OVERLAP_UNIT_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -58,32 +56,25 @@ class Verdict:
 
 
 # Logistic regression of 'mean error below 10 mm' on validation patients, by `sspe benchmark calibrate`.
-WEIGHTS = (-1.01, 1.41, 0.62, 0.52, 0.0)
+WEIGHTS = (-1.01, 1.41, 0.62, 0.52)
 
 
-def squashed(real_evidence: float, margin: float, mean_evidence: float, overlap_mm: float) -> NDArray[np.float64]:
-    """What the confidence is computed from (5,): a constant and four findings, made comparable."""
+def squashed(real_evidence: float, margin: float, mean_evidence: float) -> NDArray[np.float64]:
+    """What the confidence is computed from (4,): a constant and three findings, made comparable."""
     return np.array(
         [
             1.0,
             np.arcsinh(real_evidence / REAL_EVIDENCE_UNIT),
             np.arcsinh(margin / MARGIN_UNIT),
             np.clip(mean_evidence / MEAN_EVIDENCE_UNIT, -2.0, 2.0),
-            np.clip(overlap_mm / OVERLAP_UNIT_MM, -2.0, 2.0),
         ]
     )
 
 
-def chance(real_evidence: float, margin: float, mean_evidence: float, overlap_mm: float) -> float:
-    """The chance, 0 to 1, that the error is below 10 mm, as far as findings tell that do not forbid it."""
-    features = squashed(real_evidence, margin, mean_evidence, overlap_mm)
-    confidence = float(1.0 / (1.0 + np.exp(-features @ WEIGHTS)))
-    return confidence if overlap_mm >= LEAST_RELIABLE_OVERLAP_MM else min(confidence, HIGHEST_DOUBTFUL_CONFIDENCE)
-
-
 def judge(findings: Findings) -> Verdict:
     """Turn findings into a verdict."""
-    confidence = chance(findings.real_evidence, findings.margin, findings.mean_evidence, findings.overlap_mm)
+    features = squashed(findings.real_evidence, findings.margin, findings.mean_evidence)
+    confidence = float(1.0 / (1.0 + np.exp(-features @ WEIGHTS)))
     reasons = []
     veto = False
     if findings.shared_share > SAME_REGION:
@@ -102,7 +93,9 @@ def judge(findings: Findings) -> Verdict:
         veto = True
         reasons.append("No position was found at which the two volumes fit better than by chance.")
     if veto:
-        confidence = min(confidence, VETOED_CONFIDENCE)
+        confidence = min(confidence, 0.05)
+    if findings.overlap_mm < LEAST_RELIABLE_OVERLAP_MM:
+        confidence = min(confidence, HIGHEST_DOUBTFUL_CONFIDENCE)
     reasons.append(_overlap_words(findings))
     reliable = confidence >= RELIABLE_FROM
     if not reliable and not veto:
