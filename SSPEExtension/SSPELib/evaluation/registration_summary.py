@@ -166,20 +166,23 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
     starts = list(dict.fromkeys(row.start for row in rows))
     drawing = Figure(figsize=(5.5 * len(starts), 12), layout="constrained")
-    axes = drawing.subplots(4, len(starts), squeeze=False, sharex=True)
+    axes = drawing.subplots(4, len(starts), squeeze=False, sharex=True, sharey="row")
+    # Columns may hold different systems; one has the same color in all.
+    kinds = list(dict.fromkeys((group.system, group.variant) for group in groups(rows)))
     titles = ("below 5 mm, %", "below 10 mm, %", "median error, mm", "median time, s")
     for column, start in enumerate(starts):
         chosen = groups([row for row in rows if row.start == start])
         for system in dict.fromkeys((group.system, group.variant) for group in chosen):
             own = [group for group in chosen if (group.system, group.variant) == system]
             x = [group.overlap_mm for group in own]
+            color = f"C{kinds.index(system)}"
             label = system[0] if system[1] == "plain" else f"{system[0]}, {system[1]}"
             for panel, limit in enumerate((5.0, 10.0)):
                 shares = np.array([group.share_below(limit) for group in own]) * 100
-                axes[panel, column].plot(x, shares[:, 0], "o-", label=label)
-                axes[panel, column].fill_between(x, shares[:, 1], shares[:, 2], alpha=0.12)
-            axes[2, column].plot(x, [min(group.median_mm, 300.0) for group in own], "o-")
-            axes[3, column].plot(x, [float(np.median(group.seconds)) for group in own], "o-")
+                axes[panel, column].plot(x, shares[:, 0], "o-", color=color, label=label)
+                axes[panel, column].fill_between(x, shares[:, 1], shares[:, 2], color=color, alpha=0.12)
+            axes[2, column].plot(x, [min(group.median_mm, 300.0) for group in own], "o-", color=color)
+            axes[3, column].plot(x, [float(np.median(group.seconds)) for group in own], "o-", color=color)
         axes[0, column].set_title(f"{start} start")
         axes[2, column].set_yscale("log")
         axes[3, column].set_yscale("log")
