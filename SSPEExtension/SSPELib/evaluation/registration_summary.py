@@ -164,14 +164,15 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     """Success below 5 and 10 mm, median error and time against overlap, a column per start; written as PNG or SVG."""
     from matplotlib.figure import Figure
 
+    everything = groups(rows)
     starts = list(dict.fromkeys(row.start for row in rows))
     drawing = Figure(figsize=(5.5 * len(starts), 12), layout="constrained")
     axes = drawing.subplots(4, len(starts), squeeze=False, sharex=True, sharey="row")
     # Columns may hold different systems; one has the same color in all.
-    kinds = list(dict.fromkeys((group.system, group.variant) for group in groups(rows)))
+    kinds = list(dict.fromkeys((group.system, group.variant) for group in everything))
     titles = ("below 5 mm, %", "below 10 mm, %", "median error, mm", "median time, s")
     for column, start in enumerate(starts):
-        chosen = groups([row for row in rows if row.start == start])
+        chosen = [group for group in everything if group.start == start]
         for system in dict.fromkeys((group.system, group.variant) for group in chosen):
             own = [group for group in chosen if (group.system, group.variant) == system]
             x = [group.overlap_mm for group in own]
