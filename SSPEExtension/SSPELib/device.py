@@ -37,6 +37,14 @@ def choose_device(name: str) -> tuple[torch.device, str | None]:
     return torch.device(name), None
 
 
+def computes_bf16() -> bool:
+    """Tell whether the CPU has instructions for bfloat16; where PyTorch cannot tell, it is taken to have them."""
+    import torch
+
+    capabilities = torch.cpu.get_capabilities()
+    return capabilities.get("architecture") != "x86_64" or any(capabilities[n] for n in ("avx512_bf16", "amx_bf16"))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that the memory of the GPU ran out."""
     import torch

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from SSPELib.bundle import models_folder
 from SSPELib.errors import InputError
 from SSPELib.networks import GENERATORS
 from SSPELib.training.config import TrainingConfig, find_config, read_config, shipped_configurations
@@ -52,6 +53,22 @@ def test_generators_have_the_base_and_depth_of_the_paper():
         if generator.architecture != "ResUNet":
             assert (generator.arguments["layers"], generator.arguments["heads"]) == (12, 8)
         GENERATORS[generator.architecture](step=16, **generator.arguments)
+
+
+def test_initial_weights_lie_where_the_file_that_names_them_says(tmp_path):
+    for name in ("ablation/both-sides", "ablation/opposite-target"):
+        weights = load(name).initial_weights
+        assert weights is not None
+        assert weights.resolve() == (models_folder() / "lambda-ResGAN" / "weights.pt").resolve()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "first.toml").write_text(
+        f'extends = "{find_config("ResGAN").as_posix()}"\ninitial_weights = "first.pt"\n', encoding="utf-8"
+    )
+    own = tmp_path / "own" / "second.toml"
+    own.write_text('extends = "../first.toml"\n', encoding="utf-8")
+    found = read_config(own).initial_weights
+    assert found is not None
+    assert found.resolve() == (tmp_path / "first.pt").resolve()
 
 
 def test_the_paper_setting_is_that_of_its_section_3():

@@ -124,6 +124,15 @@ def test_synthetic_slices_do_not_spoil_what_real_overlap_knows(person):
     assert any("do not support an affine" in reason for reason in result.reasons)
 
 
+def test_an_affine_transform_follows_a_stretch(person):
+    case = make_case(person, 60.0, seed=4, affine=True)
+    result = register(case.fixed, case.moving, transform_type="affine")
+    unstretched = to_transform(from_transform(case.truth), "rigid", case.points.mean(axis=0))
+    assert result.transform_type == "affine"
+    assert case.error_mm(result.transform) < min(3.0, case.error_mm(unstretched) / 2)
+    assert result.reliable
+
+
 def test_the_same_part_twice_is_not_reliable(person):
     part = slices(person, 0, 45)
     result = register(part, replace(part, name="again"), transform_type="rigid")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from phantoms import torso
 
 from SSPELib.errors import RegistrationError
@@ -22,7 +23,7 @@ from SSPELib.registration.evidence import (
 )
 from SSPELib.registration.parts import PartSource
 from SSPELib.registration.poses import about, mean_distance, rotation_matrix
-from SSPELib.registration.refine import Climber, Threshold
+from SSPELib.registration.refine import Climber, Threshold, stretch_log_prior
 from SSPELib.registration.search import Window, rotation_grid, search
 from SSPELib.registration.start import window_for
 from SSPELib.volume import slices
@@ -63,6 +64,17 @@ def test_a_small_error_is_climbed_away(pair):
     assert mean_distance(start, np.eye(4), points) > 8
     assert mean_distance(found, np.eye(4), points) < 2
     assert np.allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-6)
+
+
+def test_keeping_lengths_and_angles_is_preferred_whatever_the_rotation():
+    turned = torch.from_numpy(rotation_matrix(np.radians([20.0, -30.0, 50.0])))
+    assert float(stretch_log_prior(turned)) == pytest.approx(0.0, abs=1e-12)
+    stretched = [
+        float(stretch_log_prior(turned @ torch.diag(torch.tensor([1.0, 1.0, 1.0 + by]).double())))
+        for by in (0.03, 0.06)
+    ]
+    assert -0.6 < stretched[0] < -0.4
+    assert stretched[1] < 3 * stretched[0]
 
 
 def test_a_threshold_is_taken_from_every_pair_of_real_voxels(pair):

@@ -19,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from SSPELib.bundle import load_bundle
 from SSPELib.errors import Cancelled, DeviceError, InputError, SSPEError
+from SSPELib.training import run
 from SSPELib.training.bundling import bundle_run
 from SSPELib.training.config import AugmentationConfig, ScopeConfig, read_config
 from SSPELib.training.data import ScopeDataset
@@ -245,6 +246,26 @@ def test_memory_of_a_step_is_measured_in_a_process_of_its_own(tmp_path):
     found = measure(configuration(tmp_path, 1))
     assert 0 < found.before_gb <= found.peak_gb < 4
     assert found.seconds > 0
+    assert found.precision == "32-true"
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "device", "has_bf16", "expected"),
+    [
+        ("cpu", "cuda", False, "32-true"),
+        ("auto", "cpu", False, "32-true"),
+        ("auto", "cpu", True, "bf16-mixed"),
+        ("auto", "cuda", False, "bf16-mixed"),
+        ("gpu", "cuda", False, "bf16-mixed"),
+    ],
+)
+def test_bf16_is_not_imitated_by_a_cpu_without_it(tmp_path, monkeypatch, accelerator, device, has_bf16, expected):
+    monkeypatch.setattr(run, "choose_device", lambda name: (torch.device(device), None))
+    monkeypatch.setattr(run, "computes_bf16", lambda: has_bf16)
+    config = read_config(configuration(tmp_path, 1))
+    wanted = config.model_copy(update={"accelerator": accelerator, "precision": "bf16-mixed"})
+    assert run.usable_precision(wanted) == expected
+    assert run.usable_precision(config) == "32-true"
 
 
 def test_generator_and_discriminator_both_learn(tmp_path):
@@ -377,7 +398,7 @@ def _with(old: str, new: str) -> Callable[[Path], None]:
         (
             _with("precision", 'initial_weights = "gone.pt"\nprecision'),
             InputError,
-            r"initial weights gone\.pt are missing",
+            r"initial weights .*gone\.pt are missing",
         ),
         (_with("shortest_context = 6", "shortest_context = 80"), InputError, r"as long as .* 352 mm; give longer ones"),
         (_with("precision", 'accelerator = "abacus"\nprecision'), DeviceError, "does not have accelerator 'abacus'"),

@@ -187,7 +187,10 @@ def memory(
         from ..training.config import find_config
         from ..training.memory import measure
     found = measure(find_config(config))
-    print(f"peak {found.peak_gb:.2f} GiB, before the step {found.before_gb:.2f} GiB, {found.seconds:.0f} s a step")
+    print(
+        f"peak {found.peak_gb:.2f} GiB, before the step {found.before_gb:.2f} GiB, "
+        f"{found.seconds:.0f} s a step in {found.precision}"
+    )
 
 
 def _systems(names: list[str], model: str | None, device: str) -> list[System]:

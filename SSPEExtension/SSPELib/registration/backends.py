@@ -52,13 +52,17 @@ class SimpleITKBackend:
     Attributes:
         samples: how many fixed voxels are compared.
         iterations: at most this many steps.
+        bins: of the joint histogram.
+        first_step_mm, last_step_mm: the step length, which falls by relaxation whenever the direction turns back.
     """
 
     samples: int = 40000
-    iterations: int = 60
+    iterations: int = 300
     bins: int = 50
     first_step_mm: float = 1.0
-    last_step_mm: float = 0.005
+    last_step_mm: float = 0.001
+    # Steps that shrink faster end on the way: of an affine transform, whose stretch is the last to be found.
+    relaxation: float = 0.8
 
     @property
     def name(self) -> str:
@@ -79,7 +83,7 @@ class SimpleITKBackend:
             method.SetMetricSamplingPercentage(share, 20240229)
         method.SetInterpolator(sitk.sitkLinear)
         method.SetOptimizerAsRegularStepGradientDescent(
-            self.first_step_mm, self.last_step_mm, self.iterations, relaxationFactor=0.6
+            self.first_step_mm, self.last_step_mm, self.iterations, relaxationFactor=self.relaxation
         )
         method.SetOptimizerScalesFromPhysicalShift()
         transform = as_type(initial, transform_type)

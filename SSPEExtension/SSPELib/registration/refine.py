@@ -21,12 +21,17 @@ from .evidence import (
 )
 from .parts import Part
 from .poses import Matrix, apply
+from .result import TransformType
 
 LEVER_MM = 100.0
 REACH_MM = 12.0
 # Noise and sharpness differ from scan to scan, so that an account takes the scale of real differences that fits best:
 # a near perfect match of a short overlap must beat a fair one of a long overlap. The last is that of climbing.
 SCALE_FACTORS = (0.35, 0.6, 1.6, 1.0)
+# Scales and shears of one body between two scans are of some per cent.
+STRETCH_SIGMA = 0.03
+# What six further parameters must gain, nats: without true stretch they gain a few by following the noise.
+STRETCH_COST = 10.0
 STUDENT_CONSTANT = float(np.log(2.0 / (np.pi * np.sqrt(3.0))))
 
 
@@ -69,6 +74,7 @@ class Climber:
         density: Density,
         real_scale_hu: float,
         threshold: Threshold,
+        temper: float = 1.0,
         most_points: int = 60000,
     ) -> None:
         """Prepare.
@@ -78,11 +84,13 @@ class Climber:
             density: HU distribution inside the bodies.
             real_scale_hu: expected difference of two real voxels, HU.
             threshold: what pairs must be worth before their overlap pays.
+            temper: effective independent observations a voxel, by which evidence is weighed against stretch.
             most_points: fixed voxels looked at while climbing; accounts use them all.
         """
         self.fixed, self.moving = fixed, moving
         self.real_variance = real_scale_hu**2
         self.threshold = threshold
+        self.temper = temper
         self.most_points = most_points
         kept = fixed.valid
         self.points = fixed.points(kept)
@@ -142,16 +150,19 @@ class Climber:
                 synthetic=max(0.0, float((worth * (1 - real)).sum() / trusted.clamp(min=1))),
             )
 
-    def climb(self, pose: Matrix, steps: int, first_mm: float, last_mm: float, kind: str, progress: Progress) -> Matrix:
+    def climb(
+        self, pose: Matrix, steps: int, first_mm: float, last_mm: float, kind: TransformType, progress: Progress
+    ) -> Matrix:
         """Improve a pose; step lengths fall from first_mm to last_mm.
 
         Args:
             pose: (4, 4) start.
-            kind: "rigid" (6 parameters) or "affine" (12; the further six keep near zero by a prior).
+            kind: "rigid" (6 parameters) or "affine" (12; a prior on stretch holds the further six near zero).
         """
         near = self._near(pose, REACH_MM)
         if near.numel() == 0:
             return pose
+        each = self.temper * max(1.0, near.numel() / self.most_points)
         if near.numel() > self.most_points:
             near = near[torch.linspace(0, near.numel() - 1, self.most_points).long()]
         center = self.points[near.numpy()].mean(axis=0)
@@ -166,7 +177,7 @@ class Climber:
             optimizer.zero_grad()
             current = start @ _increment(values, torch.from_numpy(center))
             evidence, _, _ = self._evidence(self._sampled(current.float(), near), near)
-            objective = evidence.sum()
+            objective = each * evidence.sum() + stretch_log_prior(current[:3, :3])
             if float(objective.detach()) > best_value:
                 best, best_value = current.detach().numpy().copy(), float(objective.detach())
             (-objective).backward()
@@ -228,6 +239,12 @@ class Climber:
         penalty = SYNTHETIC_OUTLINE[1] * synthetic + REAL_MISMATCH * both_real
         worth = both * (matched + reward) + penalty * outline
         return worth * share * self.fixed_share[near], both, both_real
+
+
+def stretch_log_prior(linear: torch.Tensor) -> torch.Tensor:
+    """Log preference of a linear map (3, 3) for keeping lengths and angles; 0 for a rotation."""
+    strain = (linear.T @ linear - torch.eye(3, dtype=linear.dtype)) / 2
+    return -0.5 * (strain**2).sum() / STRETCH_SIGMA**2
 
 
 def _increment(values: torch.Tensor, center: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from ..progress import Progress
 from .evidence import Layer, MatchTable
 from .parts import Part
 from .poses import Matrix, about, apply, mean_distance, rotation_matrix
+from .result import TransformType
 
 PEAKS_PER_ROTATION = 3
 DISTINCT_MM = 12.0
@@ -57,6 +58,7 @@ class Peak:
 
     pose: Matrix
     score: float
+    kind: TransformType = "rigid"
 
 
 def rotation_grid(limit_degrees: float, step_degrees: float) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
+import torch
 from numpy.typing import NDArray
 
 from ..errors import RegistrationError
@@ -17,8 +18,17 @@ from .evidence import Density, generosity_layer, search_layers
 from .finish import correlation, native_images
 from .overlap import overlap_along_axis_mm, upper_of
 from .parts import PartSource
-from .poses import Matrix, apply, from_transform, mean_distance, rotation_angle, to_transform
-from .refine import Account, Climber, Threshold
+from .poses import (
+    Matrix,
+    about,
+    apply,
+    from_transform,
+    mean_distance,
+    nearest_rotation,
+    rotation_angle,
+    to_transform,
+)
+from .refine import STRETCH_COST, Account, Climber, Threshold, stretch_log_prior
 from .result import Candidate, TransformType
 from .search import Peak, distinct, search
 from .start import Start, window_for
@@ -34,8 +44,13 @@ SEARCH_PEAKS = (12, 8)
 REAL_FINISH_MM = 30.0
 # An overlap of 40 mm is found as 37 to 41 mm, as it ends between slices.
 AFFINE_FROM_MM = 36.0
+# From which overlap on a position still to be refined may turn out a stretched one.
+STRETCH_FROM_MM = 20.0
+STRETCHED_PEAKS = 4
 # A back end may polish, not relocate.
 FARTHEST_POLISH_MM = 6.0
+# Its measure of what fits differs from that of the climb, whose optimum it leaves.
+KEPT_EVIDENCE = 0.92
 LARGEST_STRETCH = 0.12
 # Slices of one body resemble each other, those of a chest far more than those of a head: what pairs are worth where a
 # part meets itself, displaced along the body, no overlap may earn. Displacement of real pairs, and of synthetic ones.
@@ -64,9 +79,14 @@ class Stage:
     points: int
     survivors: int
 
+    @property
+    def temper(self) -> float:
+        """Effective independent observations a voxel of this level."""
+        return self.spacing_mm**3 / INDEPENDENT_MM3
+
     def nats(self, evidence: float) -> float:
         """Evidence summed over voxels of this level, tempered for voxels that depend on each other."""
-        return evidence * self.spacing_mm**3 / INDEPENDENT_MM3
+        return evidence * self.temper
 
 
 STAGES = (
@@ -107,12 +127,10 @@ class Solver:
     def solve(self, transform_type: TransformType, progress: Progress) -> Found:
         """Run all stages."""
         peaks = self._search(part(progress, 0.02, 0.4))
-        ranked, climber = self._refine(peaks, part(progress, 0.4, 0.8))
-        best = ranked[0]
-        overlap = overlap_along_axis_mm(self.fixed_real, self.moving_real, best.pose)
-        pose, kind, by, notes = self._finish(best.pose, overlap, transform_type, climber, part(progress, 0.8, 0.98))
-        overlap = overlap_along_axis_mm(self.fixed_real, self.moving_real, pose)
-        findings = self._findings(pose, ranked, climber, overlap)
+        ranked, climber = self._refine(peaks, transform_type, part(progress, 0.4, 0.8))
+        pose, kind, by, notes = self._finish(ranked[0], transform_type, climber, part(progress, 0.8, 0.98))
+        overlap = self._overlap_mm(pose)
+        findings = self._findings(pose, kind, ranked, climber, overlap)
         real = overlap >= REAL_FINISH_MM
         value = correlation(self.fixed.at(4.0), self.moving.at(4.0), pose, real)
         name = "correlation of real voxels" if real else "correlation of real and synthetic voxels"
@@ -142,18 +160,24 @@ class Solver:
             raise RegistrationError("No position at which the two bodies could meet was found. Check the inputs.")
         return peaks
 
-    def _refine(self, peaks: list[Peak], progress: Progress) -> tuple[list[Peak], Climber]:
+    def _refine(self, peaks: list[Peak], wanted: TransformType, progress: Progress) -> tuple[list[Peak], Climber]:
         """Peaks refined stage by stage, best first; the first of them went through all stages."""
         done: list[Peak] = []
         climber = None
         for number, stage in enumerate(STAGES):
             share = part(progress, number / len(STAGES), (number + 1) / len(STAGES))
             climber = self._climber(stage)
+            tries = [(peak, peak.kind) for peak in peaks]
+            if wanted == "affine":
+                tries += [(peak, "affine") for peak in self._perhaps_stretched(peaks)]
             better = []
-            for index, peak in enumerate(peaks):
-                step = part(share, index / len(peaks), (index + 1) / len(peaks))
-                pose = climber.climb(peak.pose, stage.steps, stage.first_mm, stage.last_mm, "rigid", step)
-                better.append(Peak(pose, self._score(climber.account(pose), pose, stage)))
+            for index, (peak, kind) in enumerate(tries):
+                step = part(share, index / len(tries), (index + 1) / len(tries))
+                pose = climber.climb(peak.pose, stage.steps, stage.first_mm, stage.last_mm, kind, step)
+                if kind == "affine" and self._overlap_mm(pose) < REAL_FINISH_MM:
+                    # It was stretched until too little overlap was left to support that.
+                    pose, kind = peak.pose, peak.kind
+                better.append(Peak(pose, self._score(climber.account(pose), pose, kind, stage), kind))
             better.sort(key=lambda peak: -peak.score)
             peaks = distinct(better, self.body_points, len(better))
             done = peaks[stage.survivors :] + done
@@ -161,6 +185,14 @@ class Solver:
         assert climber is not None
         others = distinct(peaks + sorted(done, key=lambda peak: -peak.score), self.body_points, 8)
         return [peaks[0], *[peak for peak in others if peak is not peaks[0]]], climber
+
+    def _perhaps_stretched(self, peaks: list[Peak]) -> list[Peak]:
+        """The best rigid peaks with an overlap that may turn out a stretched one.
+
+        A stretched overlap looks worse than none to a rigid transform, so that stretch cannot wait for the end.
+        """
+        overlapping = [p for p in peaks if p.kind == "rigid" and self._overlap_mm(p.pose) >= STRETCH_FROM_MM]
+        return sorted(overlapping, key=lambda peak: -peak.score)[:STRETCHED_PEAKS]
 
     def _climber(self, stage: Stage) -> Climber:
         """A climber whose thresholds are measured on the parts themselves."""
@@ -170,10 +202,13 @@ class Solver:
         real = float(np.mean([climber.displaced(NEIGHBOR_MM).real for climber in alone]))
         synthetic = float(np.mean([climber.displaced(STRANGER_MM).synthetic for climber in alone]))
         threshold = Threshold(stage.real_threshold + real, synthetic)
-        return Climber(*parts, density, stage.real_scale_hu, threshold, stage.points)
+        return Climber(*parts, density, stage.real_scale_hu, threshold, stage.temper, stage.points)
 
-    def _score(self, account: Account, pose: Matrix, stage: Stage) -> float:
-        return stage.nats(account.total) + self._log_prior(pose)
+    def _score(self, account: Account, pose: Matrix, kind: TransformType, stage: Stage) -> float:
+        score = stage.nats(account.total) + self._log_prior(pose)
+        if kind == "affine":
+            score += float(stretch_log_prior(torch.from_numpy(pose[:3, :3]))) - STRETCH_COST
+        return score
 
     def _log_prior(self, pose: Matrix) -> float:
         shift, vector = self._from_start(pose)
@@ -190,40 +225,37 @@ class Solver:
         return np.asarray((self.body_points.min(axis=0) + self.body_points.max(axis=0)) / 2)
 
     def _finish(
-        self, pose: Matrix, overlap: float, wanted: TransformType, climber: Climber, progress: Progress
+        self, best: Peak, wanted: TransformType, climber: Climber, progress: Progress
     ) -> tuple[Matrix, TransformType, str, list[str]]:
         """Polish on real voxels where there are enough of them; degrees of freedom as they support."""
-        notes: list[str] = []
+        pose, kind, overlap = best.pose, best.kind, self._overlap_mm(best.pose)
+        if kind == "affine" and overlap < AFFINE_FROM_MM:
+            pose, kind = self._unstretched(pose), "rigid"
         if overlap < REAL_FINISH_MM:
-            if wanted == "affine":
-                notes.append(
-                    f"Rigid only: {max(overlap, 0.0):.0f} mm of real overlap do not support an affine transform "
-                    f"({AFFINE_FROM_MM:.0f} mm are needed)."
-                )
-            return pose, "rigid", "evidence", notes
+            return pose, kind, "evidence", [_unsupported(overlap)] if wanted == "affine" else []
         images = native_images(self.fixed, self.moving, pose)
-        polished = self._polish(pose, "rigid", images, climber, part(progress, 0.0, 0.5))
+        polished = self._polish(pose, kind, images, climber, part(progress, 0.0, 0.5))
         pose, by = (pose, "evidence") if polished is None else (polished, self.backend.name)
-        if wanted == "rigid":
-            return pose, "rigid", by, notes
+        if wanted == kind:
+            return pose, kind, by, []
         if overlap < AFFINE_FROM_MM:
-            notes.append(
-                f"Rigid only: {overlap:.0f} mm of real overlap do not support an affine transform "
-                f"({AFFINE_FROM_MM:.0f} mm are needed)."
-            )
-            return pose, "rigid", by, notes
+            return pose, kind, by, [_unsupported(overlap)]
         stretched = self._polish(pose, "affine", images, climber, part(progress, 0.5, 1.0))
         if stretched is None:
-            notes.append("Rigid only: an affine transform explained the real overlap no better.")
-            return pose, "rigid", by, notes
-        return stretched, "affine", self.backend.name, notes
+            return pose, kind, by, ["Rigid only: an affine transform explained the real overlap no better."]
+        return stretched, "affine", self.backend.name, []
+
+    def _unstretched(self, pose: Matrix) -> Matrix:
+        """The rigid pose that leaves the overlap where an affine one has it."""
+        center = self._overlap_center(pose)
+        return about(nearest_rotation(pose[:3, :3]), center, apply(pose, center[None])[0] - center)
 
     def _polish(
         self, pose: Matrix, kind: TransformType, images: RefinementImages, climber: Climber, progress: Progress
     ) -> Matrix | None:
         """The back end's result, unless it left the neighborhood, bent too far or lost evidence."""
         try:
-            initial = to_transform(pose, "rigid", self._overlap_center(pose))
+            initial = to_transform(pose, kind, self._overlap_center(pose))
             found = from_transform(self.backend.refine(images, initial, kind, progress))
         except RegistrationError:
             return None
@@ -232,7 +264,10 @@ class Solver:
         if moved > FARTHEST_POLISH_MM + (15.0 if kind == "affine" else 0.0) or stretch > LARGEST_STRETCH:
             return None
         before, after = climber.account(pose), climber.account(found)
-        return found if after.real >= 0.97 * before.real else None
+        return found if after.real >= KEPT_EVIDENCE * before.real else None
+
+    def _overlap_mm(self, pose: Matrix) -> float:
+        return overlap_along_axis_mm(self.fixed_real, self.moving_real, pose)
 
     def _overlap_center(self, pose: Matrix) -> NDArray[np.float64]:
         """Center of the real overlap in the fixed frame, LPS mm."""
@@ -243,10 +278,12 @@ class Solver:
         inside = ((index >= -0.5) & (index <= np.array(self.moving_real.size) - 0.5)).all(axis=1)
         return np.asarray((points[inside] if inside.any() else points).mean(axis=0))
 
-    def _findings(self, pose: Matrix, ranked: list[Peak], climber: Climber, overlap: float) -> Findings:
+    def _findings(
+        self, pose: Matrix, kind: TransformType, ranked: list[Peak], climber: Climber, overlap: float
+    ) -> Findings:
         stage = STAGES[-1]
         account = climber.account(pose)
-        evidence = self._score(account, pose, stage)
+        evidence = self._score(account, pose, kind, stage)
         elsewhere = max((peak.score for peak in ranked[1:]), default=0.0)
         pairs = account.real_voxels + account.mixed_voxels
         shorter = min(self._length(self.fixed_real), self._length(self.moving_real))
@@ -275,9 +312,16 @@ class Solver:
     def _candidate(self, peak: Peak) -> Candidate:
         shift, vector = self._from_start(peak.pose)
         return Candidate(
-            transform=to_transform(peak.pose, "rigid", self._center()),
+            transform=to_transform(peak.pose, peak.kind, self._center()),
             evidence=peak.score,
-            overlap_mm=overlap_along_axis_mm(self.fixed_real, self.moving_real, peak.pose),
+            overlap_mm=self._overlap_mm(peak.pose),
             shift_mm=float(np.linalg.norm(shift)),
             rotation_degrees=float(np.degrees(vector[0])),
         )
+
+
+def _unsupported(overlap_mm: float) -> str:
+    return (
+        f"Rigid only: {max(overlap_mm, 0.0):.0f} mm of real overlap do not support an affine transform "
+        f"({AFFINE_FROM_MM:.0f} mm are needed)."
+    )

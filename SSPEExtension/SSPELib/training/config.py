@@ -165,6 +165,9 @@ class LoggingConfig(_Section):
     checkpoint_every: int = Field(default=250, gt=0)
 
 
+Precision = Literal["32-true", "bf16-mixed"]
+
+
 class TrainingConfig(_Section):
     """Everything that defines a training run."""
 
@@ -173,7 +176,7 @@ class TrainingConfig(_Section):
         default=None, description="folder of the results, from the file's own; runs/ and the file's name by default"
     )
     seed: int = 1
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    precision: Precision = "bf16-mixed"
     accelerator: str = "auto"
     devices: int | str = "auto"
     nodes: int = 1
@@ -189,7 +192,7 @@ class TrainingConfig(_Section):
         default=False, description="compute activations again in the backward pass instead of keeping them"
     )
     workers: int = Field(default=1, ge=0, description="processes that prepare scopes; 0 for none beside the main one")
-    initial_weights: Path | None = None
+    initial_weights: Path | None = Field(default=None, description="from the folder of the file that says so")
 
     @model_validator(mode="after")
     def _scope_can_be_halved(self) -> TrainingConfig:
@@ -238,7 +241,8 @@ def read_config(path: Path) -> TrainingConfig:
     """Read and check a configuration.
 
     A file that says `extends = "other.toml"` (a path from its own folder) takes every setting from there that it does
-    not have itself, section by section; that file may extend a further one.
+    not have itself, section by section; that file may extend a further one. initial_weights, too, is a path from the
+    folder of the file that has it.
 
     Raises:
         InputError: a file is missing, is no TOML, extends itself, or holds an unknown or impossible setting.
@@ -264,6 +268,8 @@ def _merged_settings(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]
         raise InputError(f"The configuration {path} cannot be read: {error.strerror}. Check the path.") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"The configuration {path} is no valid TOML: {error}. Correct that line.") from error
+    if "initial_weights" in settings:
+        settings["initial_weights"] = str(path.resolve().parent / str(settings["initial_weights"]))
     extended = settings.pop("extends", None)
     if extended is None:
         return settings

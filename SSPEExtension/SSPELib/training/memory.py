@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 
 from ..errors import SSPEError
 from .config import read_config
-from .run import make_trainer
+from .run import make_trainer, usable_precision
 
 GIGABYTE = 1024**3
 
@@ -29,11 +29,13 @@ class StepMemory:
         before_gb: memory of the process before the step: libraries, weights and one scope, GiB.
         peak_gb: its highest during the step, GiB.
         seconds: duration of the step.
+        precision: as the configuration says, or 32-true on a CPU without bf16.
     """
 
     before_gb: float
     peak_gb: float
     seconds: float
+    precision: str
 
 
 def measure(path: Path) -> StepMemory:
@@ -61,14 +63,15 @@ def _peak_gb() -> float:
 def _step(path: Path) -> StepMemory:
     """One step on random voxels in this process."""
     config = read_config(path)
+    precision = usable_precision(config)
     with TemporaryDirectory() as folder:
-        trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1, precision=config.precision), Path(folder))
+        trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1, precision=precision), Path(folder))
         shape = (config.schedule.batch, 1, *config.scope.size[1:])
         depth, step = config.scope.size[0], config.scope.step
         scope, following = (torch.rand(*shape[:2], count, *shape[2:]) - 1 for count in (depth, step))
         before, started = _peak_gb(), time.monotonic()
         trainer.step(scope, following)
-        return StepMemory(before, _peak_gb(), time.monotonic() - started)
+        return StepMemory(before, _peak_gb(), time.monotonic() - started, precision)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ import torch
 from lightning_fabric import Fabric
 
 from ..bundle import build_generator
+from ..device import choose_device, computes_bf16
 from ..errors import DeviceError, InputError
 from ..networks.discriminator import PatchDiscriminator
 from ..volume.writing import Outputs, make_folder
-from .config import SHIPPED, DataSource, TrainingConfig, read_config
+from .config import SHIPPED, DataSource, Precision, TrainingConfig, read_config
 from .data import ScopeDataset, data_root, find_volumes, working_array
 from .loop import Trainer, Validation
 
@@ -38,6 +39,8 @@ def train_from_file(path: Path, output: Path | None = None) -> Path:
     folder = output or output_folder(path, config)
     fabric = launched_fabric(config)
     fabric.seed_everything(config.seed)
+    if usable_precision(config) != config.precision:
+        fabric.print(f"This CPU computes {config.precision} many times slower than 32-true, which is used instead.")
     if fabric.global_rank == 0:
         make_folder(folder)
         # TOML cannot say None, which is the default wherever it may stand.
@@ -94,7 +97,7 @@ def launched_fabric(config: TrainingConfig) -> Fabric:
             accelerator=config.accelerator,
             devices=int(os.environ.get("LOCAL_WORLD_SIZE", 0)) or config.devices,
             num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", 0)) or config.nodes,
-            precision=config.precision,
+            precision=usable_precision(config),
         )
     except (RuntimeError, ValueError) as error:
         raise DeviceError(
@@ -105,6 +108,14 @@ def launched_fabric(config: TrainingConfig) -> Fabric:
     if os.environ.get("LT_CLI_USED") != "1":
         fabric.launch()
     return fabric
+
+
+def usable_precision(config: TrainingConfig) -> Precision:
+    """The precision of a configuration; 32-true where a CPU without the instructions for bf16 would imitate it."""
+    on_cpu = config.accelerator == "cpu" or (config.accelerator == "auto" and choose_device("auto")[0].type == "cpu")
+    if not on_cpu or config.precision == "32-true" or computes_bf16():
+        return config.precision
+    return "32-true"
 
 
 def make_trainer(config: TrainingConfig, fabric: Fabric, folder: Path) -> Trainer:
