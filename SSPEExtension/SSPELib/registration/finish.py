@@ -1,98 +1,119 @@
-"""What the last refinement compares, and the correlation that the report states."""
+"""The end of a registration: the last refinement on real voxels, with the degrees of freedom that they support."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from .backends import RefinementImages
-from .parts import Part, PartSource
-from .poses import Matrix, apply, to_transform
+from ..errors import RegistrationError
+from ..progress import Progress, part
+from .backends import Backend, RefinementImages
+from .evidence import Density
+from .pair import Pair
+from .poses import Matrix, about, apply, from_transform, mean_distance, nearest_rotation, to_transform
+from .real_overlap import native_images
+from .refine import Climber
+from .result import TransformType
+from .search import Peak
+from .stages import STAGES
 
-FINEST_MM = 1.6
-REACH_MM = 10.0
+REAL_FINISH_MM = 30.0
+# An overlap of 40 mm is found as 37 to 41 mm, as it ends between slices.
+AFFINE_FROM_MM = 36.0
+SETTLING_POINTS = 60000
+SETTLING_STEPS = 60
+# A back end may polish, not relocate.
+FARTHEST_POLISH_MM = 6.0
+FARTHEST_STRETCHING_MM = 21.0
+LARGEST_STRETCH = 0.12
+KEPT_EVIDENCE = 0.97
 
 
-def native_images(fixed: PartSource, moving: PartSource, pose: Matrix) -> RefinementImages:
-    """Real voxels near the overlap under a pose, on the parts' own grids (averaged down to about FINEST_MM)."""
-    fixed_image, fixed_mask = fixed.masked_image(), fixed.mask_image(real=True)
-    moving_image, moving_mask = moving.masked_image(), moving.mask_image(real=True)
-    fixed_image, fixed_mask = _cropped(fixed_image, fixed_mask, moving_mask, pose)
-    moving_image, moving_mask = _cropped(moving_image, moving_mask, fixed_mask, np.linalg.inv(pose))
-    return RefinementImages(
-        *(_averaged(fixed_image), _averaged(moving_image)),
-        *(_averaged_mask(fixed_mask), _averaged_mask(moving_mask)),
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """The pose (4, 4), fixed to moving, of a kind, by whom it was refined last, and remarks for the user."""
+
+    pose: Matrix
+    kind: TransformType
+    by: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Ending:
+    """Finishes the best position of a pair.
+
+    Attributes:
+        pair: the parts.
+        climber: that of the last stage, whose evidence no refinement may lose.
+        body_points: (n, 3) real body points of the moving part, LPS mm.
+        backend: refines on real voxels.
+    """
+
+    pair: Pair
+    climber: Climber
+    body_points: NDArray[np.float64]
+    backend: Backend
+
+    def finish(self, best: Peak, wanted: TransformType, progress: Progress) -> Finished:
+        """Refine on real voxels where there are enough of them; degrees of freedom as they support."""
+        pose, kind, overlap = best.pose, best.kind, self.pair.overlap_mm(best.pose)
+        if kind == "affine" and overlap < AFFINE_FROM_MM:
+            pose, kind = self._unstretched(pose), "rigid"
+        unsupported = (_unsupported(overlap),) if wanted == "affine" and overlap < AFFINE_FROM_MM else ()
+        if overlap < REAL_FINISH_MM:
+            return Finished(pose, kind, "evidence", unsupported)
+        if kind == "affine":
+            pose = self._settled(pose, part(progress, 0.0, 0.3))
+        images = native_images(self.pair.fixed, self.pair.moving, pose)
+        polished = self._polished(pose, kind, images, part(progress, 0.3, 0.6))
+        rest = Finished(pose, kind, "evidence") if polished is None else Finished(polished, kind, self.backend.name)
+        if wanted == kind or unsupported:
+            return Finished(rest.pose, kind, rest.by, unsupported)
+        stretched = self._polished(rest.pose, "affine", images, part(progress, 0.6, 1.0))
+        if stretched is None:
+            note = "Rigid only: an affine transform explained the real overlap no better."
+            return Finished(rest.pose, kind, rest.by, (note,))
+        return Finished(stretched, "affine", self.backend.name)
+
+    def _unstretched(self, pose: Matrix) -> Matrix:
+        """The rigid pose that leaves the overlap where an affine one has it."""
+        center = self.pair.overlap_center(pose)
+        return about(nearest_rotation(pose[:3, :3]), center, apply(pose, center[None])[0] - center)
+
+    def _settled(self, pose: Matrix, progress: Progress) -> Matrix:
+        """An affine pose climbed by real voxels alone: synthetic ones are too short or too long by some per cent."""
+        stage = STAGES[-1]
+        parts = self.pair.fixed.at(stage.spacing_mm).real_only(), self.pair.moving.at(stage.spacing_mm).real_only()
+        scale = self.climber.fitting_scale_hu(pose)
+        real = Climber(*parts, Density.of(parts), scale, self.climber.threshold, stage.temper, SETTLING_POINTS)
+        return real.climb(pose, SETTLING_STEPS, stage.first_mm, stage.last_mm, "affine", progress)
+
+    def _polished(
+        self, pose: Matrix, kind: TransformType, images: RefinementImages, progress: Progress
+    ) -> Matrix | None:
+        """The back end's result, unless it left the neighborhood, bent too far or lost evidence.
+
+        Mutual information of a masked overlap can be raised by stretching until little overlaps.
+        """
+        try:
+            initial = to_transform(pose, kind, self.pair.overlap_center(pose))
+            found = from_transform(self.backend.refine(images, initial, kind, progress))
+        except RegistrationError:
+            return None
+        moved = mean_distance(np.linalg.inv(found), np.linalg.inv(pose), self.body_points)
+        stretch = np.abs(np.linalg.svd(found[:3, :3], compute_uv=False) - 1).max()
+        farthest = FARTHEST_STRETCHING_MM if kind == "affine" else FARTHEST_POLISH_MM
+        if moved > farthest or stretch > LARGEST_STRETCH:
+            return None
+        before, after = self.climber.account(pose), self.climber.account(found)
+        return found if after.real >= KEPT_EVIDENCE * before.real else None
+
+
+def _unsupported(overlap_mm: float) -> str:
+    return (
+        f"Rigid only: {max(overlap_mm, 0.0):.0f} mm of real overlap do not support an affine transform "
+        f"({AFFINE_FROM_MM:.0f} mm are needed)."
     )
-
-
-def correlation(fixed: Part, moving: Part, pose: Matrix, real_only: bool) -> float:
-    """Pearson correlation of HU inside both bodies under a pose, -1 to 1; 0 where they do not meet."""
-    kept = fixed.valid & (fixed.body > 0.5)
-    wanted = (moving.body > 0.5) & moving.valid
-    if real_only:
-        kept &= fixed.depth == 0
-        wanted &= moving.depth == 0
-    grid = (apply(pose, fixed.points(kept)) - moving.origin) / moving.spacing
-    index = np.rint(grid).astype(int)
-    inside = ((index >= 0) & (index < np.array(moving.hu.shape[::-1]))).all(axis=1)
-    x, y, z = index[inside].T
-    both = wanted[z, y, x]
-    one = fixed.hu[kept][inside][both].astype(np.float64)
-    other = moving.hu[z, y, x][both].astype(np.float64)
-    if one.size < 2 or one.std() < 1e-6 or other.std() < 1e-6:
-        return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
-
-
-def _cropped(
-    image: sitk.Image, mask: sitk.Image, other_mask: sitk.Image, pose: Matrix
-) -> tuple[sitk.Image, sitk.Image]:
-    """Crop to the mask's voxels that a pose takes near the other mask's field of view."""
-    transform = to_transform(pose, "affine", np.zeros(3))
-    margin = [int(np.ceil(REACH_MM / spacing)) for spacing in other_mask.GetSpacing()]
-    wide = sitk.BinaryDilate(sitk.ConstantPad(other_mask > 0, margin, margin, 0), [1, 1, 1])
-    near = sitk.Resample(_bounding_box(wide, margin), mask, transform, sitk.sitkNearestNeighbor, 0)
-    box = _box(sitk.GetArrayViewFromImage(near & (mask > 0)) > 0)
-    if box is None:
-        return image, mask
-    start, size = box
-    return sitk.RegionOfInterest(image, size, start), sitk.RegionOfInterest(mask, size, start)
-
-
-def _bounding_box(mask: sitk.Image, margin: list[int]) -> sitk.Image:
-    """The mask's bounding box grown by a margin, filled."""
-    filled = np.zeros(sitk.GetArrayViewFromImage(mask).shape, dtype=np.uint8)
-    box = _box(sitk.GetArrayViewFromImage(mask) > 0)
-    if box is not None:
-        start, size = box
-        low = [max(0, a - m) for a, m in zip(start, margin, strict=True)]
-        high = [a + n + m for a, n, m in zip(start, size, margin, strict=True)]
-        filled[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = 1
-    image = sitk.GetImageFromArray(filled)
-    image.CopyInformation(mask)
-    return image
-
-
-def _box(array: NDArray[np.bool_]) -> tuple[list[int], list[int]] | None:
-    """Start and size (x, y, z) of the smallest box around the true voxels."""
-    if not array.any():
-        return None
-    start, size = [], []
-    for axis in (2, 1, 0):
-        hit = np.flatnonzero(array.any(axis=tuple(i for i in range(3) if i != axis)))
-        start.append(int(hit[0]))
-        size.append(int(hit[-1] - hit[0] + 1))
-    return start, size
-
-
-def _averaged(image: sitk.Image) -> sitk.Image:
-    factors = [max(1, int(FINEST_MM / spacing + 1e-6)) for spacing in image.GetSpacing()]
-    return sitk.BinShrink(image, factors) if max(factors) > 1 else image
-
-
-def _averaged_mask(mask: sitk.Image) -> sitk.Image:
-    factors = [max(1, int(FINEST_MM / spacing + 1e-6)) for spacing in mask.GetSpacing()]
-    if max(factors) == 1:
-        return mask
-    return sitk.Cast(sitk.BinShrink(sitk.Cast(mask, sitk.sitkFloat32), factors) > 0.5, sitk.sitkUInt8)

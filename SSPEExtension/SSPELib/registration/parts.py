@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +46,11 @@ class Part:
         indices = np.argwhere(where)[:, ::-1]
         return self.origin + indices * self.spacing
 
+    def real_only(self) -> Part:
+        """The same without synthetic slices: their voxels lie outside the field of view."""
+        real = self.valid & (self.depth < 0.5 * self.spacing)
+        return replace(self, body=self.body * real, valid=real)
+
 
 @dataclass(eq=False)
 class PartSource:
@@ -77,10 +82,6 @@ class PartSource:
             return cls(source)
         return cls(source.volume, source.synthetic > 0)
 
-    def real_only(self) -> PartSource:
-        """The same without synthetic slices: their voxels lie outside the field of view."""
-        return self if self.synthetic is None else PartSource(self._real_volume())
-
     def at(self, spacing: float) -> Part:
         """The part on an isotropic grid of the given voxel size in mm."""
         low, high = self._bounds
@@ -104,15 +105,6 @@ class PartSource:
         if real and self.synthetic is not None:
             array = array & ~self.synthetic
         return self.volume.like(array.astype(np.uint8)).to_image()
-
-    def _real_volume(self) -> Volume:
-        assert self.synthetic is not None
-        from ..volume import slices
-
-        axis = body_axis(self.volume).numpy_axis
-        flat = ~np.moveaxis(self.synthetic, axis, 0).reshape(self.volume.array.shape[axis], -1).any(axis=1)
-        kept = np.flatnonzero(flat)
-        return slices(self.volume, int(kept[0]), int(kept[-1]) + 1)
 
     def _slice_depths(self) -> NDArray[np.float64]:
         """Distance of each slice along the body axis from the nearest real one, mm."""

@@ -26,7 +26,7 @@ from .result import TransformType
 LEVER_MM = 100.0
 REACH_MM = 12.0
 # Noise and sharpness differ from scan to scan, so that an account takes the scale of real differences that fits best:
-# a near perfect match of a short overlap must beat a fair one of a long overlap. The last is that of climbing.
+# a near perfect match of a short overlap must beat a fair one of a long overlap.
 SCALE_FACTORS = (0.35, 0.6, 1.6, 1.0)
 # Scales and shears of one body between two scans are of some per cent.
 STRETCH_SIGMA = 0.03
@@ -117,21 +117,33 @@ class Climber:
     def account(self, pose: Matrix) -> Account:
         """The evidence of a pose (4, 4), fixed to moving."""
         near = self._near(pose, 0.0)
-        matrix = torch.from_numpy(pose.astype(np.float32))
-        reals = []
         with torch.no_grad():
-            sampled = self._sampled(matrix, near)
-            for factor in SCALE_FACTORS:
-                evidence, both, real = self._evidence(sampled, near, factor)
-                reals.append(float((evidence * real).sum()))
+            sampled = self._sampled(torch.from_numpy(pose.astype(np.float32)), near)
+            real_total = max(self._real_totals(sampled, near))
+            evidence, both, real = self._evidence(sampled, near)
             mixed = float((evidence * (1 - real)).sum())
             body_real = both * real
         return Account(
-            total=max(reals) + mixed,
-            real=max(reals),
+            total=real_total + mixed,
+            real=real_total,
             real_voxels=int(body_real.sum()),
             mixed_voxels=int(both.sum() - body_real.sum()),
         )
+
+    def fitting_scale_hu(self, pose: Matrix) -> float:
+        """The expected difference of two real voxels, HU, by which a pose (4, 4) has most evidence."""
+        near = self._near(pose, 0.0)
+        with torch.no_grad():
+            totals = self._real_totals(self._sampled(torch.from_numpy(pose.astype(np.float32)), near), near)
+        return float(np.sqrt(self.real_variance)) * SCALE_FACTORS[int(np.argmax(totals))]
+
+    def _real_totals(self, sampled: torch.Tensor, near: torch.Tensor) -> list[float]:
+        """The evidence of pairs of two real voxels by each of SCALE_FACTORS."""
+        totals = []
+        for factor in SCALE_FACTORS:
+            evidence, _, real = self._evidence(sampled, near, factor)
+            totals.append(float((evidence * real).sum()))
+        return totals
 
     def displaced(self, mm: float) -> Threshold:
         """Mean worth of pairs inside the body under a displacement along it, at least 0; 0 where there are no pairs."""

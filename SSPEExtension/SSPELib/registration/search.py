@@ -84,7 +84,7 @@ def search(
         readings: layers of evidence of voxel pairs; the first reading sums the first layers, each further one adds its
             own to all before it.
         window: where to look.
-        temper: effective independent observations a voxel, by which the evidence is divided before the prior counts.
+        temper: effective independent observations a voxel, by which the evidence is multiplied before the prior counts.
         counts: how many distinct peaks of each reading to return at most.
 
     Returns:
