@@ -20,7 +20,8 @@ SystemOption = Annotated[
     typer.Option(
         metavar="NAME",
         help="sspe, sspe-affine, sspe-plain (no expansion), sspe-one-sided, sspe-local (no wide search), "
-        "sspe-unpolished (no last refinement), brainsfit, elastix, ants; may be repeated.",
+        "sspe-drifting (average error of synthetic slices left in), sspe-unpolished (no last refinement), "
+        "brainsfit, elastix, ants; may be repeated.",
     ),
 ]
 
