@@ -20,8 +20,7 @@ SystemOption = Annotated[
     typer.Option(
         metavar="NAME",
         help="sspe, sspe-affine, sspe-plain (no expansion), sspe-one-sided, sspe-local (no wide search), "
-        "sspe-drifting (average error of synthetic slices left in), sspe-unpolished (no last refinement), "
-        "brainsfit, elastix, ants; may be repeated.",
+        "sspe-unpolished (no last refinement), brainsfit, elastix, ants; may be repeated.",
     ),
 ]
 

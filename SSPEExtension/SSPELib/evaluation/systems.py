@@ -72,7 +72,6 @@ class Ours:
         wide: False looks only closely around where the headers (or, where they are unknown, the bodies' centers) put
             the parts.
         backend: the last refinement; that of `register` where none is given.
-        undo_drift: correct the average error of synthetic slices.
     """
 
     name: str
@@ -82,7 +81,6 @@ class Ours:
     grown: Literal["both", "fixed"] = "both"
     wide: bool = True
     backend: Backend | None = None
-    undo_drift: bool = True
 
     def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
         """See `System.solve`."""
@@ -90,13 +88,7 @@ class Ours:
         pair = self._pair(fixed, moving, begin)
         if not self.wide:
             begin = _centered(fixed, moving) if start == "unknown" else sitk.VersorRigid3DTransform()
-        result = register(
-            *pair,
-            start=begin,
-            transform_type=self.transform_type,
-            backend=self.backend,
-            undo_drift=self.undo_drift,
-        )
+        result = register(*pair, start=begin, transform_type=self.transform_type, backend=self.backend)
         return Answer(result.transform, result.confidence, result.reliable, result.overlap_mm, result.findings)
 
     def _pair(self, fixed: Volume, moving: Volume, start: Start) -> tuple[Volume | Expansion, Volume | Expansion]:
@@ -167,7 +159,6 @@ EXPANDING: dict[str, Callable[[Expander], System]] = {
     "sspe-affine": lambda expander: Ours("SSPE affine", expander, "affine"),
     "sspe-one-sided": lambda expander: Ours("SSPE, one side expanded", expander, grown="fixed"),
     "sspe-local": lambda expander: Ours("SSPE without wide search", expander, wide=False),
-    "sspe-drifting": lambda expander: Ours("SSPE without correction of drift", expander, undo_drift=False),
     "sspe-unpolished": lambda expander: Ours("SSPE without last refinement", expander, backend=Unpolished()),
 }
 OTHERS: dict[str, System] = {

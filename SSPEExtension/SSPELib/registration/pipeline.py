@@ -28,7 +28,6 @@ def register(
     start: Start = "header",
     transform_type: TransformType = "affine",
     backend: Backend | None = None,
-    undo_drift: bool = True,
     progress: Progress = silent,
 ) -> Registration:
     """Find the transform from fixed points to moving points.
@@ -39,7 +38,6 @@ def register(
             linear SimpleITK transform (fixed to moving) is looked around closely.
         transform_type: "affine" is spent only where real overlap supports it.
         backend: does the last refinement on real voxels; SimpleITK where none is given.
-        undo_drift: correct the average error of synthetic slices where they alone join the parts.
         progress: told of every stage; may raise `Cancelled`.
 
     Raises:
@@ -51,7 +49,7 @@ def register(
     started = time.monotonic()
     if start not in ("header", "unknown") and not isinstance(start, sitk.Transform):
         raise RegistrationError(f"The start {start!r} is unknown. Choose header, unknown, or give a linear transform.")
-    solver = Solver(fixed, moving, start, backend or SimpleITKBackend(), undo_drift)
+    solver = Solver(fixed, moving, start, backend or SimpleITKBackend())
     found = solver.solve(transform_type, progress)
     verdict = found.verdict
     progress(1.0, "Registered")

@@ -14,7 +14,6 @@ from ..errors import RegistrationError
 from ..progress import Progress, part
 from ..volume import Volume, body_length_mm
 from .backends import Backend
-from .drift import DRIFT_DEGREES, DRIFT_MM, drift_share, without_drift
 from .evidence import Density, generosity_layer, search_layers
 from .finish import REAL_FINISH_MM, Ending, Finished
 from .overlap import upper_of
@@ -63,17 +62,9 @@ class Found:
 class Solver:
     """Solves one pair."""
 
-    def __init__(
-        self,
-        fixed: Volume | Expansion,
-        moving: Volume | Expansion,
-        start: Start,
-        backend: Backend,
-        undo_drift: bool = True,
-    ) -> None:
+    def __init__(self, fixed: Volume | Expansion, moving: Volume | Expansion, start: Start, backend: Backend) -> None:
         self.start = start
         self.backend = backend
-        self.undo_drift = undo_drift
         self.pair = Pair.of(fixed, moving)
 
     def solve(self, transform_type: TransformType, progress: Progress) -> Found:
@@ -82,18 +73,13 @@ class Solver:
         ranked, climber = self._refine(peaks, transform_type, part(progress, 0.4, 0.8))
         ending = Ending(self.pair, climber, self.body_points, self.backend)
         done = ending.finish(ranked[0], transform_type, part(progress, 0.8, 0.98))
-        pose, notes = done.pose, done.notes
-        share = drift_share(self.pair, pose) if self.undo_drift else 0.0
-        if share > 0:
-            pose = without_drift(self.pair, pose, share)
-            notes = (*notes, _corrected(share))
-        overlap = self.pair.overlap_mm(pose)
+        overlap = self.pair.overlap_mm(done.pose)
         findings = self._findings(done, ranked, climber, overlap)
         real = overlap >= REAL_FINISH_MM
-        value = correlation(self.pair.fixed.at(4.0), self.pair.moving.at(4.0), pose, real)
+        value = correlation(self.pair.fixed.at(4.0), self.pair.moving.at(4.0), done.pose, real)
         name = "correlation of real voxels" if real else "correlation of real and synthetic voxels"
         return Found(
-            transform=to_transform(pose, done.kind, self._center()),
+            transform=to_transform(done.pose, done.kind, self._center()),
             transform_type=done.kind,
             backend=done.by,
             overlap_mm=overlap,
@@ -101,7 +87,7 @@ class Solver:
             correlation_name=name if self.pair.synthetic else "correlation of real voxels",
             findings=findings,
             verdict=judge(findings),
-            notes=notes,
+            notes=done.notes,
             candidates=tuple(self._candidate(peak) for peak in ranked),
         )
 
@@ -213,10 +199,3 @@ class Solver:
             shift_mm=float(np.linalg.norm(shift)),
             rotation_degrees=float(np.degrees(vector[0])),
         )
-
-
-def _corrected(share: float) -> str:
-    return (
-        f"Synthetic slices join the parts: {DRIFT_MM * share:.0f} mm along the body and {DRIFT_DEGREES * share:.0f} "
-        "degrees, their average error on other patients, were corrected."
-    )
