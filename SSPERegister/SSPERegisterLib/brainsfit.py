@@ -80,6 +80,7 @@ class BrainsFitRun(VTKObservationMixin):
             node.SetSaveWithScene(False)
 
     def _parameters(self) -> dict[str, Any]:
+        initial = slicer.util.arrayFromTransformMatrix(self._nodes["initial"])[:3, :3]
         return {
             "fixedVolume": self._nodes["fixed"].GetID(),
             "movingVolume": self._nodes["moving"].GetID(),
@@ -90,7 +91,8 @@ class BrainsFitRun(VTKObservationMixin):
             "maskProcessingMode": "ROI",
             "samplingPercentage": SAMPLES,
             "backgroundFillValue": -1000.0,
-            "useRigid": True,
+            # A rigid stage would take the stretch out of where it begins.
+            "useRigid": np.allclose(initial @ initial.T, np.eye(3), atol=1e-4),
             "useAffine": self._request["transform_type"] == "affine",
         }
 

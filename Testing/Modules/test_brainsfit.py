@@ -66,6 +66,19 @@ def test_it_goes_on_from_the_start_of_the_search_and_leaves_nothing_behind(
     assert nodes() == before
 
 
+def test_it_goes_on_from_a_stretched_start(sspe: Any, request_files: dict[str, Any], tmp_path: Path) -> None:
+    start = sitk.AffineTransform(3)
+    start.SetMatrix([1.02, 0.0, 0.0, 0.0, 0.98, 0.0, 0.0, 0.0, 1.0])
+    start.SetTranslation((AWAY_MM, 0.0, 0.0))
+    sitk.WriteTransform(start, str(tmp_path / "initial.tfm"))
+    with sspe.brainsFit():
+        answer = run({**request_files, "transform_type": "affine"}, tmp_path)
+    found = sitk.ReadTransform(str(tmp_path / answer["transform"]))
+    points = [(x, y, 0.0) for x in (-80.0, 80.0) for y in (-60.0, 60.0)]
+    shifts = [np.subtract(found.TransformPoint(point), point) - (AWAY_MM, 0.0, 0.0) for point in points]
+    assert np.mean(np.linalg.norm(shifts, axis=1)) < LARGEST_ERROR_MM
+
+
 @pytest.mark.parametrize(
     ("behavior", "message"),
     [("no output", "wrote no transform.*choose SimpleITK"), ("fail", "Completed with errors.*choose SimpleITK")],
