@@ -218,6 +218,18 @@ def test_the_summary_counts_failures_as_errors_and_sorts_by_overlap(tmp_path):
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
+def test_overlaps_can_count_alike_in_the_area_under_the_curve():
+    confident = replace(ROW, overlap_mm=40.0, error_mm=1.0, confidence=0.9)
+    alike = [replace(confident, patient=f"p{i}") for i in range(9)]
+    doubtful = replace(ROW, overlap_mm=0.0, error_mm=1.0, confidence=0.1)
+    wrong = replace(ROW, overlap_mm=-20.0, error_mm=50.0, confidence=0.5)
+    failed = replace(wrong, patient="other", error_mm=float("nan"), confidence=0.1)
+    assert area_under_curve([*alike, doubtful, wrong]) == pytest.approx(0.9)
+    assert area_under_curve([*alike, doubtful, wrong], balanced=True) == pytest.approx(0.5)
+    assert area_under_curve([doubtful, wrong, failed]) == pytest.approx(0.25)
+    assert np.isnan(area_under_curve(alike))
+
+
 def test_paired_differences_are_tested_exactly():
     ours = [replace(ROW, patient=f"p{i}", error_mm=1.0) for i in range(8)]
     theirs = [replace(row, system="b", error_mm=1.0 if i < 2 else 50.0) for i, row in enumerate(ours)]

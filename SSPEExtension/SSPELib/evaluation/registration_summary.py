@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,15 +63,28 @@ def groups(rows: Sequence[Row]) -> list[Group]:
     return sorted(found, key=lambda group: (group.start, group.variant, group.system, group.overlap_mm))
 
 
-def area_under_curve(rows: Sequence[Row], limit_mm: float = SUCCESS_MM) -> float:
-    """Probability that a case with an error above a limit has less confidence than one below it; NaN without both."""
+def area_under_curve(rows: Sequence[Row], limit_mm: float = SUCCESS_MM, balanced: bool = False) -> float:
+    """Probability that a case with an error above a limit has less confidence than one below it; NaN without both.
+
+    Args:
+        rows: cases; those without a confidence are left out.
+        limit_mm: what tells good from bad.
+        balanced: whether each start, variant and overlap counts alike, however many cases it has.
+    """
     rated = [row for row in rows if not np.isnan(row.confidence)]
-    good = np.array([row.confidence for row in rated if row.error_mm < limit_mm])
-    bad = np.array([row.confidence for row in rated if not row.error_mm < limit_mm])
-    if not good.size or not bad.size:
+    size = Counter(_kind(row) for row in rated)
+    weight = np.array([1.0 / size[_kind(row)] if balanced else 1.0 for row in rated])
+    confidence = np.array([row.confidence for row in rated])
+    good = np.array([row.error_mm < limit_mm for row in rated], dtype=bool)
+    if not good.any() or good.all():
         return float("nan")
-    higher = (good[:, None] > bad).mean() + 0.5 * (good[:, None] == bad).mean()
-    return float(higher)
+    above = confidence[good][:, None] - confidence[~good]
+    pairs = weight[good][:, None] * weight[~good]
+    return float((pairs * ((above > 0) + 0.5 * (above == 0))).sum() / pairs.sum())
+
+
+def _kind(row: Row) -> tuple[str, str, float]:
+    return row.start, row.variant, row.overlap_mm
 
 
 def sign_test(rows: Sequence[Row], one: str, other: str, overlap_mm: float, limit_mm: float) -> tuple[int, int, float]:
@@ -122,7 +136,9 @@ def markdown(rows: Sequence[Row]) -> str:
         trusted_share = f"{100 * right / len(trusted):.1f} % of {len(trusted)}" if trusted else "none"
         lines += [
             "",
-            f"{system}: area under the ROC curve for errors above 10 mm {area_under_curve(own):.3f}; "
+            f"{system}: area under the ROC curve for errors above 10 mm {area_under_curve(own):.3f} "
+            f"(each start, variant and overlap counted alike {area_under_curve(own, balanced=True):.3f}, "
+            f"at 0 mm and below alone {area_under_curve([row for row in own if row.overlap_mm <= 0]):.3f}); "
             f"of the cases called reliable below 10 mm: {trusted_share}.",
         ]
     return "\n".join([*lines, *_comparisons(rows)]) + "\n"
