@@ -95,7 +95,8 @@ def negatives(
 
     check_outputs([(table, (".md",))], [*volumes, rows])
     _check_there(volumes)
-    [system] = _systems(["sspe"], model, device)
+    # The default of the panels and of `sspe register`, which has more freedom to err.
+    [system] = _systems(["sspe-affine"], model, device)
     with progress_bar("Benchmark") as progress:
         found = run(pairs(volumes, _starts(start)), system, rows, progress)
     if not found:
