@@ -60,6 +60,7 @@ class PartSource:
     synthetic: NDArray[np.bool_] | None = None
     _hu: sitk.Image = field(init=False, repr=False)
     _body: sitk.Image = field(init=False, repr=False)
+    _parts: dict[float, Part] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         mask = body_mask(self.volume)
@@ -83,7 +84,12 @@ class PartSource:
         return cls(source.volume, source.synthetic > 0)
 
     def at(self, spacing: float) -> Part:
-        """The part on an isotropic grid of the given voxel size in mm."""
+        """The part on an isotropic grid of the given voxel size in mm; made once."""
+        if spacing not in self._parts:
+            self._parts[spacing] = self._part(spacing)
+        return self._parts[spacing]
+
+    def _part(self, spacing: float) -> Part:
         low, high = self._bounds
         count = np.ceil((high - low) / spacing).astype(int) + 1
         origin = (low + high) / 2 - (count - 1) * spacing / 2

@@ -93,7 +93,7 @@ def search(
     engine = _Engine(fixed, moving, readings, window)
     peaks: list[list[Peak]] = [[] for _ in readings]
     for number, rotation in enumerate(window.rotations):
-        if number % 8 == 0:
+        if number % 2 == 0:
             progress(number / len(window.rotations), "Searching over all positions")
         for own, found in zip(peaks, engine.peaks(rotation, temper), strict=True):
             own += found

@@ -73,6 +73,7 @@ class Solver:
         ranked, climber = self._refine(peaks, transform_type, part(progress, 0.4, 0.8))
         ending = Ending(self.pair, climber, self.body_points, self.backend)
         done = ending.finish(ranked[0], transform_type, part(progress, 0.8, 0.98))
+        progress(0.98, "Judging the position")
         overlap = self.pair.overlap_mm(done.pose)
         findings = self._findings(done, ranked, climber, overlap)
         real = overlap >= REAL_FINISH_MM
@@ -109,13 +110,14 @@ class Solver:
         climber = None
         for number, stage in enumerate(STAGES):
             share = part(progress, number / len(STAGES), (number + 1) / len(STAGES))
-            climber = self._climber(stage)
+            climber = self._climber(stage, part(share, 0.0, 0.1))
+            climbs = part(share, 0.1, 1.0)
             tries = [(peak, peak.kind) for peak in peaks]
             if wanted == "affine":
                 tries += [(peak, "affine") for peak in self._perhaps_stretched(peaks)]
             better = []
             for index, (peak, kind) in enumerate(tries):
-                step = part(share, index / len(tries), (index + 1) / len(tries))
+                step = part(climbs, index / len(tries), (index + 1) / len(tries))
                 pose = climber.climb(peak.pose, stage.steps, stage.first_mm, stage.last_mm, kind, step)
                 if kind == "affine" and self.pair.overlap_mm(pose) < REAL_FINISH_MM:
                     # It was stretched until too little overlap was left to support that.
@@ -137,15 +139,21 @@ class Solver:
         overlapping = [p for p in peaks if p.kind == "rigid" and self.pair.overlap_mm(p.pose) >= STRETCH_FROM_MM]
         return sorted(overlapping, key=lambda peak: -peak.score)[:STRETCHED_PEAKS]
 
-    def _climber(self, stage: Stage) -> Climber:
+    def _climber(self, stage: Stage, progress: Progress) -> Climber:
         """A climber whose thresholds are measured on the parts themselves."""
-        parts = self.pair.fixed.at(stage.spacing_mm), self.pair.moving.at(stage.spacing_mm)
+        parts, real, synthetic = [], [], []
+        for number, source in enumerate((self.pair.fixed, self.pair.moving)):
+            progress(number / 5, "Preparing the refinement")
+            parts.append(source.at(stage.spacing_mm))
         density = Density.of(parts)
-        alone = [Climber(one, one, density, stage.real_scale_hu, Threshold()) for one in parts]
-        real = float(np.mean([climber.displaced(NEIGHBOR_MM).real for climber in alone]))
-        synthetic = float(np.mean([climber.displaced(STRANGER_MM).synthetic for climber in alone]))
-        threshold = Threshold(stage.real_threshold + real, synthetic)
-        return Climber(*parts, density, stage.real_scale_hu, threshold, stage.temper, stage.points)
+        for number, one in enumerate(parts, 2):
+            progress(number / 5, "Preparing the refinement")
+            alone = Climber(one, one, density, stage.real_scale_hu, Threshold())
+            real.append(alone.displaced(NEIGHBOR_MM).real)
+            synthetic.append(alone.displaced(STRANGER_MM).synthetic)
+        progress(0.8, "Preparing the refinement")
+        threshold = Threshold(stage.real_threshold + float(np.mean(real)), float(np.mean(synthetic)))
+        return Climber(parts[0], parts[1], density, stage.real_scale_hu, threshold, stage.temper, stage.points)
 
     def _score(self, account: Account, pose: Matrix, kind: TransformType, stage: Stage) -> float:
         score = stage.nats(account.total) + self._log_prior(pose)
