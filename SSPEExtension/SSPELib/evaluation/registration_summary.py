@@ -134,14 +134,19 @@ def markdown(rows: Sequence[Row]) -> str:
         trusted = [row for row in own if row.reliable == "true"]
         right = sum(row.error_mm < SUCCESS_MM for row in trusted)
         trusted_share = f"{100 * right / len(trusted):.1f} % of {len(trusted)}" if trusted else "none"
-        lines += [
-            "",
-            f"{system}: area under the ROC curve for errors above 10 mm {area_under_curve(own):.3f} "
-            f"(each start, variant and overlap counted alike {area_under_curve(own, balanced=True):.3f}, "
-            f"at 0 mm and below alone {area_under_curve([row for row in own if row.overlap_mm <= 0]):.3f}); "
-            f"of the cases called reliable below 10 mm: {trusted_share}.",
-        ]
+        lines += ["", f"{system}: {_detection(own)}; of the cases called reliable below 10 mm: {trusted_share}."]
     return "\n".join([*lines, *_comparisons(rows)]) + "\n"
+
+
+def _detection(rows: Sequence[Row]) -> str:
+    """How well the confidence of a system tells errors above 10 mm, in words."""
+    whole, balanced = area_under_curve(rows), area_under_curve(rows, balanced=True)
+    if np.isnan(whole):
+        return "errors above 10 mm cannot be told from others, as all cases are of one kind"
+    apart = area_under_curve([row for row in rows if row.overlap_mm <= 0])
+    alone = "" if np.isnan(apart) else f", at 0 mm and below alone {apart:.3f}"
+    counted = f"each start, variant and overlap counted alike {balanced:.3f}"
+    return f"area under the ROC curve for errors above 10 mm {whole:.3f} ({counted}{alone})"
 
 
 def _comparisons(rows: Sequence[Row]) -> list[str]:
