@@ -213,6 +213,7 @@ def test_the_summary_counts_failures_as_errors_and_sorts_by_overlap(tmp_path):
     text = markdown(rows)
     assert "| near | plain | a | 20 | 3 |" in text
     assert "100.0 % of 1" in text
+    assert "all cases are of one kind" in markdown(rows[:1])
     assert reliability(rows, 5)[0] == pytest.approx((0.2, 0.0, 1))
     draw(rows, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
