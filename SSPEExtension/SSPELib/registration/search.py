@@ -16,6 +16,7 @@ from .evidence import Layer, MatchTable
 from .parts import Part
 from .poses import Matrix, about, apply, mean_distance, rotation_matrix
 from .result import TransformType
+from .side_by_side import side_by_side
 
 PEAKS_PER_ROTATION = 3
 DISTINCT_MM = 12.0
@@ -92,11 +93,13 @@ def search(
     """
     engine = _Engine(fixed, moving, readings, window)
     peaks: list[list[Peak]] = [[] for _ in readings]
-    for number, rotation in enumerate(window.rotations):
-        if number % 2 == 0:
-            progress(number / len(window.rotations), "Searching over all positions")
-        for own, found in zip(peaks, engine.peaks(rotation, temper), strict=True):
-            own += found
+
+    def look(rotation: NDArray[np.float64], tick: Progress) -> list[list[Peak]]:
+        return engine.peaks(rotation, temper)
+
+    for found in side_by_side(look, window.rotations, progress, "Searching over all positions"):
+        for own, new in zip(peaks, found, strict=True):
+            own += new
     points = moving.points(moving.body > 0.5)[::97]
     chosen: list[Peak] = []
     for own, count in zip(peaks, counts, strict=True):

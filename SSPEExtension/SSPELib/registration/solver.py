@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ from .real_overlap import correlation
 from .refine import STRETCH_COST, Account, Climber, Threshold, stretch_log_prior
 from .result import Candidate, TransformType
 from .search import Peak, distinct, search
+from .side_by_side import side_by_side
 from .stages import STAGES, Stage, temper
 from .start import Start, window_for
 from .verdict import Findings, Verdict, judge
@@ -111,18 +113,11 @@ class Solver:
         for number, stage in enumerate(STAGES):
             share = part(progress, number / len(STAGES), (number + 1) / len(STAGES))
             climber = self._climber(stage, part(share, 0.0, 0.1))
-            climbs = part(share, 0.1, 1.0)
             tries = [(peak, peak.kind) for peak in peaks]
             if wanted == "affine":
                 tries += [(peak, "affine") for peak in self._perhaps_stretched(peaks)]
-            better = []
-            for index, (peak, kind) in enumerate(tries):
-                step = part(climbs, index / len(tries), (index + 1) / len(tries))
-                pose = climber.climb(peak.pose, stage.steps, stage.first_mm, stage.last_mm, kind, step)
-                if kind == "affine" and self.pair.overlap_mm(pose) < REAL_FINISH_MM:
-                    # It was stretched until too little overlap was left to support that.
-                    pose, kind = peak.pose, peak.kind
-                better.append(Peak(pose, self._score(climber.account(pose), pose, kind, stage), kind))
+            climb = partial(self._climbed, climber, stage)
+            better = side_by_side(climb, tries, part(share, 0.1, 1.0), "Refining the best positions")
             better.sort(key=lambda peak: -peak.score)
             peaks = distinct(better, self.body_points, len(better))
             done = peaks[stage.survivors :] + done
@@ -130,6 +125,15 @@ class Solver:
         assert climber is not None
         others = distinct(peaks + sorted(done, key=lambda peak: -peak.score), self.body_points, 8)
         return [peaks[0], *[peak for peak in others if peak is not peaks[0]]], climber
+
+    def _climbed(self, climber: Climber, stage: Stage, attempt: tuple[Peak, TransformType], tick: Progress) -> Peak:
+        """A peak refined as a transform of some kind."""
+        peak, kind = attempt
+        pose = climber.climb(peak.pose, stage.steps, stage.first_mm, stage.last_mm, kind, tick)
+        if kind == "affine" and self.pair.overlap_mm(pose) < REAL_FINISH_MM:
+            # It was stretched until too little overlap was left to support that.
+            pose, kind = peak.pose, peak.kind
+        return Peak(pose, self._score(climber.account(pose), pose, kind, stage), kind)
 
     def _perhaps_stretched(self, peaks: list[Peak]) -> list[Peak]:
         """The best rigid peaks with an overlap that may turn out a stretched one.

@@ -1,0 +1,52 @@
+"""Independent pieces of work on all cores at once: each alone is too small for torch to keep two cores busy."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any, TypeVar
+
+import torch
+
+from ..errors import Cancelled
+from ..progress import Progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LONGEST_SILENCE_S = 0.2
+
+
+def side_by_side(
+    work: Callable[[Item, Progress], Result], items: Sequence[Item] | Any, progress: Progress, message: str
+) -> list[Result]:
+    """The results of all items in their order, from as many threads as torch has.
+
+    Args:
+        work: gets an item and a callback that it should call often, which raises `Cancelled` when all is to end.
+        items: what to work on.
+        progress: told of in this thread only; may raise `Cancelled`, which ends the work begun and is passed on.
+        message: what it is told.
+    """
+    threads = torch.get_num_threads()
+    stop = threading.Event()
+
+    def tick(fraction: float, message: str) -> None:
+        if stop.is_set():
+            raise Cancelled
+
+    results = []
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        futures = [pool.submit(work, item, tick) for item in items]
+        for number, future in enumerate(futures):
+            progress(number / len(futures), message)
+            while not wait([future], LONGEST_SILENCE_S).done:
+                progress(number / len(futures), message)
+            results.append(future.result())
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+    return results
