@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,14 @@ settings.register_profile("project", max_examples=50, deadline=None, derandomize
 settings.load_profile("project")
 # The networks of the tests are so small that threads would only wait for each other.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def two_threads() -> Iterator[None]:
+    """Two threads for torch, as on the computers of users."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

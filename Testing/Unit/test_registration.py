@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
 from phantoms import torso
 
 from SSPELib.errors import Cancelled, RegistrationError
@@ -17,6 +15,9 @@ from SSPELib.expansion import Expansion
 from SSPELib.registration import Registration, expand_toward, register
 from SSPELib.registration.poses import about, from_transform, rotation_matrix, to_transform
 from SSPELib.volume import BodyAxis, Volume, body_axis, slices, with_slices
+
+# Whole registrations take a third less time than on one core.
+pytestmark = pytest.mark.usefixtures("two_threads")
 
 
 def grown(volume: Volume, end: str, mm: float = 40.0) -> Expansion:
@@ -33,15 +34,6 @@ def grown(volume: Volume, end: str, mm: float = 40.0) -> Expansion:
     synthetic[tuple(window)] = 1
     added = {"inferior": 0.0, "superior": 0.0, end: count * volume.spacing[axis.index]}
     return Expansion(longer, synthetic, volume, added, ())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_cores() -> Iterator[None]:
-    """A whole registration works on two cores, as it does for users, and takes a third less time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

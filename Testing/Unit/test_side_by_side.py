@@ -12,13 +12,7 @@ from SSPELib.errors import Cancelled
 from SSPELib.progress import Progress, silent
 from SSPELib.registration.side_by_side import side_by_side
 
-
-@pytest.fixture(autouse=True)
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("two_threads")
 
 
 def test_results_come_in_the_order_of_the_items_and_threads_are_given_back():

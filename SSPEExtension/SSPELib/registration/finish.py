@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +71,10 @@ class Ending:
         polished = self._polished(pose, kind, images, part(progress, 0.3, 0.6))
         rest = Finished(pose, kind, "evidence") if polished is None else Finished(polished, kind, self.backend.name)
         if wanted == kind or unsupported:
-            return Finished(rest.pose, kind, rest.by, unsupported)
+            return replace(rest, notes=unsupported)
         stretched = self._polished(rest.pose, "affine", images, part(progress, 0.6, 1.0))
         if stretched is None:
-            note = "Rigid only: an affine transform explained the real overlap no better."
-            return Finished(rest.pose, kind, rest.by, (note,))
+            return replace(rest, notes=("Rigid only: an affine transform explained the real overlap no better.",))
         return Finished(stretched, "affine", self.backend.name)
 
     def _unstretched(self, pose: Matrix) -> Matrix:

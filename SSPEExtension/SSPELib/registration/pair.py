@@ -12,11 +12,10 @@ from ..volume import Volume
 from .overlap import overlap_along_axis_mm
 from .parts import PartSource
 from .poses import Matrix, apply
+from .stages import SEARCH_MM
 
 if TYPE_CHECKING:
     from ..expansion import Expansion
-
-COARSE_MM = 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,7 @@ class Pair:
 
     def overlap_center(self, pose: Matrix) -> NDArray[np.float64]:
         """Center (3,) of the real overlap in the fixed frame, LPS mm; of the fixed body where there is none."""
-        fixed = self.fixed.at(COARSE_MM)
+        fixed = self.fixed.at(SEARCH_MM)
         points = fixed.points((fixed.body > 0.5) & (fixed.depth == 0))
         inverse = np.linalg.inv(self.moving_real.index_to_lps)
         index = apply(inverse, apply(pose, points))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -19,7 +19,7 @@ LONGEST_SILENCE_S = 0.2
 
 
 def side_by_side(
-    work: Callable[[Item, Progress], Result], items: Sequence[Item] | Any, progress: Progress, message: str
+    work: Callable[[Item, Progress], Result], items: Iterable[Item], progress: Progress, message: str
 ) -> list[Result]:
     """The results of all items in their order, from as many threads as torch has.
 

@@ -25,14 +25,13 @@ from .refine import STRETCH_COST, Account, Climber, Threshold, stretch_log_prior
 from .result import Candidate, TransformType
 from .search import Peak, distinct, search
 from .side_by_side import side_by_side
-from .stages import STAGES, Stage, temper
+from .stages import SEARCH_MM, STAGES, Stage, temper
 from .start import Start, window_for
 from .verdict import Findings, Verdict, judge
 
 if TYPE_CHECKING:
     from ..expansion import Expansion
 
-SEARCH_MM = 8.0
 # Between the rotations that the search tries, a long true overlap can lose so much that it looks worse than none, while
 # a generous reading prefers wrong long overlaps to right short ones: both propose candidates.
 SEARCH_PEAKS = (12, 8)

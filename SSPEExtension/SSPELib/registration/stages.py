@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Voxel size of the search over all positions, and of what needs no finer one.
+SEARCH_MM = 8.0
 # Voxels are not independent witnesses: their errors go together over about this volume.
 INDEPENDENT_MM3 = 2500.0
 """Effective volume of one independent observation, mm^3."""
