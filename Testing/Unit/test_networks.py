@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from SSPELib.bundle import build_generator, load_bundle
 from SSPELib.errors import Cancelled
 from SSPELib.networks import GENERATORS
 from SSPELib.networks.blocks import ResidualBlock, ScopeStem, Upsample
+from SSPELib.networks.convolution import Convolution
 from SSPELib.networks.discriminator import PatchDiscriminator
 from SSPELib.networks.interruption import followed
 from SSPELib.networks.resunet import ResUNet
@@ -73,6 +76,38 @@ def test_prediction_gives_what_training_gives(architecture):
         # PyTorch takes another path through its transformer layers here.
         predicted = network.eval()(scope)
     assert torch.allclose(predicted, trained, atol=1e-4)
+
+
+@given(
+    size=st.tuples(st.integers(4, 13), st.integers(4, 9), st.integers(4, 9)),
+    kernel=st.sampled_from([1, 3]),
+    stride=st.sampled_from([1, 2]),
+    mode=st.sampled_from(["zeros", "reflect", "replicate", "circular"]),
+)
+def test_a_convolution_of_a_single_scope_is_the_one_of_pytorch_gradients_too(size, kernel, stride, mode):
+    options = {"stride": stride, "padding": kernel // 2, "padding_mode": mode}
+    ours, theirs = Convolution(3, 5, kernel, **options), torch.nn.Conv3d(3, 5, kernel, **options)
+    theirs.load_state_dict(ours.state_dict())
+    made, gradients = [], []
+    for layer in (ours, theirs):
+        scope = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        made.append(layer(scope))
+        made[-1].square().sum().backward()
+        gradients.append([scope.grad, *(parameter.grad for parameter in layer.parameters())])
+    torch.testing.assert_close(*made, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-3)
+
+
+def test_a_single_scope_takes_the_fast_convolution_of_pytorch():
+    network = build_generator("ResUNet", 8, {})
+    with torch.profiler.profile(record_shapes=True) as profile, torch.inference_mode():
+        network(torch.randn(1, 1, 32, 32, 32))
+    taken = {name: [] for name in ("aten::slow_conv3d_forward", "aten::mkldnn_convolution")}
+    for event in profile.events():
+        if event.name in taken:
+            taken[event.name].append(event.input_shapes[1][2:])
+    assert [3, 3, 3] in taken["aten::mkldnn_convolution"]
+    assert taken["aten::slow_conv3d_forward"].count([3, 3, 3]) == 0
 
 
 @every_generator

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .convolution import Convolution
+
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 LEAKY_SLOPE = 0.01
@@ -20,13 +22,13 @@ def instance_norm(channels: int) -> nn.GroupNorm:
 
 def convolution(
     in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding_mode: PaddingMode = "zeros"
-) -> nn.Conv3d:
+) -> Convolution:
     """A convolution that keeps the size (or divides it by the stride).
 
     Padding with zeros tells the layers where the scope ends, which reflection hides; the generator learns several times
     faster with it.
     """
-    return nn.Conv3d(
+    return Convolution(
         in_channels,
         out_channels,
         kernel_size,
