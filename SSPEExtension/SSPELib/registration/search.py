@@ -130,12 +130,13 @@ class _Engine:
         self.spacing = fixed.spacing
         layers = [layer for reading in readings for layer in reading]
         self.features_of = [sum(len(layer.table.signs) for layer in reading) for reading in readings]
-        self.signs = torch.cat([torch.from_numpy(layer.table.signs.astype(np.float32)) for layer in layers])
         self.moving = moving
         self.moving_features = torch.cat([_features(moving, layer.table, layer.moving_weight) for layer in layers])
         self._lay_out(fixed, moving, window)
         fixed_features = torch.cat([_features(fixed, layer.table, layer.fixed_weight) for layer in layers])
-        self.fixed_spectrum = torch.fft.rfftn(fixed_features, s=self.shape, dim=(1, 2, 3))
+        signs = torch.cat([torch.from_numpy(layer.table.signs.astype(np.float32)) for layer in layers])
+        spectrum = torch.fft.rfftn(fixed_features, s=self.shape, dim=(1, 2, 3))
+        self.fixed_conjugate = (signs[:, None, None, None] * spectrum).conj().resolve_conj()
 
     def _lay_out(self, fixed: Part, moving: Part, window: Window) -> None:
         """Choose the grid of the rotated moving part and a transform size free of wrap-around in the window."""
@@ -167,12 +168,13 @@ class _Engine:
         pose_in = self.window.start @ about(rotation_matrix(rotation), self.center, np.zeros(3))
         rotated = self._rotated(pose_in)
         spectrum = torch.fft.rfftn(rotated, s=self.shape, dim=(1, 2, 3))
-        products = (self.signs[:, None, None, None] * self.fixed_spectrum * spectrum.conj()).split(self.features_of)
+        products = (self.fixed_conjugate * spectrum).split(self.features_of)
         shifts = [(np.arange(self.lowest[a], self.highest[a] + 1) - self.base[a]) * self.spacing for a in range(3)]
         total = self._prior(shifts, rotation)
         found = []
         for product in products:
-            total = total + self._in_window(torch.fft.irfftn(product.sum(dim=0), s=self.shape, dim=(0, 1, 2))) * temper
+            correlation = torch.fft.irfftn(product.sum(dim=0).conj(), s=self.shape, dim=(0, 1, 2))
+            total = total + self._in_window(correlation) * temper
             found.append(self._local_maxima(total, shifts, rotation))
         return found
 
