@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,16 +19,8 @@ from SSPELib.volume import Volume, slices
 
 settings.register_profile("project", max_examples=50, deadline=None, derandomize=True)
 settings.load_profile("project")
-# The networks of the tests are so small that threads would only wait for each other.
+# The networks of the tests are so small that threads would only wait for each other, and tests run side by side.
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def two_threads() -> Iterator[None]:
-    """Two threads for torch, as on the computers of users."""
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,6 @@ from SSPELib.registration import Registration, expand_toward, register
 from SSPELib.registration.poses import about, from_transform, rotation_matrix, to_transform
 from SSPELib.volume import BodyAxis, Volume, body_axis, slices, with_slices
 
-# Whole registrations take a third less time than on one core.
-pytestmark = pytest.mark.usefixtures("two_threads")
-
 
 def grown(volume: Volume, end: str, mm: float = 40.0) -> Expansion:
     """An expansion that repeats the edge slice, in place of the network's."""

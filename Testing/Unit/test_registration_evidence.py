@@ -21,6 +21,7 @@ from SSPELib.registration.evidence import (
     share_by_depth,
     trust_by_depth,
 )
+from SSPELib.registration.layout import lay_out
 from SSPELib.registration.parts import PartSource
 from SSPELib.registration.poses import about, mean_distance, rotation_matrix
 from SSPELib.registration.refine import Climber, Threshold, stretch_log_prior
@@ -133,6 +134,33 @@ def test_search_scores_are_those_of_a_direct_sum(pair):
         if inside and fixed.valid[z, y, x]:
             total += values[moving_bins[k, j, i], fixed_bins[z, y, x]]
     assert best.score == pytest.approx(total, rel=1e-3)
+
+
+def test_a_window_as_small_as_the_answer_is_searched_on_smaller_grids_with_the_same_answer(pair):
+    fixed, moving = pair
+    layers = search_layers(fixed, moving, Density.of(pair))
+    rotations = np.radians([[2.0, -1.0, 3.0]])
+    limit = np.full(3, 100.0)
+    wide = Window(np.eye(4), -limit, limit, rotations, np.full(3, np.inf), np.inf)
+    best = search(fixed, moving, [layers], wide, 1.0, [1], silent)[0]
+    assert best.score > 100
+    layout = lay_out(fixed, moving, wide)
+    turned = about(rotation_matrix(rotations[0]), layout.center, np.zeros(3))
+    shift = -(np.linalg.inv(turned) @ best.pose)[:3, 3]
+    narrow = replace(wide, low=shift - 4.0, high=shift + 4.0)
+    again = search(fixed, moving, [layers], narrow, 1.0, [1], silent)[0]
+    assert np.allclose(again.pose, best.pose)
+    assert again.score == pytest.approx(best.score, rel=1e-3)
+    assert np.prod(lay_out(fixed, moving, narrow).shape) < 0.7 * np.prod(layout.shape)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_window_in_which_nothing_meets_has_no_evidence(pair, axis, side):
+    middle = np.eye(3)[axis] * side * 2000.0
+    window = Window(np.eye(4), middle - 30, middle + 30, rotation_grid(10.0, 10.0), np.full(3, np.inf), np.inf)
+    peaks = search(*pair, [search_layers(*pair, Density.of(pair))], window, 1.0, [1], silent)
+    assert peaks[0].score == pytest.approx(0.0, abs=1.0)
 
 
 def test_search_finds_a_turned_and_shifted_part(pair):

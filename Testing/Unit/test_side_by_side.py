@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -12,7 +13,13 @@ from SSPELib.errors import Cancelled
 from SSPELib.progress import Progress, silent
 from SSPELib.registration.side_by_side import side_by_side
 
-pytestmark = pytest.mark.usefixtures("two_threads")
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    """Two threads for torch, as on the computers of users."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
 
 
 def test_results_come_in_the_order_of_the_items_and_threads_are_given_back():

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from measure_responsiveness import choose_phantoms, measure
 
+pytestmark = pytest.mark.alone
+
 LONGEST_PAUSE_S = 0.2
 LONGEST_CANCEL_S = 2.0
 SPACING_MM = 4.0

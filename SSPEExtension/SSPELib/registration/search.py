@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from ..progress import Progress
 from .evidence import Layer, MatchTable
+from .layout import lay_out
 from .parts import Part
-from .poses import Matrix, about, apply, mean_distance, rotation_matrix
+from .poses import Matrix, about, mean_distance, rotation_matrix
 from .result import TransformType
 from .side_by_side import side_by_side
 
@@ -127,84 +128,58 @@ class _Engine:
 
     def __init__(self, fixed: Part, moving: Part, readings: Sequence[Sequence[Layer]], window: Window) -> None:
         self.window = window
-        self.spacing = fixed.spacing
+        self.layout = lay_out(fixed, moving, window)
+        self.shifts = self.layout.shifts_mm()
         layers = [layer for reading in readings for layer in reading]
         self.features_of = [sum(len(layer.table.signs) for layer in reading) for reading in readings]
         self.moving = moving
         self.moving_features = torch.cat([_features(moving, layer.table, layer.moving_weight) for layer in layers])
-        self._lay_out(fixed, moving, window)
         fixed_features = torch.cat([_features(fixed, layer.table, layer.fixed_weight) for layer in layers])
         signs = torch.cat([torch.from_numpy(layer.table.signs.astype(np.float32)) for layer in layers])
-        spectrum = torch.fft.rfftn(fixed_features, s=self.shape, dim=(1, 2, 3))
+        used = (slice(None), *self.layout.used)
+        spectrum = self._spectrum(fixed_features[used])
         self.fixed_conjugate = (signs[:, None, None, None] * spectrum).conj().resolve_conj()
-
-    def _lay_out(self, fixed: Part, moving: Part, window: Window) -> None:
-        """Choose the grid of the rotated moving part and a transform size free of wrap-around in the window."""
-        spacing = self.spacing
-        points = moving.points(moving.body > 0.5)
-        placed = apply(np.linalg.inv(window.start), points)
-        middle = (placed.min(axis=0) + placed.max(axis=0)) / 2
-        # On a voxel of the moving part, so that without a rotation nothing is interpolated.
-        self.center = placed[np.argmin(((placed - middle) ** 2).sum(axis=1))]
-        limit = float(np.abs(window.rotations).max()) if window.rotations.size else 0.0
-        half = np.maximum(placed.max(axis=0) - self.center, self.center - placed.min(axis=0)) + 2 * spacing
-        # Corners of the box hardly ever hold body, hence the factor.
-        half = half + 0.8 * np.sin(limit) * (half.sum() - half)
-        self.count = (2 * np.ceil(half / spacing)).astype(int) + 1
-        self.grid_origin = self.center - (self.count - 1) / 2 * spacing
-        # Shift of index s puts rotated voxel j onto fixed voxel j + s.
-        base = (self.grid_origin - fixed.origin) / spacing
-        self.base = base
-        fixed_count = np.array(fixed.hu.shape[::-1])
-        lowest = np.floor(window.low / spacing + base).astype(int)
-        highest = np.ceil(window.high / spacing + base).astype(int)
-        self.lowest = np.maximum(lowest, 1 - self.count)
-        self.highest = np.maximum(np.minimum(highest, fixed_count - 1), self.lowest)
-        least = np.maximum.reduce([fixed_count, self.count, fixed_count - self.lowest, self.count + self.highest])
-        self.shape = [_fast_size(int(n)) for n in least[::-1]]
 
     def peaks(self, rotation: NDArray[np.float64], temper: float) -> list[list[Peak]]:
         """The best translations at one rotation, by each reading."""
-        pose_in = self.window.start @ about(rotation_matrix(rotation), self.center, np.zeros(3))
-        rotated = self._rotated(pose_in)
-        spectrum = torch.fft.rfftn(rotated, s=self.shape, dim=(1, 2, 3))
-        products = (self.fixed_conjugate * spectrum).split(self.features_of)
-        shifts = [(np.arange(self.lowest[a], self.highest[a] + 1) - self.base[a]) * self.spacing for a in range(3)]
-        total = self._prior(shifts, rotation)
+        pose_in = self.window.start @ about(rotation_matrix(rotation), self.layout.center, np.zeros(3))
+        products = (self.fixed_conjugate * self._spectrum(self._rotated(pose_in))).split(self.features_of)
+        total = self._prior(rotation)
         found = []
         for product in products:
-            correlation = torch.fft.irfftn(product.sum(dim=0).conj(), s=self.shape, dim=(0, 1, 2))
+            correlation = torch.fft.irfftn(product.sum(dim=0).conj(), s=self.layout.shape, dim=(0, 1, 2))
             total = total + self._in_window(correlation) * temper
-            found.append(self._local_maxima(total, shifts, rotation))
+            found.append(self._local_maxima(total, rotation))
         return found
+
+    def _spectrum(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.fft.rfftn(features, s=self.layout.shape, dim=(1, 2, 3))
 
     def _in_window(self, scores: torch.Tensor) -> torch.Tensor:
         """The part of a cyclic correlation (z, y, x) that belongs to the shifts looked at."""
         for dim, axis in enumerate((2, 1, 0)):
-            indices = torch.arange(int(self.lowest[axis]), int(self.highest[axis]) + 1) % self.shape[dim]
-            scores = scores.index_select(dim, indices)
+            indices = torch.arange(int(self.layout.lowest[axis]), int(self.layout.highest[axis]) + 1)
+            scores = scores.index_select(dim, indices % self.layout.shape[dim])
         return scores
 
     def _rotated(self, pose: Matrix) -> torch.Tensor:
-        """Features of the moving part, resampled (feature, z, y, x) on the grid around its center."""
+        """Features of the moving part, resampled (feature, z, y, x) on the grid of the layout."""
         part = self.moving
         to_index = np.eye(4)
         to_index[:3, :3] /= part.spacing
         to_index[:3, 3] = -part.origin / part.spacing
         from_grid = np.eye(4)
-        from_grid[:3, :3] *= self.spacing
-        from_grid[:3, 3] = self.grid_origin
+        from_grid[:3, :3] *= self.layout.spacing
+        from_grid[:3, 3] = self.layout.origin
         matrix = to_index @ pose @ from_grid
-        grid = sample_grid(matrix, tuple(self.count[::-1]), part.hu.shape)
+        grid = sample_grid(matrix, tuple(self.layout.count[::-1]), part.hu.shape)
         return functional.grid_sample(self.moving_features[None], grid[None], align_corners=True)[0]
 
-    def _prior(self, shifts: list[NDArray[np.float64]], rotation: NDArray[np.float64]) -> torch.Tensor:
-        mesh = np.stack(np.meshgrid(shifts[2], shifts[1], shifts[0], indexing="ij")[::-1], axis=-1)
+    def _prior(self, rotation: NDArray[np.float64]) -> torch.Tensor:
+        mesh = np.stack(np.meshgrid(*self.shifts[::-1], indexing="ij")[::-1], axis=-1)
         return torch.from_numpy(self.window.log_prior(mesh, rotation).astype(np.float32))
 
-    def _local_maxima(
-        self, total: torch.Tensor, shifts: list[NDArray[np.float64]], rotation: NDArray[np.float64]
-    ) -> list[Peak]:
+    def _local_maxima(self, total: torch.Tensor, rotation: NDArray[np.float64]) -> list[Peak]:
         highest = functional.max_pool3d(total[None, None], 3, 1, 1)[0, 0]
         maxima = torch.where(total >= highest, total, torch.full_like(total, -torch.inf)).ravel()
         best = torch.topk(maxima, min(PEAKS_PER_ROTATION, maxima.numel()))
@@ -213,9 +188,9 @@ class _Engine:
             if not np.isfinite(score):
                 continue
             k, j, i = np.unravel_index(place, tuple(total.shape))
-            shift = np.array([shifts[0][i], shifts[1][j], shifts[2][k]])
+            shift = np.array([self.shifts[0][i], self.shifts[1][j], self.shifts[2][k]])
             # The rotated image shifted by s shows at x what lay at x - s.
-            back = about(rotation_matrix(rotation), self.center, np.zeros(3))
+            back = about(rotation_matrix(rotation), self.layout.center, np.zeros(3))
             undo = np.eye(4)
             undo[:3, 3] = -shift
             found.append(Peak(self.window.start @ back @ undo, score))
@@ -240,16 +215,3 @@ def sample_grid(matrix: Matrix, shape: tuple[int, ...], source_shape: tuple[int,
 def _features(part: Part, table: MatchTable, weight: NDArray[np.float32]) -> torch.Tensor:
     values = table.features[:, table.bins_of(part)] * (weight * part.valid)
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-
-
-def _fast_size(least: int) -> int:
-    """The next size whose only prime factors are 2, 3 and 5."""
-    size = least
-    while True:
-        rest = size
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return size
-        size += 1
