@@ -24,7 +24,7 @@ from SSPELib.registration.evidence import (
 from SSPELib.registration.layout import lay_out
 from SSPELib.registration.parts import PartSource
 from SSPELib.registration.poses import about, mean_distance, rotation_matrix
-from SSPELib.registration.refine import Climber, Threshold, stretch_log_prior
+from SSPELib.registration.refine import Ascent, Climber, Threshold, stretch_log_prior
 from SSPELib.registration.search import Window, rotation_grid, search
 from SSPELib.registration.start import window_for
 from SSPELib.volume import slices
@@ -65,6 +65,23 @@ def test_a_small_error_is_climbed_away(pair):
     assert mean_distance(start, np.eye(4), points) > 8
     assert mean_distance(found, np.eye(4), points) < 2
     assert np.allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-6)
+
+
+def test_climbing_takes_the_steps_of_the_adam_of_pytorch():
+    def hill(values):
+        return torch.sin(5 * values).sum() - (torch.arange(1, 7) * (values - torch.arange(6) + 2.3) ** 2).sum()
+
+    ours, theirs = (torch.zeros(6, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    ascent, optimizer = Ascent(ours), torch.optim.Adam([theirs], betas=Ascent.DECAYS, maximize=True)
+    for step in range(40):
+        rate = 3.0 * 0.9**step
+        ascent.step(torch.autograd.grad(hill(ours), ours)[0], rate)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        hill(theirs).backward()
+        optimizer.step()
+    assert ours.abs().min() > 0.1
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
 def test_keeping_lengths_and_angles_is_preferred_whatever_the_rotation():
