@@ -70,7 +70,7 @@ class SSPEExpandWidget(JobPanel):
 
     def nameChoices(self) -> None:
         JobPanel.nameChoices(self)
-        markings = dict(zip(MARKINGS, (_("Segmentation (tint)"), _("Label map")), strict=True))
+        markings = dict(zip(MARKINGS, (_("Segmentation (tint)"), _("Segmentation and label map")), strict=True))
         panel.setItemTexts(self.ui.markingComboBox, markings)
 
     def onParametersChanged(self, caller: Any = None, event: Any = None) -> None:

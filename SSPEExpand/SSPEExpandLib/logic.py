@@ -35,7 +35,7 @@ class ExpansionNodes:
         if all(mark.IsA("vtkMRMLSegmentationNode") for mark in self.marks):
             text = _("Made {names}. Synthetic slices are tinted orange.")
         else:
-            text = _("Made {names}. Synthetic slices are marked in a label map.")
+            text = _("Made {names}. Synthetic slices are tinted orange, and marked in a label map.")
         made = text.format(names=names)
         return "\n".join([made, *(f"• {text}" for text in self.warnings)])
 
@@ -83,7 +83,7 @@ class SSPEExpandLogic(JobLogic):
         Args:
             distanceMm: length to add to each, mm.
             model: a bundled model or the folder of one; the default model where None.
-            marking: "segmentation" or "labelMap", the kind of node that marks the synthetic slices.
+            marking: "segmentation", which tints the synthetic slices, or "labelMap" for a label map of them as well.
             waitForCompletion: False returns at once; onEnd then gets the nodes or the error.
 
         Raises:

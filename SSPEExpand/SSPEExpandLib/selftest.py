@@ -40,9 +40,13 @@ class SSPEExpandTest(SelfTest):
         turned = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
         for direction in (np.diag([1.0, 1.0, -1.0]), turned, turned @ np.diag([-1.0, 1.0, -1.0])):
             node = addNode(Volume(upper.array, (3.0, 4.0, 2.5), upper.origin, direction), "turned")
-            grown = self.logic().expand(node, None, distanceMm=DISTANCE_MM, marking="labelMap").upper
-            self.assertGrown(grown, node, "inferior")
-            self.assertTrue(grown.GetNodeReference(marks.SYNTHETIC_ROLE).IsA("vtkMRMLLabelMapVolumeNode"))
+            nodes = self.logic().expand(node, None, distanceMm=DISTANCE_MM, marking="labelMap")
+            self.assertGrown(nodes.upper, node, "inferior")
+            self.assertTrue(nodes.marks[0].IsA("vtkMRMLLabelMapVolumeNode"))
+            labels = slicer.util.arrayFromVolume(nodes.marks[0])
+            np.testing.assert_array_equal(labels, marks.syntheticArray(nodes.upper))
+            # Whatever else marks them, the views tint them.
+            self.assertTrue(marks.tintOf(nodes.upper).GetVisibility())
 
     def test_parentTransformIsKeptAndItsInputUntouched(self) -> None:
         lower = halves(20.0)[1]
@@ -75,11 +79,14 @@ class SSPEExpandTest(SelfTest):
         first = self.logic().expand(node)
         again = self.logic().expand(node, upperOutput=first.upper, marking="labelMap")
         self.assertIs(again.upper, first.upper)
+        self.assertEqual(len(marks.markingsOf(again.upper)), 2)
+        last = self.logic().expand(node, upperOutput=first.upper)
+        self.assertIs(last.marks[0], first.marks[0])
         self.assertEqual(
             (first.upper.GetDisplayNode().GetWindow(), first.upper.GetDisplayNode().GetLevel()), (1500, -300)
         )
-        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 0)
-        self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")), 1)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 1)
+        self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")), 0)
 
     def test_whyNot(self) -> None:
         node = addNode(halves(20.0)[0], "head")

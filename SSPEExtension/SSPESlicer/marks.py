@@ -1,4 +1,4 @@
-"""Marks of the synthetic slices of an expanded volume: a segmentation that tints them, or a label map."""
+"""Marks of the synthetic slices of an expanded volume: a segmentation that tints them, and on request a label map."""
 
 from __future__ import annotations
 
@@ -15,28 +15,45 @@ from SSPELib.errors import InputError
 from .volumes import lieWith
 
 SYNTHETIC_ROLE = "SSPESynthetic"
+LABELS_ROLE = "SSPESyntheticLabels"
 SYNTHETIC_COLOR = (1.0, 0.62, 0.1)
 SYNTHETIC_OPACITY = 0.3
 
 
 def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
-    """Mark the synthetic slices (z, y, x) of a grown volume in a "segmentation" or "labelMap" node and return that.
+    """Tint the synthetic slices (z, y, x) of a grown volume, and for the kind "labelMap" write a label map of them too.
 
-    The node that marked them before is used again where it is of this kind, and removed where it is not.
+    Nodes that marked them before are used again; a label map that is not wanted any more is removed. Returns the
+    segmentation that tints them or the label map, as asked for by "segmentation" or "labelMap".
     """
-    nodeClass = {"segmentation": "vtkMRMLSegmentationNode", "labelMap": "vtkMRMLLabelMapVolumeNode"}[kind]
-    marking = grownNode.GetNodeReference(SYNTHETIC_ROLE)
-    if marking is not None and not marking.IsA(nodeClass):
-        slicer.mrmlScene.RemoveNode(marking)
-        marking = None
     name = _("{name} synthetic slices").format(name=grownNode.GetName())
-    if marking is None:
-        marking = slicer.mrmlScene.AddNewNodeByClass(nodeClass, name)
+    segmentationNode = _markingNode(grownNode, SYNTHETIC_ROLE, "vtkMRMLSegmentationNode", name)
+    _fillSegmentation(segmentationNode, grownNode, synthetic, name)
     if kind == "labelMap":
-        _fillLabelMap(marking, grownNode, synthetic)
-    else:
-        _fillSegmentation(marking, grownNode, synthetic, name)
-    return marking
+        labelNode = _markingNode(grownNode, LABELS_ROLE, "vtkMRMLLabelMapVolumeNode", name)
+        _fillLabelMap(labelNode, grownNode, synthetic)
+        return labelNode
+    unwanted = grownNode.GetNodeReference(LABELS_ROLE)
+    if unwanted is not None:
+        slicer.mrmlScene.RemoveNode(unwanted)
+    return segmentationNode
+
+
+def markingsOf(grownNode: Any) -> list[Any]:
+    """Return the nodes that mark the synthetic slices of a volume."""
+    nodes = [grownNode.GetNodeReference(role) for role in (SYNTHETIC_ROLE, LABELS_ROLE)]
+    return [node for node in nodes if node is not None]
+
+
+def _markingNode(grownNode: Any, role: str, nodeClass: str, name: str) -> Any:
+    node = grownNode.GetNodeReference(role)
+    if node is None:
+        node = slicer.mrmlScene.AddNewNodeByClass(nodeClass, name)
+        grownNode.SetNodeReferenceID(role, node.GetID())
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    lieWith(node, grownNode)
+    return node
 
 
 def _fillLabelMap(labelNode: Any, grownNode: Any, synthetic: NDArray[np.uint8]) -> None:
@@ -45,27 +62,19 @@ def _fillLabelMap(labelNode: Any, grownNode: Any, synthetic: NDArray[np.uint8]) 
     grid = vtk.vtkMatrix4x4()
     grownNode.GetIJKToRASMatrix(grid)
     labelNode.SetIJKToRASMatrix(grid)
-    lieWith(labelNode, grownNode)
-    if labelNode.GetDisplayNode() is None:
-        labelNode.CreateDefaultDisplayNodes()
-    grownNode.SetNodeReferenceID(SYNTHETIC_ROLE, labelNode.GetID())
 
 
 def _fillSegmentation(segmentationNode: Any, grownNode: Any, synthetic: NDArray[np.uint8], name: str) -> None:
     """Mark the synthetic slices (z, y, x), 1 where synthetic, in a segmentation: a tint in the slice views."""
     segmentation = segmentationNode.GetSegmentation()
     segmentation.RemoveAllSegments()
-    lieWith(segmentationNode, grownNode)
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(grownNode)
-    if segmentationNode.GetDisplayNode() is None:
-        segmentationNode.CreateDefaultDisplayNodes()
     segmentId = segmentation.AddEmptySegment("", name, SYNTHETIC_COLOR)
     slicer.util.updateSegmentBinaryLabelmapFromArray(synthetic, segmentationNode, segmentId, grownNode)
     displayNode = segmentationNode.GetDisplayNode()
     displayNode.SetOpacity2DFill(SYNTHETIC_OPACITY)
     displayNode.SetOpacity2DOutline(0.0)
     displayNode.SetVisibility3D(False)
-    grownNode.SetNodeReferenceID(SYNTHETIC_ROLE, segmentationNode.GetID())
 
 
 def showMarks(shown: bool) -> None:
@@ -78,8 +87,8 @@ def showMarks(shown: bool) -> None:
 
 def tintOf(grownNode: Any) -> Any:
     """Return the display node of the segmentation that tints the synthetic slices of a volume, None without one."""
-    marking = grownNode.GetNodeReference(SYNTHETIC_ROLE)
-    return marking.GetDisplayNode() if marking is not None and marking.IsA("vtkMRMLSegmentationNode") else None
+    segmentationNode = grownNode.GetNodeReference(SYNTHETIC_ROLE)
+    return segmentationNode.GetDisplayNode() if segmentationNode is not None else None
 
 
 def syntheticArray(grownNode: Any) -> NDArray[np.uint8]:
@@ -88,13 +97,11 @@ def syntheticArray(grownNode: Any) -> NDArray[np.uint8]:
     Raises:
         InputError: the marking is gone or no longer fits the volume.
     """
-    marking = grownNode.GetNodeReference(SYNTHETIC_ROLE)
+    segmentationNode = grownNode.GetNodeReference(SYNTHETIC_ROLE)
     voxels = None
-    if marking is not None and marking.IsA("vtkMRMLLabelMapVolumeNode"):
-        voxels = slicer.util.arrayFromVolume(marking)
-    elif marking is not None and marking.GetSegmentation().GetNumberOfSegments():
-        segmentId = marking.GetSegmentation().GetNthSegmentID(0)
-        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(marking, segmentId, grownNode)
+    if segmentationNode is not None and segmentationNode.GetSegmentation().GetNumberOfSegments():
+        segmentId = segmentationNode.GetSegmentation().GetNthSegmentID(0)
+        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, grownNode)
     if voxels is None or voxels.shape != slicer.util.arrayFromVolume(grownNode).shape:
         text = _(
             "The marking of the synthetic slices of {name} was deleted or changed. "

@@ -24,8 +24,7 @@ def family(volumeNode: Any) -> list[Any]:
     """Return a volume, its original, what was expanded from it, and the nodes that mark synthetic slices."""
     original = volumes.originalOf(volumeNode) or volumeNode
     grown = volumes.expandedFrom(original)
-    markings = [node.GetNodeReference(marks.SYNTHETIC_ROLE) for node in grown]
-    return [original, *grown, *(node for node in markings if node is not None)]
+    return [original, *grown, *(marking for node in grown for marking in marks.markingsOf(node))]
 
 
 def sameBody(firstNode: Any, secondNode: Any) -> bool:
