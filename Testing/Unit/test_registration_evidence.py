@@ -25,8 +25,9 @@ from SSPELib.registration.layout import lay_out
 from SSPELib.registration.parts import PartSource
 from SSPELib.registration.poses import about, mean_distance, rotation_matrix
 from SSPELib.registration.refine import Ascent, Climber, Threshold, stretch_log_prior
-from SSPELib.registration.search import Window, rotation_grid, search
+from SSPELib.registration.search import search
 from SSPELib.registration.start import window_for
+from SSPELib.registration.window import Window, rotation_grid
 from SSPELib.volume import slices
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .parts import Part
 from .poses import apply
-
-if TYPE_CHECKING:
-    from .search import Window
+from .window import Window
 
 
 @dataclass(frozen=True, eq=False)

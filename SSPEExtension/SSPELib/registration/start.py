@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .parts import Part
 from .poses import from_transform
-from .search import Window, rotation_grid
+from .window import Window, rotation_grid
 
 Start = Literal["header", "unknown"] | sitk.Transform
 
