@@ -212,5 +212,6 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         for panel, title in enumerate(titles):
             axes[panel, column].set_ylabel(title)
             axes[panel, column].grid(alpha=0.3)
-    axes[0, 0].legend(fontsize=8)
+    lines = {str(line.get_label()): line for axis in axes[0] for line in axis.get_lines()}
+    drawing.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=2 * len(starts), fontsize=8)
     drawing.savefig(path, dpi=120)
