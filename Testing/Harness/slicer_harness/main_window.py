@@ -96,7 +96,7 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
         super().__init__()
         self.setObjectName("qSlicerMainWindow")
         self.setWindowTitle("Slicer harness")
-        self.resize(1280, 860)
+        self._restoreSize()
         self.setCentralWidget(viewsFrame)
         self._selector = qSlicerModuleSelectorToolBar(self)
         self._panel = qSlicerModulePanel()
@@ -106,6 +106,9 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
         self.addDockWidget(QtCore.Qt.LeftDockWidgetArea, dock)
         self.statusBar()
         self._selector.moduleSelected.connect(self._panel._show)
+
+    def _restoreSize(self) -> None:
+        self.resize(1280, 860)
 
     def moduleSelector(self) -> qSlicerModuleSelectorToolBar:
         return self._selector

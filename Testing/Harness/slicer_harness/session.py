@@ -164,12 +164,13 @@ class Session:
     # Between tests
 
     def clear(self) -> None:
-        """Closes panels, popups and the scene; modules stay loaded."""
+        """Closes panels, popups and the scene and gives the window its first size; modules stay loaded."""
         self.mainWindow._leaveModule()
         self._slicer.app.moduleManager()._deleteWidgets()
         self._slicer.cli.stopAll()
         closeTopLevelPopups()
         self.mainWindow.hide()
+        self.mainWindow._restoreSize()
         self.scene.Clear(0)
         self._slicer.app._pausedRenders = 0
         self._slicer.app._resetViews()

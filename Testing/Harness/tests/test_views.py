@@ -188,10 +188,8 @@ def test_screenshots_are_written_where_the_environment_says(
     monkeypatch.delenv("SLICER_HARNESS_SCREENSHOTS", raising=False)
     assert slicer_session.screenshot("nothing") is None
     monkeypatch.setenv("SLICER_HARNESS_SCREENSHOTS", str(tmp_path / "shots"))
-    # Tests of one process share the window, whose size others change.
-    slicer_session.mainWindow.resize(1100, 800)
     path = slicer_session.screenshot("01-ball")
     image = qt.QImage(str(path))
-    assert (image.width(), image.height()) == (1100, 800)
+    assert (image.width(), image.height()) == (1280, 860)
     with pytest.raises(HarnessError):
         slicer_session.screenshot("../outside")
