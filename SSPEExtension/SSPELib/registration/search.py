@@ -91,7 +91,8 @@ class _Engine:
     def __init__(self, fixed: Part, moving: Part, readings: Sequence[Sequence[Layer]], window: Window) -> None:
         self.window = window
         self.layout = lay_out(fixed, moving, window)
-        self.shifts = self.layout.shifts_mm()
+        # The shift in mm of every score (z, y, x).
+        self.shifts = np.stack(np.meshgrid(*self.layout.shifts_mm()[::-1], indexing="ij")[::-1], axis=-1)
         layers = [layer for reading in readings for layer in reading]
         self.features_of = [sum(len(layer.table.signs) for layer in reading) for reading in readings]
         self.moving = moving
@@ -106,7 +107,7 @@ class _Engine:
         """The best translations at one rotation, by each reading."""
         pose_in = self.window.start @ about(rotation_matrix(rotation), self.layout.center, np.zeros(3))
         products = (self.fixed_conjugate * self._spectrum(self._rotated(pose_in))).split(self.features_of)
-        total = self._prior(rotation)
+        total = torch.from_numpy(self.window.log_prior(self.shifts, rotation).astype(np.float32))
         found = []
         for product in products:
             correlation = torch.fft.irfftn(product.sum(dim=0).conj(), s=self.layout.shape, dim=(0, 1, 2))
@@ -137,10 +138,6 @@ class _Engine:
         grid = sample_grid(matrix, tuple(self.layout.count[::-1]), part.hu.shape)
         return functional.grid_sample(self.moving_features[None], grid[None], align_corners=True)[0]
 
-    def _prior(self, rotation: NDArray[np.float64]) -> torch.Tensor:
-        mesh = np.stack(np.meshgrid(*self.shifts[::-1], indexing="ij")[::-1], axis=-1)
-        return torch.from_numpy(self.window.log_prior(mesh, rotation).astype(np.float32))
-
     def _local_maxima(self, total: torch.Tensor, rotation: NDArray[np.float64]) -> list[Peak]:
         highest = functional.max_pool3d(total[None, None], 3, 1, 1)[0, 0]
         maxima = torch.where(total >= highest, total, torch.full_like(total, -torch.inf)).ravel()
@@ -149,8 +146,7 @@ class _Engine:
         for score, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
             if not np.isfinite(score):
                 continue
-            k, j, i = np.unravel_index(place, tuple(total.shape))
-            shift = np.array([self.shifts[0][i], self.shifts[1][j], self.shifts[2][k]])
+            shift = self.shifts[np.unravel_index(place, tuple(total.shape))]
             # The rotated image shifted by s shows at x what lay at x - s.
             back = about(rotation_matrix(rotation), self.layout.center, np.zeros(3))
             undo = np.eye(4)
