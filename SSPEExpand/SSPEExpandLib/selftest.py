@@ -180,7 +180,7 @@ def smallModel(folder: str) -> str:
 
     import torch
 
-    from SSPELib.bundle import ModelCard, build_generator, save_bundle
+    from SSPELib.model.bundle import ModelCard, build_generator, save_bundle
 
     torch.manual_seed(1)
     arguments = {"base": 4, "depth": 2, "bottom_blocks": 1}

@@ -6,7 +6,7 @@ import re
 
 import slicer
 
-from SSPELib.bundle import ModelCard
+from SSPELib.model.bundle import ModelCard
 
 from . import model_card, pytorch
 from .selftest_support import SelfTest

@@ -9,7 +9,7 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from SSPELib.bundle import list_bundles
+from SSPELib.model.bundle import list_bundles
 
 from . import panel
 

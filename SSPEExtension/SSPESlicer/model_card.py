@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from slicer.i18n import tr as _
 
-from SSPELib.bundle import ModelCard, load_bundle
 from SSPELib.errors import ModelError
+from SSPELib.model.bundle import ModelCard, load_bundle
 
 FILE_PATTERN = re.compile(r"(/[^/,]*\*[^/,]*|\.nii\.gz)(?=,|$)")
 MOST_DISTANCES = 9

@@ -9,8 +9,8 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from SSPELib.bundle import DEFAULT_MODEL
 from SSPELib.errors import Cancelled
+from SSPELib.model.bundle import DEFAULT_MODEL
 
 from . import plan
 

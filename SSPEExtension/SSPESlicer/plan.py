@@ -7,7 +7,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.expansion import DOUBTFUL_MM
+from SSPELib.expansion.expander import DOUBTFUL_MM
 from SSPELib.volume import Volume
 
 from . import volumes

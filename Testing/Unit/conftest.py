@@ -12,9 +12,9 @@ from command_line import Run
 from hypothesis import settings
 from phantoms import torso, write
 
-from SSPELib import bundle
-from SSPELib.bundle import ModelBundle, ModelCard, build_generator, save_bundle
 from SSPELib.cli.app import main
+from SSPELib.model import bundle
+from SSPELib.model.bundle import ModelBundle, ModelCard, build_generator, save_bundle
 from SSPELib.volume import Volume, slices
 
 settings.register_profile("project", max_examples=50, deadline=None, derandomize=True)

@@ -8,8 +8,8 @@ import shutil
 import pytest
 import torch
 
-from SSPELib.bundle import CARD_FILE, WEIGHTS_FILE, build_generator, load_bundle
 from SSPELib.errors import ModelError
+from SSPELib.model.bundle import CARD_FILE, WEIGHTS_FILE, build_generator, load_bundle
 
 
 @pytest.fixture

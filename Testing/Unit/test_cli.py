@@ -15,10 +15,10 @@ from command_line import Run, files_in
 from typer.main import get_command
 
 from SSPELib import __version__
-from SSPELib.bundle import ModelBundle
 from SSPELib.cli.app import app
 from SSPELib.errors import Cancelled
-from SSPELib.expansion import Expander
+from SSPELib.expansion.expander import Expander
+from SSPELib.model.bundle import ModelBundle
 
 
 def documented(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -101,7 +101,7 @@ def test_control_c_while_writing_leaves_nothing(torso_file: Path, tiny_bundle: M
         "import signal, sys, time\n"
         # Tests that were themselves started in the background inherit an ignored Control-C.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "import SSPELib.volume.writing as writing\n"
+        "import SSPELib.io.writing as writing\n"
         "from SSPELib.cli.app import main\n"
         "plain = writing.Outputs.image\n"
         "def slow(self, image, path):\n"

@@ -14,8 +14,9 @@ from command_line import Run, files_in
 from dicom_series import write_series
 from phantoms import write
 
-from SSPELib.bundle import ModelBundle
-from SSPELib.volume import Volume, read_volume
+from SSPELib.io import read_volume
+from SSPELib.model.bundle import ModelBundle
+from SSPELib.volume import Volume
 
 
 def test_expand_keeps_the_input_and_marks_what_is_new(run: Run, torso_file: Path, tiny_bundle: ModelBundle) -> None:
@@ -124,7 +125,7 @@ def test_output_that_cannot_be_written_stops_before_the_work(
     def never(*_: object) -> None:
         raise AssertionError("the work began")
 
-    monkeypatch.setattr("SSPELib.volume.reading._read_file", never)
+    monkeypatch.setattr("SSPELib.io.reading._read_file", never)
     before = torso_file.read_bytes()
     done = run("expand", torso_file, torso_file.parent / place)
     assert done.code == 2

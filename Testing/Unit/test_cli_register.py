@@ -78,7 +78,7 @@ def test_register_writes_all_it_was_asked_for(
 def test_register_without_expansion_uses_the_real_volumes_alone(
     run: Run, halves: tuple[Path, Path], instant_registration: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("SSPELib.bundle.load_bundle", lambda name=None: pytest.fail("the model was loaded"))
+    monkeypatch.setattr("SSPELib.model.bundle.load_bundle", lambda name=None: pytest.fail("the model was loaded"))
     done = run("register", *halves, "--transform", halves[0].with_name("found.h5"), "--no-expansion")
     assert done.code == 0
     (call,) = instant_registration

@@ -31,7 +31,7 @@ def test_training_and_bundling_without_their_packages_say_how_to_get_them(
     Path("config.toml").touch()
     monkeypatch.setitem(sys.modules, missing, None)
     for module in importers:
-        monkeypatch.delitem(sys.modules, f"SSPELib.training.{module}", raising=False)
+        monkeypatch.delitem(sys.modules, f"SSPEResearch.training.{module}", raising=False)
     done = run(*arguments)
     assert done.code == 2
     assert f"needs the package {missing}" in done.err

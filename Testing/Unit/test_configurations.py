@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from SSPELib.bundle import models_folder
 from SSPELib.errors import InputError
-from SSPELib.networks import GENERATORS
-from SSPELib.training.config import TrainingConfig, find_config, read_config, shipped_configurations
-from SSPELib.training.run import output_folder
+from SSPELib.model.bundle import models_folder
+from SSPELib.model.networks import GENERATORS
+from SSPEResearch.training.config import TrainingConfig, find_config, read_config, shipped_configurations
+from SSPEResearch.training.run import output_folder
 
 BACKBONES = {"ResGAN": "ResUNet", "TransGAN": "TransUNet", "TransResGAN": "TransResUNet"}
 SYSTEMS = [*BACKBONES, *(f"lambda-{name}" for name in BACKBONES)]

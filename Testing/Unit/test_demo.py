@@ -18,12 +18,13 @@ from known_registration import known_registration
 from phantoms import torso, write
 
 from SSPELib import sample_data
-from SSPELib.bundle import ModelBundle
 from SSPELib.cli.app import main
-from SSPELib.demo import FILES
 from SSPELib.errors import InputError
+from SSPELib.io import read_volume
+from SSPELib.model.bundle import ModelBundle
 from SSPELib.registration import Registration
-from SSPELib.volume import Volume, read_volume
+from SSPELib.volume import Volume
+from SSPEResearch.demo import FILES
 
 CONTENT = b"a chest CT"
 
@@ -103,7 +104,7 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: ModelBundle)
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr(sample_data, "demo_ct", lambda: ct)
-        patch.setattr("SSPELib.bundle.load_bundle", lambda name=None: tiny_bundle)
+        patch.setattr("SSPELib.model.bundle.load_bundle", lambda name=None: tiny_bundle)
         patch.setattr("SSPELib.registration.register", register)
         assert main(["demo", "--output", str(folder / "results" / "demo")]) == 0
     return folder / "results" / "demo", printed.getvalue()

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from phantoms import torso
 
 from SSPELib.errors import InputError
-from SSPELib.volume import check_ct, read_volume
+from SSPELib.io import read_volume
+from SSPELib.volume import check_ct
 
 
 def test_series_is_sorted_by_place_and_rescaled(tmp_path: Path) -> None:

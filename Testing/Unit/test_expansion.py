@@ -12,9 +12,9 @@ from geometries import GEOMETRIES, Geometry, any_geometry, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SSPELib.device import choose_device
 from SSPELib.errors import Cancelled, DeviceError, InputError
-from SSPELib.expansion import SEAM_FADES_MM, Expander
+from SSPELib.expansion.expander import SEAM_FADES_MM, Expander
+from SSPELib.model.device import choose_device
 from SSPELib.volume import Volume, body_axis
 
 

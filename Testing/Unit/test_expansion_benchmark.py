@@ -12,17 +12,17 @@ import pytest
 from matplotlib.image import imread
 from phantoms import torso, write
 
-from SSPELib.bundle import ModelBundle
 from SSPELib.cli.app import main
 from SSPELib.errors import InputError
-from SSPELib.evaluation.continuations import Model, NearestPatient, RepeatedEdge
-from SSPELib.evaluation.expansion_cases import Row, measure, similarity, table, to_gray
-from SSPELib.evaluation.expansion_claims import claims, holm
-from SSPELib.evaluation.expansion_summary import by_patient, interval, markdown, paired_test, step_curves
-from SSPELib.evaluation.hidden_case import Frame, HiddenCase, common_frame, make_case, make_cases
-from SSPELib.expansion import Expander
-from SSPELib.grid import to_working
+from SSPELib.expansion.expander import Expander
+from SSPELib.expansion.working_grid import to_working
+from SSPELib.model.bundle import ModelBundle
 from SSPELib.volume import Volume, body_axis
+from SSPEResearch.evaluation.expansion.cases import Row, measure, similarity, table, to_gray
+from SSPEResearch.evaluation.expansion.claims import claims, holm
+from SSPEResearch.evaluation.expansion.continuations import Model, NearestPatient, RepeatedEdge
+from SSPEResearch.evaluation.expansion.hidden_case import Frame, HiddenCase, common_frame, make_case, make_cases
+from SSPEResearch.evaluation.expansion.summary import by_patient, interval, markdown, paired_test, step_curves
 
 FRAME = Frame(4.0, (16, 16, 16), 8)
 ENDS = pytest.mark.parametrize("end", ["inferior", "superior"])

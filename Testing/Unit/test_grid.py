@@ -9,8 +9,9 @@ from geometries import any_geometry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SSPELib.grid import append_to_own_grid, resample_averaged, to_working
+from SSPELib.expansion.working_grid import append_to_own_grid, to_working
 from SSPELib.volume import Volume, body_axis
+from SSPELib.volume.resampling import resample_averaged
 
 SLOPE = np.array([1.5, -2.0, 2.5])
 

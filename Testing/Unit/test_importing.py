@@ -14,8 +14,9 @@ from phantoms import torso
 from pydicom.uid import generate_uid
 
 from SSPELib.errors import Cancelled, InputError
-from SSPELib.training.importing import import_dicom, resampled, split_persons
-from SSPELib.volume import Volume, read_volume
+from SSPELib.io import read_volume
+from SSPELib.volume import Volume
+from SSPEResearch.training.importing import import_dicom, resampled, split_persons
 
 BODY = torso(size=(30, 26, 32), spacing=(12.0, 11.0, 6.0))
 SHORT = torso(size=(30, 26, 28), spacing=(12.0, 11.0, 6.0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from SSPELib.training.losses import (
+from SSPEResearch.training.losses import (
     adversarial_loss,
     discriminator_loss,
     feature_matching_loss,

@@ -12,13 +12,22 @@ from phantoms import torso, write
 
 from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
-from SSPELib.evaluation.calibration import calibrate
-from SSPELib.evaluation.negatives import KINDS, SAME_PART, Negative, NegativeRow, markdown, negatives, run
-from SSPELib.evaluation.registration import Row
-from SSPELib.evaluation.rows import RowTable, read_rows
-from SSPELib.evaluation.systems import Answer
+from SSPELib.io import read_volume
 from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
-from SSPELib.volume import body_length_mm, body_mask, check_ct, read_volume
+from SSPELib.volume import body_length_mm, body_mask, check_ct
+from SSPEResearch.evaluation.registration.calibration import calibrate
+from SSPEResearch.evaluation.registration.negatives import (
+    KINDS,
+    SAME_PART,
+    Negative,
+    NegativeRow,
+    markdown,
+    negatives,
+    run,
+)
+from SSPEResearch.evaluation.registration.run import Row
+from SSPEResearch.evaluation.registration.systems import Answer
+from SSPEResearch.evaluation.rows import RowTable, read_rows
 
 ROW = NegativeRow(
     "noise",

@@ -7,15 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from SSPELib.bundle import build_generator, load_bundle
 from SSPELib.errors import Cancelled
-from SSPELib.networks import GENERATORS
-from SSPELib.networks.blocks import ResidualBlock, ScopeStem, Upsample
-from SSPELib.networks.convolution import Convolution
-from SSPELib.networks.discriminator import PatchDiscriminator
-from SSPELib.networks.interruption import followed
-from SSPELib.networks.resunet import ResUNet
-from SSPELib.networks.transformer import sinusoidal_positions
+from SSPELib.model.bundle import build_generator, load_bundle
+from SSPELib.model.networks import GENERATORS
+from SSPELib.model.networks.blocks import ResidualBlock, ScopeStem, Upsample
+from SSPELib.model.networks.convolution import Convolution
+from SSPELib.model.networks.discriminator import PatchDiscriminator
+from SSPELib.model.networks.interruption import followed
+from SSPELib.model.networks.resunet import ResUNet
+from SSPELib.model.networks.transformer import sinusoidal_positions
 
 every_generator = pytest.mark.parametrize("architecture", list(GENERATORS))
 

@@ -11,8 +11,12 @@ from phantoms import torso, write
 
 from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
-from SSPELib.evaluation.attempt import Attempt
-from SSPELib.evaluation.people import (
+from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
+from SSPELib.registration.poses import about, apply, to_transform
+from SSPELib.volume import Volume, body_length_mm
+from SSPELib.volume.points import at_indices
+from SSPEResearch.evaluation.registration.attempt import Attempt
+from SSPEResearch.evaluation.registration.people import (
     DISTANCES,
     WHOLE,
     OrganRow,
@@ -24,12 +28,8 @@ from SSPELib.evaluation.people import (
     run,
     surface_distance_mm,
 )
-from SSPELib.evaluation.rows import read_rows
-from SSPELib.evaluation.systems import Answer, Known
-from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
-from SSPELib.registration.poses import about, apply, to_transform
-from SSPELib.volume import Volume, body_length_mm
-from SSPELib.volume.points import at_indices
+from SSPEResearch.evaluation.registration.systems import Answer, Known
+from SSPEResearch.evaluation.rows import read_rows
 
 SCALE = 1.04
 SHIFT = np.array([12.0, -8.0, 30.0])

@@ -15,10 +15,11 @@ from geometries import rotation
 from phantoms import torso, write
 
 from SSPELib.errors import InputError
-from SSPELib.volume import Volume, body_axis, read_volume
-from SSPELib.volume.nifti import StoredVoxels, stored_voxels
-from SSPELib.volume.silence import libraries_silenced
-from SSPELib.volume.writing import Outputs
+from SSPELib.io import read_volume
+from SSPELib.io.nifti import StoredVoxels, stored_voxels
+from SSPELib.io.silence import libraries_silenced
+from SSPELib.io.writing import Outputs
+from SSPELib.volume import Volume, body_axis
 
 FLIPPED = np.diag([-1.0, 1.0, -1.0])
 LEFT_HANDED = np.diag([1.0, 1.0, -1.0])

@@ -10,11 +10,11 @@ import SimpleITK as sitk
 from phantoms import torso
 
 from SSPELib.errors import Cancelled, RegistrationError
-from SSPELib.evaluation.cases import Case, make_case
-from SSPELib.expansion import Expansion
+from SSPELib.expansion.expander import Expansion
 from SSPELib.registration import Registration, expand_toward, register
 from SSPELib.registration.poses import about, from_transform, rotation_matrix, to_transform
 from SSPELib.volume import BodyAxis, Volume, body_axis, slices, with_slices
+from SSPEResearch.evaluation.registration.cases import Case, make_case
 
 
 def grown(volume: Volume, end: str, mm: float = 40.0) -> Expansion:

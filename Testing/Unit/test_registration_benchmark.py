@@ -11,10 +11,16 @@ from phantoms import torso, write
 
 from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
-from SSPELib.evaluation.calibration import calibrate
-from SSPELib.evaluation.cases import make_case
-from SSPELib.evaluation.registration import Row, run, settings
-from SSPELib.evaluation.registration_summary import (
+from SSPELib.expansion.expander import Expander, Expansion
+from SSPELib.registration import register
+from SSPELib.registration.poses import from_transform
+from SSPELib.registration.verdict import squashed
+from SSPELib.volume import body_mask
+from SSPELib.volume.points import at_indices, body_points
+from SSPEResearch.evaluation.registration.calibration import calibrate
+from SSPEResearch.evaluation.registration.cases import make_case
+from SSPEResearch.evaluation.registration.run import Row, run, settings
+from SSPEResearch.evaluation.registration.summary import (
     area_under_curve,
     draw,
     groups,
@@ -23,15 +29,9 @@ from SSPELib.evaluation.registration_summary import (
     sign_test,
     wilson,
 )
-from SSPELib.evaluation.rows import RowTable, read_rows
-from SSPELib.evaluation.systems import EXPANDING, Answer, BRAINSFitSettings, Unpolished, systems
-from SSPELib.evaluation.variants import DEFORMATION_MM, VARIANTS, vary
-from SSPELib.expansion import Expander, Expansion
-from SSPELib.registration import register
-from SSPELib.registration.poses import from_transform
-from SSPELib.registration.verdict import squashed
-from SSPELib.volume import body_mask
-from SSPELib.volume.points import at_indices, body_points
+from SSPEResearch.evaluation.registration.systems import EXPANDING, Answer, BRAINSFitSettings, Unpolished, systems
+from SSPEResearch.evaluation.registration.variants import DEFORMATION_MM, VARIANTS, vary
+from SSPEResearch.evaluation.rows import RowTable, read_rows
 
 ROW = Row(
     "a",
@@ -284,7 +284,7 @@ def test_ablations_leave_out_the_part_they_are_named_for(case, start, tiny_bundl
     def tell(*pair, **options):
         raise Seen(*pair, **options)
 
-    monkeypatch.setattr("SSPELib.evaluation.systems.register", tell)
+    monkeypatch.setattr("SSPEResearch.evaluation.registration.systems.register", tell)
     seen: dict[str, Seen] = {}
     for name, system in zip(OURS_BY_NAME, systems(list(OURS_BY_NAME), Expander(tiny_bundle, "cpu")), strict=True):
         with pytest.raises(Seen) as caught:

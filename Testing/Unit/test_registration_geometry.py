@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from phantoms import torso
 
 from SSPELib.errors import InputError, RegistrationError
-from SSPELib.evaluation.cases import cut, make_case
 from SSPELib.registration import predict_overlap
 from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
 from SSPELib.registration.parts import PartSource
@@ -26,6 +25,7 @@ from SSPELib.registration.poses import (
     to_transform,
 )
 from SSPELib.volume import body_axis, slices
+from SSPEResearch.evaluation.registration.cases import cut, make_case
 
 vectors = st.tuples(*[st.floats(-0.4, 0.4)] * 3).map(np.array)
 shifts = st.tuples(*[st.floats(-300, 300)] * 3).map(np.array)

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from phantoms import torso
 
-from SSPELib.expansion import Expansion
+from SSPELib.expansion.expander import Expansion
 from SSPELib.registration import Candidate
 from SSPELib.report import Subject, overview_of, page_of, summary_of
 from SSPELib.report.figures import before_and_after, checkerboard, compressed, draw_overlay, png_of, real_and_synthetic

@@ -17,16 +17,16 @@ from matplotlib.image import imread
 from phantoms import torso, write
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from SSPELib.bundle import load_bundle
 from SSPELib.errors import Cancelled, DeviceError, InputError, SSPEError
-from SSPELib.training import run
-from SSPELib.training.bundling import bundle_run
-from SSPELib.training.config import AugmentationConfig, ScopeConfig, read_config
-from SSPELib.training.data import ScopeDataset
-from SSPELib.training.journal import sagittal_picture
-from SSPELib.training.loop import MOST_SKIPPED_IN_A_ROW, Trainer, TrainingDiverged
-from SSPELib.training.memory import measure
-from SSPELib.training.run import make_trainer, train_from_file
+from SSPELib.model.bundle import load_bundle
+from SSPEResearch.training import run
+from SSPEResearch.training.bundling import bundle_run
+from SSPEResearch.training.config import AugmentationConfig, ScopeConfig, read_config
+from SSPEResearch.training.data import ScopeDataset
+from SSPEResearch.training.journal import sagittal_picture
+from SSPEResearch.training.loop import MOST_SKIPPED_IN_A_ROW, Trainer, TrainingDiverged
+from SSPEResearch.training.memory import measure
+from SSPEResearch.training.run import make_trainer, train_from_file
 
 SCOPE = ScopeConfig(size=(16, 16, 16), step=8, shortest_context=6)
 

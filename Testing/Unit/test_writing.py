@@ -10,8 +10,9 @@ import pytest
 import SimpleITK as sitk
 
 from SSPELib.errors import InputError
-from SSPELib.volume import Volume, read_volume, write_image, write_transform
-from SSPELib.volume.writing import Outputs, check_suffix, check_writable, make_folder
+from SSPELib.io import read_volume, write_image, write_transform
+from SSPELib.io.writing import Outputs, check_suffix, check_writable, make_folder
+from SSPELib.volume import Volume
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])

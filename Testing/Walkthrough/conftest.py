@@ -11,8 +11,8 @@ import pytest
 import SimpleITK as sitk
 
 from slicer_harness.session import SCREENSHOT_FOLDER_VARIABLE
-from SSPELib.bundle import list_bundles
 from SSPELib.errors import InputError
+from SSPELib.model.bundle import list_bundles
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = [ROOT / name / f"{name}.py" for name in ("SSPEExtension", "SSPEExpand", "SSPERegister")]

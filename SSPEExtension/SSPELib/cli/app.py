@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Sequence
 
@@ -9,14 +10,8 @@ import typer
 
 from .. import __version__
 from ..errors import Cancelled, SSPEError
-from .benchmark import benchmark
-from .bundle import bundle
-from .demonstrate import demo
-from .evaluate import evaluate
 from .expand import expand
-from .import_dicom import import_dicom
 from .register import register
-from .train import train
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -48,10 +43,12 @@ def options(
     """Options before the command."""
 
 
-for command in (expand, register, demo, train, bundle, import_dicom):
+for command in (expand, register):
     app.command()(command)
-app.add_typer(evaluate, name="evaluate")
-app.add_typer(benchmark, name="benchmark")
+if importlib.util.find_spec("SSPEResearch") is not None:
+    from SSPEResearch.cli import add_commands
+
+    add_commands(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -38,17 +38,18 @@ def expand(
 
     Example: sspe expand chest.nii.gz longer.nii.gz --direction inferior --distance 64 --mask synthetic.nii.gz
     """
-    from ..expansion import check_distance
-    from ..volume import check_ct, read_volume
-    from ..volume.writing import IMAGE_SUFFIXES, Outputs
+    from ..expansion.expander import check_distance
+    from ..io import read_volume
+    from ..io.writing import IMAGE_SUFFIXES, Outputs
+    from ..volume import check_ct
 
     check_outputs([(output, IMAGE_SUFFIXES), (mask, IMAGE_SUFFIXES)], [input_path])
     check_distance(distance)
     volume = read_volume(input_path)
     warnings = check_ct(volume)
 
-    from ..bundle import load_bundle
-    from ..expansion import Expander
+    from ..expansion.expander import Expander
+    from ..model.bundle import load_bundle
 
     expander = Expander(load_bundle(model), device)
     with progress_bar("Expanding") as progress:

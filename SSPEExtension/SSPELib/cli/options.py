@@ -31,7 +31,7 @@ def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], inputs: li
     Raises:
         InputError: names the first output that cannot be.
     """
-    from ..volume.writing import check_suffix, check_writable
+    from ..io.writing import check_suffix, check_writable
 
     taken = {path.resolve(): "the input" for path in inputs}
     for path, suffixes in outputs:

@@ -15,7 +15,7 @@ from .console import progress_bar, say, warn
 from .options import DeviceOption, check_outputs
 
 if TYPE_CHECKING:
-    from ..expansion import Expansion
+    from ..expansion.expander import Expansion
     from ..volume import Volume
 
 SHARE_OF_EXPANSION = 0.4
@@ -59,9 +59,10 @@ def register(
 
     Example: sspe register chest.nii.gz abdomen.nii.gz --transform found.tfm --report report.json
     """
-    from ..volume import check_ct, read_volume
+    from ..io import read_volume
+    from ..io.writing import IMAGE_SUFFIXES, TRANSFORM_SUFFIXES, Outputs
+    from ..volume import check_ct
     from ..volume.resampling import resample_moving
-    from ..volume.writing import IMAGE_SUFFIXES, TRANSFORM_SUFFIXES, Outputs
 
     started = time.monotonic()
     page = report.with_suffix(".html") if report is not None else None
@@ -83,8 +84,8 @@ def register(
         model = None
         sides: tuple[Volume | Expansion, Volume | Expansion] = (fixed_volume, moving_volume)
         if not no_expansion:
-            from ..bundle import load_bundle
-            from ..expansion import Expander
+            from ..expansion.expander import Expander
+            from ..model.bundle import load_bundle
 
             expander = Expander(load_bundle(), device)
             model = expander.bundle.card.name

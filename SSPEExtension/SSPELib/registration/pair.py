@@ -15,7 +15,7 @@ from .poses import Matrix, apply
 from .stages import SEARCH_MM
 
 if TYPE_CHECKING:
-    from ..expansion import Expansion
+    from ..expansion.expander import Expansion
 
 
 @dataclass(frozen=True, eq=False)

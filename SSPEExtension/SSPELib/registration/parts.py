@@ -10,12 +10,12 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import RegistrationError
-from ..grid import resample_averaged
 from ..volume import AIR_HU, Volume, body_axis, body_mask
 from ..volume.body import outside_to_air
+from ..volume.resampling import resample_averaged
 
 if TYPE_CHECKING:
-    from ..expansion import Expansion
+    from ..expansion.expander import Expansion
 
 MARGIN_MM = 16.0
 SMALLEST_BODY_LITERS = 0.05

@@ -17,7 +17,7 @@ from .poses import from_transform
 from .result import Registration, TransformType
 
 if TYPE_CHECKING:
-    from ..expansion import Direction, Expander, Expansion
+    from ..expansion.expander import Direction, Expander, Expansion
     from .start import Start
 
 

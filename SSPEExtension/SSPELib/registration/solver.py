@@ -30,7 +30,7 @@ from .start import Start, window_for
 from .verdict import Findings, Verdict, judge
 
 if TYPE_CHECKING:
-    from ..expansion import Expansion
+    from ..expansion.expander import Expansion
 
 # Between the rotations that the search tries, a long true overlap can lose so much that it looks worse than none, while
 # a generous reading prefers wrong long overlaps to right short ones: both propose candidates.

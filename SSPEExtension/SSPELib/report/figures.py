@@ -18,7 +18,7 @@ from .subject import Subject, real, whole
 from .views import Plane, shared_planes
 
 if TYPE_CHECKING:
-    from ..expansion import Expansion
+    from ..expansion.expander import Expansion
 
 WINDOW_HU = (-200.0, 500.0)
 LUNG_WINDOW_LOW_HU = -1000.0

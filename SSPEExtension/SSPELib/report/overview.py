@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .figures import (
-    FIXED_COLOR,
-    MOVING_COLOR,
-    SYNTHETIC_COLOR,
-    draw_expansion,
-    draw_overlay,
-    legend,
-    panels,
-    png_of,
-)
+from .figures import FIXED_COLOR, MOVING_COLOR, SYNTHETIC_COLOR, draw_expansion, draw_overlay, legend, panels, png_of
 from .subject import Subject, real, whole
 from .views import shared_planes
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..volume import Volume
 
 if TYPE_CHECKING:
-    from ..expansion import Expansion
+    from ..expansion.expander import Expansion
     from ..registration import Registration
 
 

@@ -1,4 +1,4 @@
-"""The moving volume brought to the fixed one without being cropped to it."""
+"""Resampling: to a coarser grid without aliasing, and the moving volume to the fixed one without cropping it."""
 
 from __future__ import annotations
 
@@ -58,3 +58,25 @@ def _covering(fixed: Volume, moving: Volume, transform: sitk.Transform) -> tuple
             low[axes] = np.minimum(low[axes], indices.min(axis=0) - margin)
             high[axes] = np.maximum(high[axes], indices.max(axis=0) + margin)
     return np.floor(low + 1e-6).astype(np.int64), np.ceil(high - 1e-6).astype(np.int64) + 1
+
+
+def resample_averaged(
+    image: sitk.Image, reference: sitk.Image, outside: float, transform: sitk.Transform | None = None
+) -> sitk.Image:
+    """Resample linearly to a coarser grid as float32; voxels finer than the grid's are averaged first.
+
+    Args:
+        image: what to resample.
+        reference: carries the wanted geometry.
+        outside: value beyond the image.
+        transform: maps points of the reference to points of the image; identity where none is given.
+    """
+    coarse = reference.GetSpacing()
+    factors = [max(1, int(c / s + 1e-6)) for c, s in zip(coarse, image.GetSpacing(), strict=True)]
+    lacking = [-size % factor for size, factor in zip(image.GetSize(), factors, strict=True)]
+    if any(lacking):
+        image = sitk.ZeroFluxNeumannPad(image, [0, 0, 0], lacking)
+    image = sitk.Cast(image, sitk.sitkFloat32)
+    if any(factor > 1 for factor in factors):
+        image = sitk.BinShrink(image, factors)
+    return sitk.Resample(image, reference, transform or sitk.Transform(3, sitk.sitkIdentity), sitk.sitkLinear, outside)

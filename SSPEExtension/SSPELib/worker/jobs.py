@@ -14,7 +14,7 @@ from .channel import Channel
 from .description import describe_volume, read_job_volume
 
 if TYPE_CHECKING:
-    from ..expansion import Direction, Expander, Expansion
+    from ..expansion.expander import Direction, Expander, Expansion
 
 JOB_FILE = "job.json"
 
@@ -58,7 +58,7 @@ def _register(job: dict[str, Any], folder: Path, channel: Channel) -> dict[str, 
 def _device(job: dict[str, Any], folder: Path, channel: Channel) -> dict[str, Any]:
     import torch
 
-    from ..device import choose_device
+    from ..model.device import choose_device
 
     device, warning = choose_device(job.get("device", "auto"))
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
@@ -73,8 +73,8 @@ def _check(volumes: list[Volume], channel: Channel) -> None:
 
 def _expander(job: dict[str, Any], channel: Channel) -> Expander:
     channel.progress(0.0, "Loading the model")
-    from ..bundle import load_bundle
-    from ..expansion import Expander
+    from ..expansion.expander import Expander
+    from ..model.bundle import load_bundle
 
     return Expander(load_bundle(job.get("model")), job.get("device", "auto"))
 

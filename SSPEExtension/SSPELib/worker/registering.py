@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import RegistrationError
-from ..expansion import Expander, Expansion
+from ..expansion.expander import Expander, Expansion
 from ..progress import Progress, part
 from ..registration import Backend, RefinementImages, Registration, SimpleITKBackend, expand_toward, register
 from ..registration.poses import Matrix, from_transform, to_transform

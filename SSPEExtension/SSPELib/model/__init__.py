@@ -1,0 +1,1 @@
+"""Model bundles, the device they run on, and the networks."""

@@ -1,0 +1,225 @@
+"""`sspe benchmark`: this system and its peers on cases with a known answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from SSPELib.cli.console import needs_extra, progress_bar
+from SSPELib.cli.options import DeviceOption, ModelOption, check_outputs
+from SSPELib.errors import InputError
+
+if TYPE_CHECKING:
+    from ..evaluation.registration.cases import Start
+    from ..evaluation.registration.systems import System
+
+SystemOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="sspe, sspe-affine, sspe-plain (no expansion), sspe-one-sided, sspe-local (no wide search), "
+        "sspe-unpolished (no last refinement), brainsfit, elastix, ants; may be repeated.",
+    ),
+]
+
+RowsOption = Annotated[Path, typer.Option(metavar="ROWS.csv", help="A row per case; cases in it are not done again.")]
+StartOption = Annotated[Literal["near", "unknown", "both"], typer.Option(help="What the headers are worth.")]
+
+benchmark = typer.Typer(help="Compare systems on cases with a known answer.", no_args_is_help=True)
+
+
+@benchmark.callback()
+def comparisons() -> None:
+    """Compare systems on cases with a known answer."""
+
+
+@benchmark.command()
+def registration(
+    volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs, each cut in two.")],
+    rows: RowsOption,
+    table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Summary with 95 % intervals.")] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Success, error, time by overlap.")] = None,
+    system: SystemOption = None,
+    overlap: Annotated[list[float] | None, typer.Option(metavar="MM", help="May be repeated; negative: gap.")] = None,
+    start: StartOption = "both",
+    variant: Annotated[
+        list[str] | None, typer.Option(help="plain, affine, spacing, contrast, ...; may be repeated.")
+    ] = None,
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Success against overlap, with near and with unknown headers. Peers need pip install 'sspe[benchmark]'.
+
+    Example: sspe benchmark registration data/openkbp/test/*_ct.nii.gz --rows rows.csv --table table.md --system sspe
+    """
+    from SSPELib.io.writing import Outputs
+
+    from ..evaluation.registration.run import OVERLAPS_MM, run, settings
+    from ..evaluation.registration.summary import draw, markdown
+    from ..evaluation.registration.variants import check_variants
+
+    check_outputs([(table, (".md",)), (figure, (".png", ".svg"))], [*volumes, rows])
+    _check_there(volumes)
+    variants = variant or ["plain"]
+    check_variants(variants)
+    solvers = _systems(system or ["sspe", "sspe-plain", "brainsfit"], model, device)
+    cases = settings(volumes, overlap or OVERLAPS_MM, _starts(start), variants)
+    with progress_bar("Benchmark") as progress:
+        found = run(cases, solvers, rows, progress)
+    if not found:
+        raise InputError("No volume is long enough to be cut in two. Choose longer ones or a smaller overlap.")
+    _tell(markdown(found), table)
+    if figure is not None:
+        with Outputs() as outputs:
+            draw(found, outputs.beside(figure))
+
+
+@benchmark.command()
+def negatives(
+    volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs that show the same region.")],
+    rows: RowsOption,
+    table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Called reliable by kind.")] = None,
+    start: StartOption = "both",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Pairs that must come out as not reliable: unrelated parts, the same part twice, noise, a wrong order.
+
+    Unrelated are the upper end of a volume and the lower end of the next one.
+
+    Example: sspe benchmark negatives data/openkbp/test/*_ct.nii.gz --rows negatives.csv --table negatives.md
+    """
+    from ..evaluation.registration.negatives import markdown, run
+    from ..evaluation.registration.negatives import negatives as pairs
+
+    check_outputs([(table, (".md",))], [*volumes, rows])
+    _check_there(volumes)
+    # The default of the panels and of `sspe register`, which has more freedom to err.
+    [system] = _systems(["sspe-affine"], model, device)
+    with progress_bar("Benchmark") as progress:
+        found = run(pairs(volumes, _starts(start)), system, rows, progress)
+    if not found:
+        raise InputError("No volume is long enough to be cut. Choose longer ones.")
+    _tell(markdown(found), table)
+
+
+@benchmark.command()
+def people(
+    volumes: Annotated[
+        list[Path], typer.Argument(metavar="VOLUME...", help="CTs NAME_ct.nii.gz, each with NAME_labels.nii.gz beside.")
+    ],
+    rows: RowsOption,
+    table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Distances by system and organ.")] = None,
+    system: SystemOption = None,
+    overlap: Annotated[
+        list[float] | None, typer.Option(metavar="MM", help="Overlap of the parts; may be repeated. [20]")
+    ] = None,
+    start: Annotated[Literal["near", "unknown"], typer.Option(help="What the headers are worth.")] = "near",
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """The upper part of each person with the lower part of the next: how near do organs come to each other?
+
+    Labels are those of OpenKBP: 1 brainstem, 2 spinal cord, 3 right and 4 left parotid, 5 oesophagus, 6 larynx,
+    7 mandible. The affine from the whole volumes, which no system sees, has rows of its own.
+
+    Example: sspe benchmark people data/openkbp/test/*_ct.nii.gz --rows people.csv --table people.md
+    """
+    from ..evaluation.registration.people import markdown, run
+
+    check_outputs([(table, (".md",))], [*volumes, rows])
+    _check_there(volumes)
+    solvers = _systems(system or ["sspe-affine", "sspe", "brainsfit"], model, device)
+    with progress_bar("Benchmark") as progress:
+        found = run(volumes, overlap or [20.0], start, solvers, rows, progress)
+    if not found:
+        raise InputError("No two consecutive volumes can be joined. Give two or more that show the same region.")
+    _tell(markdown(found), table)
+
+
+@benchmark.command()
+def calibrate(
+    rows: Annotated[Path, typer.Argument(metavar="ROWS.csv", help="Rows of sspe benchmark registration.")],
+    negatives: Annotated[
+        Path | None, typer.Option(metavar="NEG.csv", help="Rows of sspe benchmark negatives; they count as failures.")
+    ] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Reliability diagram of ROWS.csv.")] = None,
+) -> None:
+    """Fit the confidence to the rows of a benchmark; the weights belong into SSPELib/registration/verdict.py.
+
+    Also prints how well the confidences in the rows, as they are, tell errors above 10 mm from the others. Needs the
+    extra packages of pip install 'sspe[evaluate]'.
+
+    Example: sspe benchmark calibrate validation.csv --negatives negatives.csv --figure reliability.png
+    """
+    from SSPELib.io.writing import Outputs
+
+    from ..evaluation.registration.calibration import calibrate as fit
+    from ..evaluation.registration.calibration import draw_reliability
+    from ..evaluation.registration.negatives import NegativeRow
+    from ..evaluation.registration.run import Row
+    from ..evaluation.registration.summary import OURS, area_under_curve
+    from ..evaluation.rows import read_rows
+
+    given = [rows] if negatives is None else [rows, negatives]
+    check_outputs([(figure, (".png", ".svg"))], given)
+    _check_there(given)
+    found = [row for row in read_rows(rows, Row) if row.system == OURS]
+    refused = [] if negatives is None else read_rows(negatives, NegativeRow)
+    with needs_extra("evaluate", "Calibrating"):
+        weights = fit(found, refused)
+    print("WEIGHTS = (" + ", ".join(f"{weight:.2f}" for weight in weights) + ")")
+    area = area_under_curve([*found, *(row.as_failure() for row in refused)])
+    print(f"area under the ROC curve {area:.3f}: {len(found)} cases, {len(refused)} negatives")
+    if figure is not None:
+        with Outputs() as outputs:
+            draw_reliability(found, outputs.beside(figure))
+
+
+@benchmark.command()
+def memory(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A training configuration: a path or a name.")],
+) -> None:
+    """Peak memory of one training step on the CPU, in a process of its own. Needs pip install 'sspe[train]'.
+
+    Example: sspe benchmark memory paper/lambda-ResGAN
+    """
+    with needs_extra("train", "Training"):
+        from ..training.config import find_config
+        from ..training.memory import measure
+    found = measure(find_config(config))
+    print(
+        f"peak {found.peak_gb:.2f} GiB, before the step {found.before_gb:.2f} GiB, "
+        f"{found.seconds:.0f} s a step in {found.precision}"
+    )
+
+
+def _systems(names: list[str], model: str | None, device: str) -> list[System]:
+    """Systems by their short names; the model is loaded only where one of them expands."""
+    from SSPELib.expansion.expander import Expander
+    from SSPELib.model.bundle import load_bundle
+
+    from ..evaluation.registration.systems import EXPANDING, systems
+
+    return systems(names, Expander(load_bundle(model), device) if EXPANDING.keys() & names else None)
+
+
+def _tell(text: str, table: Path | None) -> None:
+    from SSPELib.io.writing import Outputs
+
+    print(text)
+    if table is not None:
+        with Outputs() as outputs:
+            outputs.text(text, table)
+
+
+def _check_there(paths: list[Path]) -> None:
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise InputError(f"There is no file {missing[0]}; check the path.")
+
+
+def _starts(start: str) -> tuple[Start, ...]:
+    return ("near", "unknown") if start == "both" else ("near",) if start == "near" else ("unknown",)

@@ -1,0 +1,1 @@
+"""Expansion measured on volumes whose slices are known."""

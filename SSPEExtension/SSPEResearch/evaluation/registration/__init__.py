@@ -1,0 +1,1 @@
+"""Registration measured on pairs whose transform is known."""

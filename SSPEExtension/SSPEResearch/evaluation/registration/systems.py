@@ -1,0 +1,212 @@
+"""The systems that the registration benchmark compares: this one, and peers with settings as their users have them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from SSPELib.errors import InputError
+from SSPELib.expansion.expander import Expander, Expansion
+from SSPELib.progress import Progress
+from SSPELib.registration import expand_toward, register
+from SSPELib.registration.backends import Backend, RefinementImages
+from SSPELib.registration.poses import about, to_transform
+from SSPELib.registration.result import TransformType
+from SSPELib.registration.start import Start
+from SSPELib.registration.verdict import Findings
+from SSPELib.volume import Volume
+from SSPELib.volume.points import body_points
+
+from .peers import Grid, ants, elastix, isolated
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A transform from fixed to moving points, and what a system says of it where it says anything."""
+
+    transform: sitk.Transform
+    confidence: float | None = None
+    reliable: bool | None = None
+    overlap_mm: float | None = None
+    findings: Findings | None = None
+
+
+class System(Protocol):
+    """Registers a pair from its headers or, where start is "unknown", without trusting them."""
+
+    @property
+    def name(self) -> str:
+        """Shown in tables."""
+
+    def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
+        """Register; any exception counts as a failed case."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A transform that is known beforehand, as a system among others."""
+
+    name: str
+    transform: sitk.Transform
+
+    def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
+        """See `System.solve`."""
+        return Answer(self.transform)
+
+
+@dataclass(frozen=True)
+class Ours:
+    """This system, whole or without one of its parts.
+
+    Attributes:
+        name: shown in tables.
+        expander: expands both parts, or nothing where there is none.
+        transform_type: degrees of freedom.
+        distance_mm: length of an expansion.
+        grown: "fixed" expands only that one.
+        wide: False looks only closely around where the headers (or, where they are unknown, the bodies' centers) put
+            the parts.
+        backend: the last refinement; that of `register` where none is given.
+    """
+
+    name: str
+    expander: Expander | None
+    transform_type: TransformType = "rigid"
+    distance_mm: float = 64.0
+    grown: Literal["both", "fixed"] = "both"
+    wide: bool = True
+    backend: Backend | None = None
+
+    def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
+        """See `System.solve`."""
+        begin: Start = "unknown" if start == "unknown" else "header"
+        pair = self._pair(fixed, moving, begin)
+        if not self.wide:
+            begin = _centered(fixed, moving) if start == "unknown" else sitk.VersorRigid3DTransform()
+        result = register(*pair, start=begin, transform_type=self.transform_type, backend=self.backend)
+        return Answer(result.transform, result.confidence, result.reliable, result.overlap_mm, result.findings)
+
+    def _pair(self, fixed: Volume, moving: Volume, start: Start) -> tuple[Volume | Expansion, Volume | Expansion]:
+        if self.expander is None:
+            return fixed, moving
+        if self.grown == "fixed":
+            # The fixed part of a case is the upper one.
+            return self.expander.expand(fixed, "both" if start == "unknown" else "inferior", self.distance_mm), moving
+        return expand_toward(fixed, moving, self.expander, self.distance_mm, start)
+
+
+@dataclass(frozen=True)
+class Unpolished:
+    """A back end that leaves the transform as the search on expanded volumes found it."""
+
+    name: str = "none"
+
+    def refine(
+        self, images: RefinementImages, initial: sitk.Transform, transform_type: TransformType, progress: Progress
+    ) -> sitk.Transform:
+        """Return the initial transform."""
+        return initial
+
+
+@dataclass(frozen=True)
+class BRAINSFitSettings:
+    """SimpleITK with the metric, optimizer and scales of BRAINSFit, rigid, 5 % samples; equal to it to 0.01 mm."""
+
+    name: str = "BRAINSFit settings"
+    translation_scale: float = 1000.0
+
+    def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
+        """See `System.solve`."""
+        images = [sitk.Cast(volume.to_image(), sitk.sitkFloat32) for volume in (fixed, moving)]
+        method = sitk.ImageRegistrationMethod()
+        method.SetMetricAsMattesMutualInformation(50)
+        method.SetMetricSamplingStrategy(method.RANDOM)
+        method.SetMetricSamplingPercentage(0.05, 1)
+        method.SetInterpolator(sitk.sitkLinear)
+        method.SetOptimizerAsRegularStepGradientDescent(0.05, 0.001, 1500)
+        method.SetOptimizerScales([1.0] * 3 + [1.0 / self.translation_scale] * 3)
+        center = fixed.index_to_lps @ np.append((np.array(fixed.size) - 1) / 2, 1.0)
+        initial = sitk.VersorRigid3DTransform()
+        initial.SetCenter(center[:3].tolist())
+        if start == "unknown":
+            initial.SetTranslation((_center(moving) - _center(fixed)).tolist())
+        method.SetInitialTransform(initial, inPlace=True)
+        method.Execute(*images)
+        return Answer(initial)
+
+
+@dataclass(frozen=True, eq=False)
+class Peer:
+    """A peer in a process of its own; with an unknown header it centers the images, which is what it offers."""
+
+    name: str
+    method: Callable[[Grid, Grid, bool], NDArray[np.float64]]
+
+    def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
+        """See `System.solve`."""
+        pose = isolated(self.method, _grid(fixed), _grid(moving), start == "unknown")
+        return Answer(to_transform(pose, "affine", np.zeros(3)))
+
+
+# Systems that expand, by their short names.
+EXPANDING: dict[str, Callable[[Expander], System]] = {
+    "sspe": lambda expander: Ours("SSPE", expander),
+    "sspe-affine": lambda expander: Ours("SSPE affine", expander, "affine"),
+    "sspe-one-sided": lambda expander: Ours("SSPE, one side expanded", expander, grown="fixed"),
+    "sspe-local": lambda expander: Ours("SSPE without wide search", expander, wide=False),
+    "sspe-unpolished": lambda expander: Ours("SSPE without last refinement", expander, backend=Unpolished()),
+}
+OTHERS: dict[str, System] = {
+    "sspe-plain": Ours("SSPE without expansion", None),
+    "brainsfit": BRAINSFitSettings(),
+    "elastix": Peer("elastix", elastix),
+    "ants": Peer("ANTs", ants),
+}
+PACKAGES = {"elastix": "itk", "ants": "ants"}
+
+
+def systems(names: list[str], expander: Expander | None) -> list[System]:
+    """Systems by their short names, the keys of EXPANDING and OTHERS.
+
+    Raises:
+        InputError: a name is unknown, an extra is missing, or an expanding system was asked for without an expander.
+    """
+    made: list[System] = []
+    for name in names:
+        if name not in EXPANDING and name not in OTHERS:
+            raise InputError(f"The system {name!r} is unknown. Choose among {', '.join((*EXPANDING, *OTHERS))}.")
+        if name in PACKAGES:
+            _check_installed(PACKAGES[name])
+        if name in OTHERS:
+            made.append(OTHERS[name])
+        elif expander is None:
+            raise InputError(f"The system {name!r} needs a model. Give one, or choose 'sspe-plain'.")
+        else:
+            made.append(EXPANDING[name](expander))
+    return made
+
+
+def _check_installed(package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f"The package {package} is not installed. Run: pip install 'sspe[benchmark]'")
+
+
+def _centered(fixed: Volume, moving: Volume) -> sitk.Transform:
+    """Lays the center of one body on that of the other."""
+    shift = body_points(moving).mean(axis=0) - body_points(fixed).mean(axis=0)
+    return to_transform(about(np.eye(3), np.zeros(3), shift), "rigid", np.zeros(3))
+
+
+def _center(volume: Volume) -> NDArray[np.float64]:
+    middle = np.append((np.array(volume.size) - 1) / 2, 1.0)
+    return np.asarray((volume.index_to_lps @ middle)[:3])
+
+
+def _grid(volume: Volume) -> Grid:
+    return Grid(volume.array.astype(np.float32), volume.spacing, volume.origin, np.array(volume.direction))
