@@ -97,11 +97,19 @@ class BrainsFitRun(VTKObservationMixin):
         }
 
     def _onModified(self, caller: Any, event: Any) -> None:
-        if not self._cliNode.IsBusy():
+        if self._cliNode is None or self._cliNode.IsBusy():
+            return
+        import qt
+
+        self.removeObservers()
+        # Not here: Slicer goes on with the node that this event comes from, and aborts where it was removed meanwhile.
+        qt.QTimer.singleShot(0, self._endUnlessCanceled)
+
+    def _endUnlessCanceled(self) -> None:
+        if self._cliNode is not None:
             self._end()
 
     def _end(self) -> None:
-        self.removeObservers()
         try:
             path = self._folder / "refined.tfm"
             self._check()

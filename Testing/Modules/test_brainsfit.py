@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from PySide6 import QtCore
 
 OFFSET_MM = 4.0
 AWAY_MM = 500.0
@@ -108,6 +109,43 @@ def test_cancel_stops_it(sspe: Any, request_files: dict[str, Any], tmp_path: Pat
         sspe.processEvents(0.3)
     assert answers == []
     assert nodes() == before
+
+
+def test_in_the_background_it_ends_after_the_event_that_tells_of_its_end(
+    sspe: Any, request_files: dict[str, Any], tmp_path: Path
+) -> None:
+    from SSPERegisterLib.brainsfit import BrainsFitRun
+
+    answers: list[dict[str, Any]] = []
+    before = nodes()
+    with sspe.brainsFit():
+        BrainsFitRun(request_files, tmp_path, waitForCompletion=False).start(answers.append)
+        sspe.waitUntil(lambda: bool(answers), 60.0, "the end of BRAINSFit")
+    assert [*answers[0]] == ["transform"]
+    assert nodes() == before
+    sspe.raiseFailures()  # a node that was removed inside its own event is one
+
+
+def test_cancel_may_come_between_its_end_and_the_answer(
+    sspe: Any, request_files: dict[str, Any], tmp_path: Path
+) -> None:
+    from SSPERegisterLib.brainsfit import BrainsFitRun
+
+    answers: list[dict[str, Any]] = []
+    before = nodes()
+    with sspe.brainsFit():
+        started = BrainsFitRun(request_files, tmp_path, waitForCompletion=False)
+        started.start(answers.append)
+        (command_line_node,) = slicer.util.getNodesByClass("vtkMRMLCommandLineModuleNode")
+
+        def cancel_at_the_end(*_: Any) -> None:
+            if not command_line_node.IsBusy():
+                QtCore.QTimer.singleShot(0, started.cancel)
+
+        command_line_node.AddObserver("ModifiedEvent", cancel_at_the_end, 1.0)  # before the run sees it
+        sspe.waitUntil(lambda: nodes() == before, 60.0, "the end of BRAINSFit")
+        sspe.processEvents(0.2)
+    assert answers == []
 
 
 class AskingProcess:

@@ -37,9 +37,11 @@ def build(failures: FailureRecorder, popups: PopupRecorder) -> Any:
     _addSubmodules()
 
     from .mrml_scene import SceneLogics
+    from .node_events import NodeEventGuard
 
     with failures.vtkSilenced():
         logics = SceneLogics(app.slicerHome, app.temporaryPath)
+    app._nodeEventGuard = NodeEventGuard(logics.scene, failures)
     slicer.mrmlScene = logics.scene
     app._logics = logics
     app._parts |= {"mrmlScene": logics.scene, "applicationLogic": logics.application}
