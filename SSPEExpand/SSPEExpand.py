@@ -85,6 +85,9 @@ class SSPEExpandWidget(JobPanel):
         self.controls.allow(self.logic.whyNot(upper, lower, parameters.upperOutput, parameters.lowerOutput))
 
     def startJob(self, parameters: Any) -> None:
+        outputs = (parameters.upperOutput, parameters.lowerOutput)
+        if not self.mayOverwrite(list(zip(outputs, (parameters.upperVolume, parameters.lowerVolume), strict=True))):
+            return
         self.ui.registerButton.visible = False
         with slicer.util.tryWithErrorDisplay(_("The expansion could not be started."), waitCursor=True):
             self.logic.expand(
@@ -96,6 +99,7 @@ class SSPEExpandWidget(JobPanel):
                 upperOutput=parameters.upperOutput,
                 lowerOutput=parameters.lowerOutput,
                 marking=parameters.marking,
+                overwrite=True,
                 waitForCompletion=False,
                 onProgress=self.controls.progress,
                 onEnd=self.onEnd,

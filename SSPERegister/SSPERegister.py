@@ -157,6 +157,8 @@ class SSPERegisterWidget(JobPanel):
         self._blend.allow(whyNot or (None if blends else _("Choose Blend under Show as to mix the volumes.")))
 
     def startJob(self, parameters: Any) -> None:
+        if not self.mayOverwrite([(parameters.outputTransform, parameters.movingVolume)]):
+            return
         with slicer.util.tryWithErrorDisplay(_("The registration could not be started."), waitCursor=True):
             self.logic.register(
                 **self._arguments(),
@@ -165,6 +167,7 @@ class SSPERegisterWidget(JobPanel):
                 distanceMm=parameters.distanceMm,
                 model=parameters.model or None,
                 device=parameters.device,
+                overwrite=True,
                 waitForCompletion=False,
                 onProgress=self.controls.progress,
                 onEnd=self.onEnd,

@@ -12,7 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPESlicer import marks, volumes
+from SSPESlicer import marks, results, volumes
 from SSPESlicer.background import BackgroundJob, Event
 from SSPESlicer.scene_job import JobLogic, exportVolume, ifPresent
 
@@ -74,6 +74,7 @@ class SSPEExpandLogic(JobLogic):
         upperOutput: Any = None,
         lowerOutput: Any = None,
         marking: str = "segmentation",
+        overwrite: bool = False,
         waitForCompletion: bool = True,
         onProgress: Callable[[float, str, float | None], None] | None = None,
         onEnd: Callable[[Any, Exception | None], None] | None = None,
@@ -84,10 +85,11 @@ class SSPEExpandLogic(JobLogic):
             distanceMm: length to add to each, mm.
             model: a bundled model or the folder of one; the default model where None.
             marking: "segmentation", which tints the synthetic slices, or "labelMap" for a label map of them as well.
+            overwrite: let the outputs lose what SSPE did not make; without, only new, empty and earlier results do.
             waitForCompletion: False returns at once; onEnd then gets the nodes or the error.
 
         Raises:
-            InputError: the nodes cannot be expanded.
+            InputError: the nodes cannot be expanded, or an output holds something else.
             SSPEError: the work failed, with words for the user (with waitForCompletion).
         """
         reason = self.whyNot(upperNode, lowerNode, upperOutput, lowerOutput)
@@ -96,6 +98,7 @@ class SSPEExpandLogic(JobLogic):
         if marking not in MARKINGS:
             text = _("The marking {marking} is unknown. Choose one of {choices}.")
             raise InputError(text.format(marking=marking, choices=", ".join(MARKINGS)))
+        results.requireOwnTargets([(upperOutput, upperNode), (lowerOutput, lowerNode)], overwrite)
         sides = {"upper": (upperNode, upperOutput), "lower": (lowerNode, lowerOutput)}
         given = {role: nodes for role, nodes in sides.items() if nodes[0] is not None}
         copies = {role: volumes.volumeFromNode(nodes[0]) for role, nodes in given.items()}

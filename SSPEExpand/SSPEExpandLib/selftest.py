@@ -9,7 +9,7 @@ import slicer
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
-from SSPESlicer import marks, volumes
+from SSPESlicer import marks, results, volumes
 from SSPESlicer.selftest_support import AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
 GEOMETRY_TOLERANCE_MM = 1e-4
@@ -98,6 +98,22 @@ class SSPEExpandTest(SelfTest):
         self.assertIn("never overwritten", logic.whyNot(node, None, node))
         with self.assertRaisesRegex(InputError, "must not be the same"):
             logic.expand(node, node)
+
+    def test_whatSSPEDidNotMakeIsOverwrittenOnlyWhereTheCallerSaysSo(self) -> None:
+        node, pelvis = (addNode(part, name) for part, name in zip(halves(20.0), ("head", "pelvis"), strict=True))
+        before = slicer.util.arrayFromVolume(pelvis).copy()
+        with self.assertRaisesRegex(InputError, "pelvis was not made by SSPE"):
+            self.logic().expand(node, upperOutput=pelvis)
+        np.testing.assert_array_equal(slicer.util.arrayFromVolume(pelvis), before)
+        empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+        for output, options in ((empty, {}), (pelvis, {"overwrite": True}), (pelvis, {})):
+            grown = self.logic().expand(node, upperOutput=output, **options).upper
+            self.assertIs(grown, output)
+            self.assertIs(volumes.originalOf(grown), node)
+        self.assertEqual(results.lossesOf([(pelvis, node), (None, node), (pelvis, None)]), [])
+        neck = addNode(halves(20.0)[1], "neck")
+        self.assertIn("result of another volume, not of neck", results.lossesOf([(pelvis, neck)])[0])
+        self.assertIn("neck was not made by SSPE", results.lossesOf([(neck, node)])[0])
 
     def test_failureOfTheWorkerReachesTheScript(self) -> None:
         node = addNode(halves(20.0)[0], "head")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import slicer
+import vtk
+from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from SSPELib.model.bundle import list_bundles
 
-from . import panel
+from . import panel, results
+
+PARAMETER_PROPERTY = "SlicerParameterName"
 
 
 class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -38,12 +42,15 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = logic
         self._makeParameterNode = makeParameterNode
+        selectors = [widget for widget in vars(self.ui).values() if widget.className() == "qMRMLNodeComboBox"]
+        self._nodeParameters = [selector.property(PARAMETER_PROPERTY) for selector in selectors]
         self.controls = panel.RunControls(self.ui, runText, self.ui.applyButton.toolTip)
         panel.fillModels(self.ui.modelComboBox, list_bundles(), self._onModelChosen)
         self.ui.applyButton.connect("clicked()", self._onApplyButton)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved)
 
     def nameChoices(self) -> None:
         """Show plain words for the values of the choices."""
@@ -100,6 +107,21 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._isEntered:
             self.initializeParameterNode()
             self.onSceneLoaded()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAboutToBeRemoved(self, caller: Any, event: Any, node: Any) -> None:
+        """Let go of a node before the selector that shows it sees it go, which would jump to another one."""
+        if self._parameterNode is None:
+            return
+        for name in self._nodeParameters:
+            if getattr(self._parameterNode, name) is node:
+                setattr(self._parameterNode, name, None)
+
+    def mayOverwrite(self, targets: Sequence[results.Target]) -> bool:
+        """Ask before anything is overwritten that is no earlier result of the same input."""
+        losses = results.lossesOf(targets)
+        question = _("Overwrite?")
+        return not losses or slicer.util.confirmOkCancelDisplay("\n".join(losses), question)
 
     def _onModelChosen(self, index: int) -> None:
         if self._parameterNode is not None:

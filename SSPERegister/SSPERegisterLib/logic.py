@@ -16,7 +16,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPELib.volume import Volume
-from SSPESlicer import marks, volumes
+from SSPESlicer import marks, results, volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
 from SSPESlicer.scene_job import JobLogic, exportVolume, ifPresent
 
@@ -24,7 +24,6 @@ from . import brainsfit, outcome, placement
 
 STARTS = ("header", "unknown", "landmarks")
 BACKENDS = ("automatic", "brainsfit", "simpleitk")
-RESULT_ATTRIBUTE = "SSPE.Result"
 UNCHANGED = 1e-4
 
 
@@ -91,6 +90,7 @@ class SSPERegisterLogic(JobLogic):
         backend: str = "automatic",
         model: str | None = None,
         device: str = "auto",
+        overwrite: bool = False,
         waitForCompletion: bool = True,
         onProgress: Callable[[float, str, float | None], None] | None = None,
         onEnd: Callable[[Any, Exception | None], None] | None = None,
@@ -104,10 +104,11 @@ class SSPERegisterLogic(JobLogic):
             transformType: "rigid" or "affine".
             expandFirst: expand volumes that are not expanded yet, by distanceMm.
             backend: "automatic", "brainsfit" or "simpleitk", for the last refinement.
+            overwrite: let the output transform lose what SSPE did not make.
             waitForCompletion: False returns at once; onEnd then gets the nodes or the error.
 
         Raises:
-            InputError: the nodes cannot be registered.
+            InputError: the nodes cannot be registered, or the output transform holds something else.
             SSPEError: the work failed, with words for the user (with waitForCompletion).
         """
         reason = self.whyNot(fixedNode, movingNode, start, fixedLandmarks, movingLandmarks, outputTransform, backend)
@@ -116,6 +117,7 @@ class SSPERegisterLogic(JobLogic):
         if start not in STARTS or backend not in BACKENDS:
             text = _("Start is one of {starts}, back end one of {backends}.")
             raise InputError(text.format(starts=", ".join(STARTS), backends=", ".join(BACKENDS)))
+        results.requireOwnTargets([(outputTransform, movingNode)], overwrite)
         landmarks = None
         if start == "landmarks":
             landmarks = placement.landmarkTransform(fixedLandmarks, movingLandmarks, movingNode)
@@ -148,7 +150,9 @@ class SSPERegisterLogic(JobLogic):
             placement.place(transformNode, fixedNode, movingNode, moveAlong)
             verdict = {name: value for name, value in result.items() if name not in ("event", "transform")}
             matrix = slicer.util.arrayFromTransformMatrix(transformNode).tolist()
-            transformNode.SetAttribute(RESULT_ATTRIBUTE, json.dumps({"verdict": verdict, "matrix": matrix}))
+            transformNode.SetAttribute(
+                results.REGISTRATION_ATTRIBUTE, json.dumps({"verdict": verdict, "matrix": matrix})
+            )
             transformNode.SetDescription(outcome.verdict(verdict["reliable"]))
             if not verdict["reliable"]:
                 logging.warning("%s: %s", transformNode.GetName(), transformNode.GetDescription())
@@ -169,7 +173,7 @@ class SSPERegisterLogic(JobLogic):
         There is none where the transform was changed since: the verdict is not on what somebody else has made of it.
         """
         transformNode = volumes.placedBy(movingNode)
-        text = transformNode.GetAttribute(RESULT_ATTRIBUTE) if transformNode is not None else None
+        text = transformNode.GetAttribute(results.REGISTRATION_ATTRIBUTE) if transformNode is not None else None
         if not text:
             return None
         result = json.loads(text)

@@ -12,9 +12,8 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPESlicer import marks, volumes
+from SSPESlicer.results import FIXED_ROLE, MOVING_ROLE
 
-FIXED_ROLE = "SSPEFixed"
-MOVING_ROLE = "SSPEMoving"
 FEWEST_LANDMARKS = 3
 LEAST_SPREAD_MM = 5.0
 SAME_POSE = 1e-4

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
-from SSPESlicer import comparison, joined, marks, volumes
+from SSPESlicer import comparison, joined, marks, results, volumes
 from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
 
 from . import outcome, placement
@@ -37,8 +37,8 @@ class SSPERegisterTest(SelfTest):
         nodes = self.logic(transform=knownMotion()).register(fixedNode, movingNode, backend="simpleitk")
         self.assertLess(meanErrorMm(movingNode, moving), EXACT_MM)
         self.assertIs(movingNode.GetParentTransformNode(), nodes.transform)
-        self.assertIs(nodes.transform.GetNodeReference(placement.FIXED_ROLE), fixedNode)
-        self.assertIs(nodes.transform.GetNodeReference(placement.MOVING_ROLE), movingNode)
+        self.assertIs(nodes.transform.GetNodeReference(results.FIXED_ROLE), fixedNode)
+        self.assertIs(nodes.transform.GetNodeReference(results.MOVING_ROLE), movingNode)
         self.assertEqual(self.logic().resultOf(movingNode)["overlap_mm"], 60.0)
 
     def test_parentTransformsOfBothVolumes(self) -> None:
@@ -128,6 +128,21 @@ class SSPERegisterTest(SelfTest):
         pelvis = addNode(moving, "pelvis")
         self.assertIn("abdomen itself lies under", logic.whyNot(fixedNode, pelvis, outputTransform=nodes.transform))
         self.assertIn("abdomen itself lies under", logic.whyNot(movingNode, fixedNode, outputTransform=nodes.transform))
+
+    def test_transformThatSSPEDidNotMakeIsOverwrittenOnlyWhereTheCallerSaysSo(self) -> None:
+        fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
+        planned = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "surgical plan")
+        matrix = np.diag([1.0, -1, -1, 1])
+        planned.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+        with self.assertRaisesRegex(InputError, "surgical plan was not made by SSPE"):
+            self.logic().register(fixedNode, movingNode, outputTransform=planned, backend="simpleitk")
+        np.testing.assert_array_equal(slicer.util.arrayFromTransformMatrix(planned), matrix)
+        empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "empty")
+        for output, options in ((empty, {}), (planned, {"overwrite": True}), (planned, {})):
+            logic = self.logic(transform=knownMotion())
+            nodes = logic.register(fixedNode, movingNode, outputTransform=output, backend="simpleitk", **options)
+            self.assertIs(nodes.transform, output)
+            self.assertEqual(results.lossesOf([(output, movingNode)]), [])
 
     def test_volumeThatIsMovedDuringTheWorkIsNotPlaced(self) -> None:
         fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))

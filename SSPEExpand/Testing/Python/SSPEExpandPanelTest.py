@@ -1,7 +1,12 @@
 """The panel of SSPE Expand, in 3D Slicer and on the harness: buttons that say why, tool tips, saved parameters."""
 
+import time
+
+import slicer
+
+from SSPEExpandLib.logic import SSPEExpandLogic
 from SSPESlicer import panel_checks
-from SSPESlicer.selftest_support import addNode, halves
+from SSPESlicer.selftest_support import AnsweringProcess, addNode, halves
 
 
 class SSPEExpandPanelTest(panel_checks.PanelTest):
@@ -41,3 +46,30 @@ class SSPEExpandPanelTest(panel_checks.PanelTest):
         self.ui.upperSelector.setCurrentNode(lower)
         self.ui.lowerSelector.setCurrentNode(upper)
         self.assertIn("Exchange them", self.ui.planLabel.text)
+
+    def test_aDeletedNodeLeavesItsSelectorEmptyAndNoOtherTakesItsPlace(self) -> None:
+        head, feet = (addNode(part, name) for part, name in zip(halves(20.0), ("head", "feet"), strict=True))
+        pelvis = addNode(halves(20.0)[1], "pelvis")
+        before = slicer.util.arrayFromVolume(pelvis).copy()
+        self.widget.logic = SSPEExpandLogic(AnsweringProcess)
+        self.ui.upperSelector.setCurrentNode(head)
+        self.ui.lowerSelector.setCurrentNode(None)
+        self.expand()
+        grown = self.ui.upperOutputSelector.currentNode()
+        self.assertEqual(grown.GetName(), "head expanded")
+        slicer.mrmlScene.RemoveNode(grown)
+        self.assertIsNone(self.ui.upperOutputSelector.currentNode())
+        self.expand()
+        self.assertEqual(self.ui.upperOutputSelector.currentNode().GetName(), "head expanded")
+        self.assertTrue((slicer.util.arrayFromVolume(pelvis) == before).all())
+        self.ui.lowerSelector.setCurrentNode(feet)
+        slicer.mrmlScene.RemoveNode(feet)
+        self.assertIsNone(self.ui.lowerSelector.currentNode())
+
+    def expand(self) -> None:
+        """Expand to the end."""
+        self.ui.applyButton.click()
+        end = time.monotonic() + 10.0
+        while self.widget.controls.isRunning and time.monotonic() < end:
+            slicer.app.processEvents()
+        self.assertFalse(self.widget.controls.isRunning)

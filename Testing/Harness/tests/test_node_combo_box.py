@@ -36,6 +36,42 @@ def test_without_none_the_first_node_is_chosen(selector: Any) -> None:
     assert selector.currentNode() is first
 
 
+@pytest.mark.parametrize(("chosen", "next_one"), [(0, 1), (1, 2), (2, 1)])
+def test_another_node_takes_the_place_of_a_removed_one_and_never_none(
+    selector: Any, chosen: int, next_one: int
+) -> None:
+    import slicer
+
+    selector.noneEnabled = True
+    nodes = [_add(name) for name in ("first", "second", "third")]
+    selector.setCurrentNode(nodes[chosen])
+    seen: list[Any] = []
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", seen.append)
+    slicer.mrmlScene.RemoveNode(nodes[chosen])
+    assert selector.currentNode() is nodes[next_one]
+    assert seen == [nodes[next_one]]
+
+
+def test_who_observes_the_removal_sees_the_node_before_the_selector_does(selector: Any) -> None:
+    import slicer
+    import vtk
+
+    selector.noneEnabled = True
+    first, second = _add("first"), _add("second")
+    selector.setCurrentNode(first)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def let_go(_scene: Any, _event: str, node: Any) -> None:
+        if node is selector.currentNode():
+            selector.setCurrentNode(None)
+
+    tag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.NodeAboutToBeRemovedEvent, let_go)
+    slicer.mrmlScene.RemoveNode(first)
+    slicer.mrmlScene.RemoveObserver(tag)
+    assert selector.currentNode() is None
+    assert second in selector.nodes()
+
+
 def test_signals_name_node_and_identifier(selector: Any) -> None:
     selector.noneEnabled = True
     seen: list[Any] = []

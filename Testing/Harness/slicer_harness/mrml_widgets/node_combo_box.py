@@ -12,6 +12,7 @@ from .scene_widgets import SceneAware
 
 _NODE_ROLE = QtCore.Qt.UserRole
 _ACTION_ROLE = QtCore.Qt.UserRole + 1
+_MODEL_PRIORITY = -10.0
 
 
 def _flag(name: str) -> QtCore.Property:
@@ -87,11 +88,24 @@ class qMRMLNodeComboBox(SceneAware, QtWidgets.QWidget):
                 slicer.vtkMRMLScene.EndCloseEvent,
             ):
                 self._sceneTags.append(scene.AddObserver(event, self._onSceneEvent))
+            event = slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent
+            self._sceneTags.append(scene.AddObserver(event, self._onNodeAboutToBeRemoved, _MODEL_PRIORITY))
         self._update()
 
     def _onSceneEvent(self, _scene: Any, _event: str) -> None:
         if self._scene is not None and not self._scene.IsBatchProcessing():
             self._update()
+
+    def _onNodeAboutToBeRemoved(self, scene: Any, _event: str, node: Any) -> None:
+        """As seen in Slicer, also with a None entry: another node takes the place of the chosen one that goes."""
+        if scene.IsBatchProcessing() or node.GetID() != self._nodeID:
+            return
+        identifiers = [listed.GetID() for listed in self.nodes()]
+        place = identifiers.index(self._nodeID) if self._nodeID in identifiers else 0
+        others = [identifier for identifier in identifiers if identifier != self._nodeID]
+        self._select(others[min(place, len(others) - 1)] if others else "")
+
+    _onNodeAboutToBeRemoved.CallDataType = vtk.VTK_OBJECT  # type: ignore[attr-defined]
 
     def _accepts(self, node: Any) -> bool:
         if node.GetHideFromEditors() and not self._flags["showHidden"]:
