@@ -80,7 +80,7 @@ def demonstrate(volume: Volume, expander: Expander, progress: Progress = silent)
     from .evaluation.registration.cases import make_case
 
     progress(0.0, "Cutting the CT in two")
-    case = make_case(volume, OVERLAP_MM, SEED)
+    case = make_case(volume, OVERLAP_MM, SEED, scan="cut")
     without = register(
         case.fixed, case.moving, transform_type="rigid", progress=_staged(progress, 0.02, 0.4, "Without expansion")
     )

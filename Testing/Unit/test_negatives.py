@@ -40,6 +40,8 @@ ROW = NegativeRow(
     real_evidence=1.0,
     margin=2.0,
     mean_evidence=0.02,
+    findings="",
+    pose="",
     failure="",
 )
 

@@ -39,8 +39,11 @@ ROW = Row(
     20.0,
     "near",
     "plain",
+    "rescanned",
     25.0,
     1.0,
+    1.5,
+    2.0,
     seconds=2.0,
     confidence=0.9,
     reliable="true",
@@ -48,6 +51,8 @@ ROW = Row(
     real_evidence=30.0,
     margin=12.0,
     mean_evidence=0.1,
+    findings="evidence=40 margin=12",
+    pose="",
     failure="",
 )
 
@@ -143,18 +148,7 @@ def test_an_affine_case_has_the_motion_of_the_plain_one_and_a_stretch(tmp_path):
     assert np.abs(np.linalg.svd(poses[0], compute_uv=False) - 1).max() < 1e-6
     assert 0.01 < np.abs(stretch - np.eye(3)).max() < 0.05
     assert rigid.error_mm(stretched.truth) > 0.5
-    assert 40.0 <= stretched.overlap_mm < 44.3
-
-
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("upside_down", [False, True])
-def test_an_affine_case_overlaps_as_wanted_and_ends_in_body_and_not_in_air(seed, upside_down):
-    direction = np.diag([1.0, -1.0, -1.0]) if upside_down else np.eye(3)
-    body = torso(size=(48, 40, 50), spacing=(8.0, 8.0, 4.0), direction=direction)
-    case = make_case(body, 40.0, seed, affine=True)
-    areas = body_mask(case.moving).sum(axis=(1, 2))
-    assert areas[[0, -1]].min() > 0.9 * areas[[1, -2]].min()
-    assert 40.0 <= case.overlap_mm < 44.3
+    assert stretched.overlap_mm == rigid.overlap_mm == 40.0
 
 
 def test_rows_are_written_at_once_and_not_done_again(tmp_path):
@@ -211,7 +205,7 @@ def test_the_summary_counts_failures_as_errors_and_sorts_by_overlap(tmp_path):
     assert found[1].median_mm == 12.0
     assert area_under_curve(rows) == 1.0
     text = markdown(rows)
-    assert "| near | plain | a | 20 | 3 |" in text
+    assert "| near | rescanned | plain | a | 20 | 3 |" in text
     assert "100.0 % of 1" in text
     assert "all cases are of one kind" in markdown(rows[:1])
     assert reliability(rows, 5)[0] == pytest.approx((0.2, 0.0, 1))

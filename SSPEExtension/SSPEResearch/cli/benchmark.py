@@ -13,6 +13,7 @@ from SSPELib.errors import InputError
 
 if TYPE_CHECKING:
     from ..evaluation.registration.cases import Start
+    from ..evaluation.registration.landmarks import Landmarks
     from ..evaluation.registration.systems import System
 
 SystemOption = Annotated[
@@ -20,12 +21,14 @@ SystemOption = Annotated[
     typer.Option(
         metavar="NAME",
         help="sspe, sspe-affine, sspe-plain (no expansion), sspe-one-sided, sspe-local (no wide search), "
-        "sspe-unpolished (no last refinement), brainsfit, elastix, ants; may be repeated.",
+        "sspe-unpolished (no last refinement), brainsfit, elastix, ants, landmarks (three by hand); may be repeated.",
     ),
 ]
 
 RowsOption = Annotated[Path, typer.Option(metavar="ROWS.csv", help="A row per case; cases in it are not done again.")]
 StartOption = Annotated[Literal["near", "unknown", "both"], typer.Option(help="What the headers are worth.")]
+
+LANDMARKS = "landmarks"
 
 benchmark = typer.Typer(help="Compare systems on cases with a known answer.", no_args_is_help=True)
 
@@ -44,6 +47,9 @@ def registration(
     system: SystemOption = None,
     overlap: Annotated[list[float] | None, typer.Option(metavar="MM", help="May be repeated; negative: gap.")] = None,
     start: StartOption = "both",
+    scan: Annotated[
+        list[str] | None, typer.Option(help="Second scan: rescanned, cut or padded; may be repeated. [rescanned]")
+    ] = None,
     variant: Annotated[
         list[str] | None, typer.Option(help="plain, affine, spacing, contrast, ...; may be repeated.")
     ] = None,
@@ -56,7 +62,9 @@ def registration(
     """
     from SSPELib.io.writing import Outputs
 
+    from ..evaluation.registration.landmarks import Landmarks
     from ..evaluation.registration.run import OVERLAPS_MM, run, settings
+    from ..evaluation.registration.scans import checked_scans
     from ..evaluation.registration.summary import draw, markdown
     from ..evaluation.registration.variants import check_variants
 
@@ -64,8 +72,11 @@ def registration(
     _check_there(volumes)
     variants = variant or ["plain"]
     check_variants(variants)
-    solvers = _systems(system or ["sspe", "sspe-plain", "brainsfit"], model, device)
-    cases = settings(volumes, overlap or OVERLAPS_MM, _starts(start), variants)
+    scans = checked_scans(scan or ["rescanned"])
+    names = system or ["sspe", "sspe-plain", "brainsfit", LANDMARKS]
+    solvers: list[System | Landmarks] = [Landmarks()] if LANDMARKS in names else []
+    solvers += _systems([name for name in names if name != LANDMARKS], model, device)
+    cases = settings(volumes, overlap or OVERLAPS_MM, _starts(start), variants, scans)
     with progress_bar("Benchmark") as progress:
         found = run(cases, solvers, rows, progress)
     if not found:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from SSPELib.errors import Cancelled
+from SSPELib.registration.poses import from_transform
+from SSPELib.registration.verdict import Findings
 from SSPELib.volume import Volume
 
 from .systems import Answer, System
@@ -23,6 +26,8 @@ class Outcome:
     real_evidence: float
     margin: float
     mean_evidence: float
+    findings: str
+    pose: str
     failure: str
 
     def outcome(self) -> dict[str, Any]:
@@ -51,8 +56,17 @@ class Attempt:
             "real_evidence": nan if findings is None else round(float(findings.real_evidence), 4),
             "margin": nan if findings is None else round(float(findings.margin), 4),
             "mean_evidence": nan if findings is None else round(float(findings.mean_evidence), 4),
+            "findings": "" if findings is None else " ".join(f"{n}={float(v):.5g}" for n, v in _numbers(findings)),
+            "pose": ""
+            if answer is None
+            else " ".join(f"{v:.6f}" for v in from_transform(answer.transform)[:3].ravel()),
             "failure": self.failure,
         }
+
+
+def _numbers(findings: Findings) -> Iterator[tuple[str, float]]:
+    """The findings that are known, by name."""
+    return ((name, value) for name, value in vars(findings).items() if value is not None)
 
 
 def attempt(system: System, fixed: Volume, moving: Volume, start: str) -> Attempt:

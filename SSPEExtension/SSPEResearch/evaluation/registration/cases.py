@@ -10,17 +10,19 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from SSPELib.errors import InputError
-from SSPELib.registration.overlap import overlap_along_axis_mm
 from SSPELib.registration.poses import (
     Matrix,
     about,
     apply,
     from_transform,
-    nearest_rotation,
+    mean_distance,
     rotation_matrix,
     to_transform,
 )
-from SSPELib.volume import Volume, body_axis, body_length_mm, body_mask, slices, with_slices
+from SSPELib.volume import Volume, body_axis, body_length_mm, body_mask, slices
+from SSPELib.volume.points import at_indices
+
+from .scans import PADDING_HU, SHORTEST_PART_MM, Scan, moved, padded, rescanned, top_of
 
 Start = Literal["near", "unknown"]
 NEAR_ROTATION_DEGREES = 10.0
@@ -29,7 +31,7 @@ UNKNOWN_ALONG_MM = 300.0
 UNKNOWN_ACROSS_MM = 60.0
 NOISE_HU = 20.0
 BODY_POINTS = 400
-SHORTEST_PART_MM = 40.0
+END_MM = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Case:
         moving: the lower part, moved.
         truth: maps fixed points to moving points, LPS mm.
         points: (n, 3) body points of the fixed frame that lie in the moving part.
-        overlap_mm: shared length along the body axis, negative for a gap.
+        overlap_mm: shared length along the body axis, negative for a gap; of a rescanned part in the body's middle.
     """
 
     fixed: Volume
@@ -50,10 +52,27 @@ class Case:
     points: NDArray[np.floating[Any]]
     overlap_mm: float
 
-    def error_mm(self, transform: sitk.Transform) -> float:
-        """Mean distance between where a transform and the truth take the body points, mm."""
-        found = apply(from_transform(transform), self.points)
-        return float(np.linalg.norm(found - apply(from_transform(self.truth), self.points), axis=1).mean())
+    def error_mm(self, transform: sitk.Transform, points: NDArray[np.floating[Any]] | None = None) -> float:
+        """Mean distance between where a transform and the truth take the body points (or some of them), mm."""
+        chosen = self.points if points is None else points
+        return mean_distance(from_transform(transform), from_transform(self.truth), chosen)
+
+    @property
+    def junction(self) -> NDArray[np.floating[Any]]:
+        """The points within END_MM of the end of the moving part that looks toward the fixed one."""
+        height = self._height()
+        return self.points[height >= height.max() - END_MM]
+
+    @property
+    def far_end(self) -> NDArray[np.floating[Any]]:
+        """The points within END_MM of the other end."""
+        height = self._height()
+        return self.points[height <= height.min() + END_MM]
+
+    def _height(self) -> NDArray[np.floating[Any]]:
+        """Of the points along the moving part, toward the head, mm."""
+        axis = body_axis(self.moving)
+        return apply(from_transform(self.truth), self.points) @ self.moving.direction[:, axis.index] * axis.superior
 
     @property
     def start_error_mm(self) -> float:
@@ -66,39 +85,52 @@ def make_case(
     overlap_mm: float,
     seed: int,
     start: Start = "near",
+    scan: Scan = "rescanned",
     affine: bool = False,
     noise_hu: float = NOISE_HU,
 ) -> Case:
     """Cut a volume near mid-length so that both parts share overlap_mm, and move the lower one.
 
-    The motion changes origin and direction only, so the moving part's grid is truly oblique to the fixed one's and its
-    voxels are as sharp; noise is drawn for both parts on its own. With affine the same motion also scales (to 5 % an
-    axis) and shears (to 2 %), which takes a resampling; the overlap is then up to a slice more.
+    The motion is the same whichever way the second scan is made (see `scans`); noise is drawn for both parts on its
+    own. With affine the motion also scales (to 5 % an axis) and shears (to 2 %).
 
     Raises:
-        InputError: the volume is too short for two parts.
+        InputError: the volume is too short for two parts, or a part was to be stretched and keep its voxels.
     """
+    if affine and scan == "cut":
+        raise InputError("A part that is cut keeps its voxels and cannot be stretched. Choose rescanned or padded.")
     random = np.random.default_rng(seed)
     upper, lower, really = cut(volume, overlap_mm, random)
-    mask = body_mask(lower)
-    inside = np.argwhere(mask)
-    inside = inside[random.choice(len(inside), min(BODY_POINTS, len(inside)), replace=False)][:, ::-1]
-    points = apply(lower.index_to_lps, inside.astype(np.float64))
-    truth = random_motion(random, points.mean(axis=0), start)
-    if affine:
-        truth = _stretch(random, points.mean(axis=0)) @ truth
-        placed = _shortened(upper, _resampled(_heightened(volume, lower), truth), truth, really)
-        really = overlap_along_axis_mm(upper, placed, truth)
-    else:
-        placed = moved(lower, truth)
+    points = _body_points(lower, random)
     center = points.mean(axis=0)
+    truth = random_motion(random, center, start)
+    if affine:
+        truth = _stretch(random, center) @ truth
+    data = None
+    if scan == "cut":
+        placed = moved(lower, truth)
+    elif scan == "padded":
+        placed, data = padded(lower, truth)
+    else:
+        placed = rescanned(volume, truth, top_of(lower))
+        points = apply(np.linalg.inv(truth), _body_points(placed, random))
+    fixed, moving = noisy(upper, random, noise_hu), noisy(placed, random, noise_hu)
+    if data is not None:
+        moving = moving.like(np.where(data, moving.array, np.int16(random.choice(PADDING_HU))))
     return Case(
-        fixed=replace(noisy(upper, random, noise_hu), name=f"upper part of {volume.name}"),
-        moving=replace(noisy(placed, random, noise_hu), name=f"lower part of {volume.name}"),
+        fixed=replace(fixed, name=f"upper part of {volume.name}"),
+        moving=replace(moving, name=f"lower part of {volume.name}"),
         truth=to_transform(truth, "affine" if affine else "rigid", center),
         points=points,
         overlap_mm=really,
     )
+
+
+def _body_points(volume: Volume, random: np.random.Generator) -> Matrix:
+    """Centers (n, 3) of BODY_POINTS body voxels drawn at random, LPS mm."""
+    inside = np.argwhere(body_mask(volume))
+    chosen = inside[random.choice(len(inside), min(BODY_POINTS, len(inside)), replace=False)][:, ::-1]
+    return at_indices(volume, chosen.astype(np.float64))
 
 
 def cut(volume: Volume, overlap_mm: float, random: np.random.Generator) -> tuple[Volume, Volume, float]:
@@ -152,61 +184,6 @@ def _stretch(random: np.random.Generator, center: NDArray[np.float64]) -> Matrix
     """Scale up to 5 % an axis and shear up to 2 %."""
     linear = np.diag(1 + random.uniform(-0.05, 0.05, 3)) + np.triu(random.uniform(-0.02, 0.02, (3, 3)), 1)
     return about(linear, center, np.zeros(3))
-
-
-def moved(volume: Volume, pose: Matrix) -> Volume:
-    """The volume after a rigid motion (4, 4): other origin and direction, the same voxels."""
-    origin = apply(pose, np.array([volume.origin]))[0]
-    return replace(volume, origin=tuple(origin), direction=pose[:3, :3] @ volume.direction)
-
-
-def _resampled(volume: Volume, pose: Matrix) -> Volume:
-    """The volume after an affine motion, on a grid moved by its rigid part, as far as the volume fills whole slices."""
-    center = apply(volume.index_to_lps, (np.array([volume.size]) - 1) / 2.0)[0]
-    shift = apply(pose, center[None])[0] - center
-    grid = _lengthened(moved(volume, about(nearest_rotation(pose[:3, :3]), center, shift)))
-    inverse = to_transform(np.linalg.inv(pose), "affine", np.zeros(3))
-    image = sitk.Resample(volume.to_image(), grid.to_image(), inverse, sitk.sitkBSpline, float(volume.array.min()))
-    array = sitk.GetArrayFromImage(image).astype(volume.array.dtype)
-    # No scan ends in slices of air, and an expansion would go on with them.
-    filled = _filled_slices(grid, volume, pose)
-    return slices(grid.like(array), int(filled[0]), int(filled[-1]) + 1)
-
-
-def _heightened(volume: Volume, lower: Volume) -> Volume:
-    """The lower part of a volume with a tenth more slices at its top."""
-    axis = body_axis(volume)
-    count, kept = volume.size[axis.index], lower.size[axis.index]
-    kept = min(count, kept + kept // 10 + 1)
-    return slices(volume, 0, kept) if axis.superior > 0 else slices(volume, count - kept, count)
-
-
-def _shortened(upper: Volume, lower: Volume, pose: Matrix, overlap_mm: float) -> Volume:
-    """The lower part without the slices at its top that it overlaps the upper one too much with, by a pose."""
-    superior, count = body_axis(lower).superior, lower.size[body_axis(lower).index]
-
-    def without(lost: int) -> Volume:
-        return slices(lower, 0, count - lost) if superior > 0 else slices(lower, lost, count)
-
-    overlaps = [overlap_along_axis_mm(upper, without(lost), pose) for lost in (0, 1)]
-    return without(max(0, int((overlaps[0] - overlap_mm) / (overlaps[0] - overlaps[1]))))
-
-
-def _lengthened(volume: Volume) -> Volume:
-    """The grid with a tenth of its slices more at both ends, for what a stretch pushes out of it."""
-    axis = body_axis(volume)
-    more = np.take(volume.array, range(volume.size[axis.index] // 10 + 1), axis.numpy_axis)
-    return with_slices(volume, more, more)
-
-
-def _filled_slices(grid: Volume, volume: Volume, pose: Matrix) -> NDArray[np.int64]:
-    """Slices of a grid whose corners all come from within a volume that a pose moves there."""
-    along = body_axis(volume).index
-    ends = [np.arange(n) if axis == along else np.array([0, n - 1]) for axis, n in enumerate(grid.size)]
-    corners = np.moveaxis(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1), along, 0).reshape(-1, 3)
-    back = np.linalg.inv(pose @ volume.index_to_lps) @ grid.index_to_lps
-    place = apply(back, corners.astype(np.float64)).reshape(grid.size[along], 4, 3)[..., along]
-    return np.flatnonzero(((place >= -0.5) & (place <= volume.size[along] - 0.5)).all(axis=1))
 
 
 def noisy(volume: Volume, random: np.random.Generator, sigma_hu: float = NOISE_HU) -> Volume:

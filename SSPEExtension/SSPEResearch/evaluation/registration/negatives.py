@@ -19,8 +19,9 @@ from SSPELib.volume.points import body_points
 
 from ..rows import RowTable
 from .attempt import Outcome, attempt
-from .cases import Start, cut, make_case, moved, noisy, random_motion, with_voxels
+from .cases import Start, cut, make_case, noisy, random_motion, with_voxels
 from .run import Row, patient_of
+from .scans import moved
 from .summary import OURS
 from .systems import System
 from .variants import smooth_field
@@ -94,8 +95,11 @@ class NegativeRow(Outcome):
             overlap_mm=nan,
             start=self.start,
             variant=self.kind,
+            scan="",
             start_error_mm=nan,
             error_mm=nan,
+            junction_error_mm=nan,
+            far_error_mm=nan,
             **self.outcome(),
         )
 

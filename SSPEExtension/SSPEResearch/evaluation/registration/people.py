@@ -27,8 +27,9 @@ from SSPELib.volume.points import at_indices, body_points
 
 from ..rows import RowTable
 from .attempt import Outcome, attempt
-from .cases import Start, beneath, cut, moved, random_motion
+from .cases import Start, beneath, cut, random_motion
 from .run import patient_of
+from .scans import moved
 from .systems import Answer, Known, System
 
 ORGANS = ("brainstem", "spinal cord", "right parotid", "left parotid", "oesophagus", "larynx", "mandible")

@@ -16,6 +16,8 @@ from SSPELib.progress import Progress, silent
 from ..rows import RowTable
 from .attempt import Outcome, attempt
 from .cases import Case, Start, make_case
+from .landmarks import Landmarks
+from .scans import Scan
 from .systems import System
 from .variants import AFFINE, vary
 
@@ -31,10 +33,11 @@ class Setting:
     overlap_mm: float
     start: Start
     variant: str
+    scan: Scan
 
     @property
     def seed(self) -> int:
-        """Depends on the case alone, so that every system and every run sees the same one."""
+        """Depends on the case alone, so that every system and run sees the same one, and every scan the same motion."""
         return zlib.crc32(f"{self.patient} {self.overlap_mm:g} {self.start}".encode())
 
     def case(self) -> Case:
@@ -43,7 +46,8 @@ class Setting:
         Raises:
             InputError: the volume is unusable or too short.
         """
-        case = make_case(read_volume(self.path), self.overlap_mm, self.seed, self.start, self.variant == AFFINE)
+        volume = read_volume(self.path)
+        case = make_case(volume, self.overlap_mm, self.seed, self.start, self.scan, self.variant == AFFINE)
         return vary(case, self.variant, self.seed)
 
 
@@ -56,13 +60,16 @@ class Row(Outcome):
     overlap_mm: float
     start: str
     variant: str
+    scan: str
     start_error_mm: float
     error_mm: float
+    junction_error_mm: float
+    far_error_mm: float
 
     @property
-    def key(self) -> tuple[str, str, float, str, str]:
+    def key(self) -> tuple[str, str, float, str, str, str]:
         """What makes a row the only one of its kind."""
-        return self.system, self.patient, self.overlap_mm, self.start, self.variant
+        return self.system, self.patient, self.overlap_mm, self.start, self.variant, self.scan
 
 
 def settings(
@@ -70,11 +77,13 @@ def settings(
     overlaps_mm: Sequence[float] = OVERLAPS_MM,
     starts: Sequence[Start] = ("near", "unknown"),
     variants: Sequence[str] = ("plain",),
+    scans: Sequence[Scan] = ("rescanned",),
 ) -> list[Setting]:
     """All cases of a benchmark, patients in the outer order so that an early stop leaves whole patients."""
     return [
-        Setting(patient_of(path), path, overlap, start, variant)
+        Setting(patient_of(path), path, overlap, start, variant, scan)
         for path in paths
+        for scan in scans
         for variant in variants
         for start in starts
         for overlap in overlaps_mm
@@ -86,7 +95,9 @@ def patient_of(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
-def run(cases: Sequence[Setting], systems: Sequence[System], table: Path, progress: Progress = silent) -> list[Row]:
+def run(
+    cases: Sequence[Setting], systems: Sequence[System | Landmarks], table: Path, progress: Progress = silent
+) -> list[Row]:
     """Solve all cases with all systems; rows are appended to a CSV at once, rows already in it are not done again.
 
     Returns:
@@ -112,18 +123,21 @@ def run(cases: Sequence[Setting], systems: Sequence[System], table: Path, progre
     return done.rows
 
 
-def solve(system: System, setting: Setting, case: Case) -> Row:
+def solve(system: System | Landmarks, setting: Setting, case: Case) -> Row:
     """Run one system on one case; whatever it raises makes it a failure with that message."""
-    tried = attempt(system, case.fixed, case.moving, setting.start)
-    error = np.nan if tried.answer is None else case.error_mm(tried.answer.transform)
+    solver = system.knowing(case, setting.seed) if isinstance(system, Landmarks) else system
+    tried = attempt(solver, case.fixed, case.moving, setting.start)
+    errors = [np.nan] * 3
+    if tried.answer is not None:
+        errors = [case.error_mm(tried.answer.transform, points) for points in (None, case.junction, case.far_end)]
     return Row(
         system.name,
         *_key(setting),
-        start_error_mm=round(case.start_error_mm, 3),
-        error_mm=round(float(error), 3),
+        round(case.start_error_mm, 3),
+        *(round(float(error), 3) for error in errors),
         **tried.columns(),
     )
 
 
-def _key(setting: Setting) -> tuple[str, float, str, str]:
-    return setting.patient, setting.overlap_mm, setting.start, setting.variant
+def _key(setting: Setting) -> tuple[str, float, str, str, str]:
+    return setting.patient, setting.overlap_mm, setting.start, setting.variant, setting.scan

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .run import Row
+from .scans import SCANS
 
 LIMITS_MM = (2.0, 3.0, 5.0, 10.0, 15.0)
 FAILED_MM = 1000.0
@@ -24,10 +25,11 @@ Z = 1.959963984540054
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of one system at one overlap and start."""
+    """Rows of one system at one overlap and start, of second scans made in one way."""
 
     system: str
     start: str
+    scan: str
     variant: str
     overlap_mm: float
     errors: NDArray[np.float64]
@@ -53,14 +55,18 @@ def wilson(hits: int, count: int) -> tuple[float, float, float]:
 
 
 def groups(rows: Sequence[Row]) -> list[Group]:
-    """Rows by system, start, variant and overlap, overlaps ascending."""
-    keys = dict.fromkeys((row.system, row.start, row.variant, row.overlap_mm) for row in rows)
+    """Rows by system, start, scan, variant and overlap; rescanned parts first, overlaps ascending."""
     found = []
-    for system, start, variant, overlap in keys:
-        chosen = [r for r in rows if (r.system, r.start, r.variant, r.overlap_mm) == (system, start, variant, overlap)]
+    for key in dict.fromkeys(_group(row) for row in rows):
+        chosen = [row for row in rows if _group(row) == key]
         errors = np.nan_to_num(np.array([row.error_mm for row in chosen]), nan=FAILED_MM)
-        found.append(Group(system, start, variant, overlap, errors, np.array([row.seconds for row in chosen])))
-    return sorted(found, key=lambda group: (group.start, group.variant, group.system, group.overlap_mm))
+        found.append(Group(*key, errors, np.array([row.seconds for row in chosen])))
+    order: dict[str, int] = {scan: number for number, scan in enumerate(SCANS)}
+    return sorted(found, key=lambda g: (g.start, order.get(g.scan, 0), g.variant, g.system, g.overlap_mm))
+
+
+def _group(row: Row) -> tuple[str, str, str, str, float]:
+    return row.system, row.start, row.scan, row.variant, row.overlap_mm
 
 
 def area_under_curve(rows: Sequence[Row], limit_mm: float = SUCCESS_MM, balanced: bool = False) -> float:
@@ -69,7 +75,7 @@ def area_under_curve(rows: Sequence[Row], limit_mm: float = SUCCESS_MM, balanced
     Args:
         rows: cases; those without a confidence are left out.
         limit_mm: what tells good from bad.
-        balanced: whether each start, variant and overlap counts alike, however many cases it has.
+        balanced: whether each start, scan, variant and overlap counts alike, however many cases it has.
     """
     rated = [row for row in rows if not np.isnan(row.confidence)]
     size = Counter(_kind(row) for row in rated)
@@ -83,8 +89,8 @@ def area_under_curve(rows: Sequence[Row], limit_mm: float = SUCCESS_MM, balanced
     return float((pairs * ((above > 0) + 0.5 * (above == 0))).sum() / pairs.sum())
 
 
-def _kind(row: Row) -> tuple[str, str, float]:
-    return row.start, row.variant, row.overlap_mm
+def _kind(row: Row) -> tuple[str, str, str, float]:
+    return row.start, row.scan, row.variant, row.overlap_mm
 
 
 def sign_test(rows: Sequence[Row], one: str, other: str, overlap_mm: float, limit_mm: float) -> tuple[int, int, float]:
@@ -116,8 +122,8 @@ def markdown(rows: Sequence[Row]) -> str:
     """The table of a benchmark, 95 % intervals in brackets, and how well failures were known."""
     limits = " | ".join(f"< {limit:g} mm, %" for limit in LIMITS_MM)
     lines = [
-        f"| start | variant | system | overlap, mm | cases | {limits} | median, mm | seconds |",
-        "|---" * (7 + len(LIMITS_MM)) + "|",
+        f"| start | scan | variant | system | overlap, mm | cases | {limits} | median, mm | seconds |",
+        "|---" * (8 + len(LIMITS_MM)) + "|",
     ]
     for group in groups(rows):
         shares = []
@@ -126,7 +132,8 @@ def markdown(rows: Sequence[Row]) -> str:
             shares.append(f"{100 * share:.0f} [{100 * low:.0f}, {100 * high:.0f}]")
         median = "no result" if group.median_mm >= FAILED_MM else f"{group.median_mm:.1f}"
         lines.append(
-            f"| {group.start} | {group.variant} | {group.system} | {group.overlap_mm:g} | {group.errors.size} | "
+            f"| {group.start} | {group.scan} | {group.variant} | {group.system} | {group.overlap_mm:g} | "
+            f"{group.errors.size} | "
             f"{' | '.join(shares)} | {median} | {np.median(group.seconds):.1f} |"
         )
     for system in dict.fromkeys(row.system for row in rows if not np.isnan(row.confidence)):
@@ -145,7 +152,7 @@ def _detection(rows: Sequence[Row]) -> str:
         return "errors above 10 mm cannot be told from others, as all cases are of one kind"
     apart = area_under_curve([row for row in rows if row.overlap_mm <= 0])
     alone = "" if np.isnan(apart) else f", at 0 mm and below alone {apart:.3f}"
-    counted = f"each start, variant and overlap counted alike {balanced:.3f}"
+    counted = f"each start, scan, variant and overlap counted alike {balanced:.3f}"
     return f"area under the ROC curve for errors above 10 mm {whole:.3f} ({counted}{alone})"
 
 
@@ -161,7 +168,7 @@ def _comparisons(rows: Sequence[Row]) -> list[str]:
         return []
     return [
         "",
-        f"Errors below {SUCCESS_MM:g} mm on the same cases, all starts and variants (McNemar's exact test, two-sided):",
+        f"Errors below {SUCCESS_MM:g} mm on the same cases, all starts, scans and variants (McNemar's exact test):",
         "",
         f"| overlap, mm | {OURS} against | {OURS} alone | the other alone | p |",
         "|---|---|---|---|---|",
@@ -190,15 +197,15 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     drawing = Figure(figsize=(5.5 * len(starts), 12), layout="constrained")
     axes = drawing.subplots(4, len(starts), squeeze=False, sharex=True, sharey="row")
     # Columns may hold different systems; one has the same color in all.
-    kinds = list(dict.fromkeys((group.system, group.variant) for group in everything))
+    kinds = list(dict.fromkeys((group.system, group.scan, group.variant) for group in everything))
     titles = ("below 5 mm, %", "below 10 mm, %", "median error, mm", "median time, s")
     for column, start in enumerate(starts):
         chosen = [group for group in everything if group.start == start]
-        for system in dict.fromkeys((group.system, group.variant) for group in chosen):
-            own = [group for group in chosen if (group.system, group.variant) == system]
+        for system in dict.fromkeys((group.system, group.scan, group.variant) for group in chosen):
+            own = [group for group in chosen if (group.system, group.scan, group.variant) == system]
             x = [group.overlap_mm for group in own]
             color = f"C{kinds.index(system)}"
-            label = system[0] if system[1] == "plain" else f"{system[0]}, {system[1]}"
+            label = ", ".join(system[:2] if system[2] == "plain" else system)
             for panel, limit in enumerate((5.0, 10.0)):
                 shares = np.array([group.share_below(limit) for group in own]) * 100
                 axes[panel, column].plot(x, shares[:, 0], "o-", color=color, label=label)
