@@ -68,6 +68,11 @@ class SSPEExpandWidget(JobPanel):
         self._results = None
         self.ui.registerButton.visible = False
 
+    def onNodeAboutToBeRemoved(self, node: Any) -> None:
+        JobPanel.onNodeAboutToBeRemoved(self, node)
+        if self._results is not None and node in (self._results.upper, self._results.lower):
+            self.onSceneClosing()
+
     def nameChoices(self) -> None:
         JobPanel.nameChoices(self)
         markings = dict(zip(MARKINGS, (_("Segmentation (tint)"), _("Segmentation and label map")), strict=True))

@@ -87,6 +87,11 @@ class SSPERegisterWidget(JobPanel):
         self._comparesOnEntering = False
         self.comparison.stop()
 
+    def onNodeAboutToBeRemoved(self, node: Any) -> None:
+        JobPanel.onNodeAboutToBeRemoved(self, node)
+        placement.putBackFrom(node)
+        self.comparison.forget(node)
+
     def onSceneLoaded(self) -> None:
         if placement.isPlaced(self._parameterNode.movingVolume):
             self.onCompare()

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.volume import Volume
 
-from . import joined, layouts, marks, volumes
+from . import joined, layouts, marks, own_nodes, volumes
 from .volumes import RAS_TO_LPS, copyDisplay
 
 FLICKER_MILLISECONDS = 600
@@ -89,6 +89,11 @@ class Comparison:
             sliceNode.SetFieldOfView(width * factor, height * factor, depth)
             sliceNode.UpdateMatrices()
 
+    def forget(self, node: Any) -> None:
+        """Stop where one of the two volumes is about to go."""
+        if node in self._nodes:
+            self.stop()
+
     def stop(self) -> None:
         """Stop flickering and take away what was made for the comparison."""
         self._stopFlicker()
@@ -137,9 +142,7 @@ class Comparison:
         """Make the node of a joined volume, which lives as long as the comparison."""
         fixedNode, movingNode = self._nodes
         name = name.format(fixed=fixedNode.GetName(), moving=movingNode.GetName())
-        self._board = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-        self._board.SetSaveWithScene(False)
-        self._board.SetHideFromEditors(True)
+        self._board = own_nodes.addHiddenNode("vtkMRMLScalarVolumeNode", name)
         slicer.util.updateVolumeFromArray(self._board, volume.array)
         self._board.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(RAS_TO_LPS @ volume.index_to_lps))
         copyDisplay(fixedNode, self._board)
@@ -153,7 +156,7 @@ class Comparison:
             for _name, composite in self._composites():
                 if composite.GetBackgroundVolumeID() == self._board.GetID():
                     composite.SetBackgroundVolumeID(behind)
-            slicer.mrmlScene.RemoveNode(self._board)
+            own_nodes.removeNode(self._board)
         self._board = None
 
 

@@ -13,7 +13,7 @@ from slicer.util import VTKObservationMixin
 
 from SSPELib.model.bundle import list_bundles
 
-from . import panel, results
+from . import marks, own_nodes, panel, results
 
 PARAMETER_PROPERTY = "SlicerParameterName"
 
@@ -22,8 +22,8 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """What the panels of SSPE Expand and SSPE Register have in common.
 
     Their .ui files have applyButton, progressBar, statusLabel, modelComboBox and deviceComboBox. Subclasses call
-    `setupPanel` in their `setup` and extend `nameChoices`, `onParametersChanged`, `startJob`,
-    `onSceneClosing` and `onSceneLoaded`.
+    `setupPanel` in their `setup` and extend `nameChoices`, `onParametersChanged`, `startJob`, `onSceneClosing`,
+    `onNodeAboutToBeRemoved` and `onSceneLoaded`.
     """
 
     def __init__(self, parent: Any = None) -> None:
@@ -51,6 +51,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._onNodeRemoved)
 
     def nameChoices(self) -> None:
         """Show plain words for the values of the choices."""
@@ -66,6 +67,11 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneClosing(self) -> None:
         """Let go of nodes of the scene."""
+
+    def onNodeAboutToBeRemoved(self, node: Any) -> None:
+        """Let go of a node, and take away what means nothing without it."""
+        for marking in marks.markingsOf(node):
+            own_nodes.removeNode(marking)
 
     def onSceneLoaded(self) -> None:
         """Show what the scene that was loaded holds."""
@@ -116,6 +122,10 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for name in self._nodeParameters:
             if getattr(self._parameterNode, name) is node:
                 setattr(self._parameterNode, name, None)
+        self.onNodeAboutToBeRemoved(node)
+
+    def _onNodeRemoved(self, caller: Any, event: Any) -> None:
+        self.onParametersChanged()
 
     def mayOverwrite(self, targets: Sequence[results.Target]) -> bool:
         """Ask before anything is overwritten that is no earlier result of the same input."""

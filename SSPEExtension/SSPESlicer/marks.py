@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 
+from .own_nodes import removeNode
 from .volumes import lieWith
 
 SYNTHETIC_ROLE = "SSPESynthetic"
@@ -33,9 +34,7 @@ def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
         labelNode = _markingNode(grownNode, LABELS_ROLE, "vtkMRMLLabelMapVolumeNode", name)
         _fillLabelMap(labelNode, grownNode, synthetic)
         return labelNode
-    unwanted = grownNode.GetNodeReference(LABELS_ROLE)
-    if unwanted is not None:
-        slicer.mrmlScene.RemoveNode(unwanted)
+    removeNode(grownNode.GetNodeReference(LABELS_ROLE))
     return segmentationNode
 
 

@@ -14,7 +14,8 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from SSPELib.errors import RegistrationError
+from SSPELib.errors import InputError, RegistrationError, SSPEError
+from SSPESlicer.own_nodes import addHiddenNode, readTransform, readVolume, removeNode, writeTransform
 
 SAMPLES = 0.05
 UNTOUCHED_MM = 98765.0
@@ -47,10 +48,9 @@ class BrainsFitRun(VTKObservationMixin):
         self._answer = answer
         try:
             self._makeNodes()
-        except RuntimeError as error:  # slicer.util could not load a file
-            reason = str(error).splitlines()[0]
+        except InputError as error:
             self._removeNodes()
-            answer({"error": str(_failure(_("BRAINSFit could not be started: {reason}.").format(reason=reason)))})
+            answer({"error": str(_failure(_("BRAINSFit could not be started: {reason}").format(reason=error)))})
             return
         self._cliNode = slicer.cli.run(
             slicer.modules.brainsfit, None, self._parameters(), wait_for_completion=self._wait
@@ -69,15 +69,17 @@ class BrainsFitRun(VTKObservationMixin):
 
     def _makeNodes(self) -> None:
         for name in ("fixed", "moving"):
-            self._nodes[name] = slicer.util.loadVolume(str(self._folder / self._request[name]), {"show": False})
-            path = str(self._folder / self._request[f"{name}_mask"])
-            self._nodes[f"{name}Mask"] = slicer.util.loadLabelVolume(path, {"show": False})
-        self._nodes["initial"] = slicer.util.loadTransform(str(self._folder / self._request["initial"]))
-        self._nodes["output"] = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", _("BRAINSFit output"))
+            self._readVolume(name, name, "vtkMRMLScalarVolumeNode")
+            self._readVolume(f"{name}Mask", f"{name}_mask", "vtkMRMLLabelMapVolumeNode")
+        for name in ("initial", "output"):
+            label = _("BRAINSFit {name}").format(name=name)
+            self._nodes[name] = addHiddenNode("vtkMRMLLinearTransformNode", label)
+        readTransform(self._nodes["initial"], self._folder / self._request["initial"])
         self._nodes["output"].SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(_untouched()))
-        for node in self._nodes.values():
-            node.SetHideFromEditors(True)
-            node.SetSaveWithScene(False)
+
+    def _readVolume(self, name: str, file: str, nodeClass: str) -> None:
+        self._nodes[name] = addHiddenNode(nodeClass, _("BRAINSFit {name}").format(name=name))
+        readVolume(self._nodes[name], self._folder / self._request[file])
 
     def _parameters(self) -> dict[str, Any]:
         initial = slicer.util.arrayFromTransformMatrix(self._nodes["initial"])[:3, :3]
@@ -113,9 +115,9 @@ class BrainsFitRun(VTKObservationMixin):
         try:
             path = self._folder / "refined.tfm"
             self._check()
-            slicer.util.saveNode(self._nodes["output"], str(path))
+            writeTransform(self._nodes["output"], path)
             self._answer({"transform": path.name})
-        except RegistrationError as error:
+        except SSPEError as error:
             self._answer({"error": str(error)})
         finally:
             self._removeNodes()
@@ -146,8 +148,7 @@ class BrainsFitRun(VTKObservationMixin):
 
     def _removeNodes(self) -> None:
         for node in [self._cliNode, *self._nodes.values()]:
-            if node is not None and slicer.mrmlScene.IsNodePresent(node):
-                slicer.mrmlScene.RemoveNode(node)
+            removeNode(node)
         self._nodes.clear()
         self._cliNode = None
 

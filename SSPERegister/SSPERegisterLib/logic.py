@@ -18,6 +18,7 @@ from SSPELib.errors import InputError
 from SSPELib.volume import Volume
 from SSPESlicer import marks, results, volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
+from SSPESlicer.own_nodes import readTransform
 from SSPESlicer.scene_job import JobLogic, exportVolume, ifPresent
 
 from . import brainsfit, outcome, placement
@@ -205,11 +206,7 @@ class SSPERegisterLogic(JobLogic):
             name = _("{moving} to {fixed}").format(moving=moving.GetName(), fixed=fixed.GetName())
             transformNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
         transformNode.SetAndObserveTransformNodeID(None)
-        # The storage node turns ITK's transform (LPS, fixed to moving) into Slicer's.
-        storage = slicer.vtkMRMLTransformStorageNode()
-        storage.SetFileName(str(path))
-        if not storage.ReadData(transformNode):
-            raise InputError(_("The transform {path} could not be read. Register again.").format(path=path))
+        readTransform(transformNode, path)
         return transformNode
 
 

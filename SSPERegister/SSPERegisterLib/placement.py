@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPESlicer import marks, volumes
+from SSPESlicer.own_nodes import addHiddenNode, removeNode
 from SSPESlicer.results import FIXED_ROLE, MOVING_ROLE
 
 FEWEST_LANDMARKS = 3
@@ -86,10 +87,9 @@ def place(transformNode: Any, fixedNode: Any, movingNode: Any, landmarks: Any = 
 
 def _copyBelow(transformNode: Any, node: Any, name: str) -> Any:
     label = _("{name} (before registration)").format(name=name)
-    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", label)
+    copy = addHiddenNode("vtkMRMLLinearTransformNode", label, isSaved=True)
     copy.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(volumes.parentToWorld(node)))
     copy.SetAndObserveTransformNodeID(transformNode.GetID())
-    copy.SetHideFromEditors(True)
     return copy
 
 
@@ -101,8 +101,12 @@ def isPlaced(volumeNode: Any) -> bool:
 def undo(movingNode: Any) -> None:
     """Put a volume, and all that was placed with it, back under the parent transforms of before the registration."""
     transformNode = volumes.placedBy(movingNode)
-    if transformNode is None:
-        return
+    if transformNode is not None:
+        putBackFrom(transformNode)
+
+
+def putBackFrom(transformNode: Any) -> None:
+    """Put all that a registration placed under a transform back; other nodes, which place nothing, change nothing."""
     for node in _transformedNodes():
         if volumes.placedBy(node) is not transformNode:
             continue
@@ -110,7 +114,7 @@ def undo(movingNode: Any) -> None:
         earlier = node.GetNodeReference(volumes.EARLIER_ROLE)
         node.SetAndObserveTransformNodeID(earlier.GetID() if earlier is not None else None)
         if earlier is not None and not _isUsed(copy):
-            slicer.mrmlScene.RemoveNode(copy)
+            removeNode(copy)
         node.SetNodeReferenceID(volumes.PLACED_ROLE, None)
         node.SetNodeReferenceID(volumes.EARLIER_ROLE, None)
 

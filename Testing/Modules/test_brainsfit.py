@@ -65,6 +65,7 @@ def test_it_goes_on_from_the_start_of_the_search_and_leaves_nothing_behind(
     shifts = [np.subtract(found.TransformPoint(point), point) - (AWAY_MM, 0.0, 0.0) for point in points]
     assert np.mean(np.linalg.norm(shifts, axis=1)) < LARGEST_ERROR_MM < OFFSET_MM
     assert nodes() == before
+    assert sspe.orphans() == []
 
 
 def test_it_goes_on_from_a_stretched_start(sspe: Any, request_files: dict[str, Any], tmp_path: Path) -> None:
@@ -208,6 +209,7 @@ def test_a_registration_survives_its_failures_and_says_them(
         registered = logic.register(*parts)
     assert registered.result["backend"] == ("BRAINSFit" if behavior == "compute" else "evidence")
     assert [("choose SimpleITK" in text) for text in registered.warnings] == [True] * (behavior != "compute")
+    assert sspe.orphans() == []
     assert nodes() == ["abdomen", "abdomen to chest", "chest"]
 
 

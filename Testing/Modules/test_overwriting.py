@@ -93,3 +93,61 @@ def test_another_transform_is_overwritten_only_after_a_question(sspe: Any, regis
     with sspe.expectPopup("surgical plan was not made by SSPE"):
         run(sspe, register)
     run(sspe, register)
+
+
+def test_the_deletion_of_the_transform_undoes_the_registration(sspe: Any, register: Any, nodes: list[Any]) -> None:
+    holder = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "table")
+    nodes[1].SetAndObserveTransformNodeID(holder.GetID())
+    transforms = slicer.util.getNodesByClass("vtkMRMLLinearTransformNode")
+    run(sspe, register)
+    assert register.ui.undoButton.enabled
+    assert nodes[1].GetParentTransformNode() is not holder
+    slicer.mrmlScene.RemoveNode(register.ui.transformSelector.currentNode())
+    assert nodes[1].GetParentTransformNode() is holder
+    assert slicer.util.getNodesByClass("vtkMRMLLinearTransformNode") == transforms
+    assert not register.ui.undoButton.enabled
+    assert register.ui.resultCollapsibleButton.isHidden()
+    assert register.ui.transformSelector.currentNode() is None
+
+
+def test_no_selector_lists_what_sspe_makes_for_itself(sspe: Any, register: Any, nodes: list[Any]) -> None:
+    holder = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "table")
+    nodes[1].SetAndObserveTransformNodeID(holder.GetID())
+    run(sspe, register)
+    ui = register.ui
+    for mode in range(ui.comparisonComboBox.count):
+        ui.comparisonComboBox.currentIndex = mode
+        assert [node.GetName() for node in ui.fixedSelector.nodes()] == ["chest", "abdomen", "pelvis"]
+    assert [node.GetName() for node in ui.transformSelector.nodes()] == ["table", "abdomen to chest"]
+    sspe.openModule("SSPEExtension")
+    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 3
+    assert sspe.orphans() == []
+
+
+@pytest.mark.parametrize("name", ["chest", "abdomen"])
+def test_the_deletion_of_a_compared_volume_ends_the_comparison(
+    sspe: Any, register: Any, nodes: list[Any], name: str
+) -> None:
+    for mode in range(register.ui.comparisonComboBox.count):
+        register.ui.comparisonComboBox.currentIndex = mode
+    register.ui.comparisonComboBox.currentIndex = 1
+    slicer.mrmlScene.RemoveNode(slicer.util.getNode(name))
+    assert not register.comparison.isShown
+    left = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+    assert left == [other for other in ("chest", "abdomen", "pelvis") if other != name]
+    sspe.processEvents(0.1)
+
+
+def test_the_deletion_of_an_expanded_volume_takes_its_marks_and_the_way_on_along(
+    sspe: Any, expand: Any, nodes: list[Any]
+) -> None:
+    expand.ui.lowerSelector.setCurrentNode(nodes[1])
+    expand.ui.markingComboBox.currentIndex = 1
+    run(sspe, expand)
+    assert not expand.ui.registerButton.isHidden()
+    assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 2
+    slicer.mrmlScene.RemoveNode(expand.ui.upperOutputSelector.currentNode())
+    assert expand.ui.registerButton.isHidden()
+    (left,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert left.GetName() == "abdomen expanded synthetic slices"
+    assert len(slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeNode")) == 1

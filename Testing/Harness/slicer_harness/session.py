@@ -115,6 +115,16 @@ class Session:
         finally:
             app._testing = before
 
+    # The scene
+
+    def orphans(self) -> list[str]:
+        """Names the display and storage nodes to which no node refers: Slicer saves them with the scene for ever."""
+        nodes = [self.scene.GetNthNode(index) for index in range(self.scene.GetNumberOfNodes())]
+        referred = {identifier for node in nodes for identifier in _referredFrom(node)}
+        parts = [node for node in nodes if node.IsA("vtkMRMLDisplayNode") or node.IsA("vtkMRMLStorageNode")]
+        own = [part for part in parts if not part.GetSingletonTag() and part.GetID() not in referred]
+        return sorted(part.GetID() for part in own)
+
     # Command-line modules
 
     @contextmanager
@@ -178,6 +188,14 @@ class Session:
         while QtWidgets.QApplication.overrideCursor() is not None:
             QtWidgets.QApplication.restoreOverrideCursor()
         self.popups.popups.clear()
+
+
+def _referredFrom(node: Any) -> Iterator[str]:
+    roles: list[str] = []
+    node.GetNodeReferenceRoles(roles)
+    for role in roles:
+        for index in range(node.GetNumberOfNodeReferences(role)):
+            yield node.GetNthNodeReferenceID(role, index)
 
 
 def requireNoSlicerFolder() -> None:

@@ -101,13 +101,26 @@ def test_attributes_filter_nodes(selector: Any) -> None:
     assert selector.nodes() == [marked]
 
 
-def test_renamed_and_hidden_nodes(selector: Any) -> None:
+def test_a_renamed_node_shows_its_name(selector: Any) -> None:
     node = _add("before")
     node.SetName("after")
     assert selector._combo.currentText == "after"
-    node.SetHideFromEditors(True)
-    assert selector.nodeCount() == 0
-    assert selector.currentNode() is None
+
+
+def test_a_node_is_left_out_only_where_it_was_hidden_before_it_came(selector: Any) -> None:
+    import slicer
+
+    late = _add("hidden too late")
+    late.SetHideFromEditors(True)
+    early = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
+    early.UnRegister(None)
+    early.SetHideFromEditors(True)
+    slicer.mrmlScene.AddNode(early)
+    assert selector.nodes() == [late]
+    selector.showHidden = True
+    assert selector.nodes() == [late, early]
+    selector.showHidden = False  # all are listed anew
+    assert selector.nodes() == []
 
 
 def test_a_node_can_be_created_with_the_mouse(slicer_session: Any, selector: Any) -> None:

@@ -1,4 +1,4 @@
-"""A node that is removed inside one of its own events aborts Slicer: here it fails the test."""
+"""Nodes that go: inside one of their own events, which aborts Slicer, or leaving their parts behind."""
 
 from __future__ import annotations
 
@@ -23,3 +23,15 @@ def test_a_node_may_be_removed_after_its_event_and_in_one_of_another(slicer_sess
     first.RemoveObserver(tag)
     slicer.mrmlScene.RemoveNode(first)
     slicer_session.raiseFailures()
+
+
+def test_the_display_node_of_a_removed_volume_is_an_orphan(slicer_session: Any) -> None:
+    import slicer
+
+    assert slicer_session.orphans() == []
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "volume")
+    volume.CreateDefaultDisplayNodes()
+    assert slicer_session.orphans() == []
+    display = volume.GetDisplayNode()
+    slicer.mrmlScene.RemoveNode(volume)
+    assert slicer_session.orphans() == [display.GetID()]

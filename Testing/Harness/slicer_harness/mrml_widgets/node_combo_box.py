@@ -57,6 +57,7 @@ class qMRMLNodeComboBox(SceneAware, QtWidgets.QWidget):
         self._noneDisplay = "None"
         self._baseName = ""
         self._nodeID = ""
+        self._hiddenAtEntry: dict[str, bool] = {}
         self._requestedID = ""  # chosen while the scene was still loading: taken when the node can be listed
         self._sceneTags: list[int] = []
         self._nodeTags: list[tuple[Any, int]] = []
@@ -80,20 +81,26 @@ class qMRMLNodeComboBox(SceneAware, QtWidgets.QWidget):
             before.RemoveObserver(tag)
         self._sceneTags = []
         if scene is not None:
-            for event in (
-                slicer.vtkMRMLScene.NodeAddedEvent,
-                slicer.vtkMRMLScene.NodeRemovedEvent,
+            ofANode = (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent)
+            ofAll = (
                 slicer.vtkMRMLScene.EndImportEvent,
                 slicer.vtkMRMLScene.EndBatchProcessEvent,
                 slicer.vtkMRMLScene.EndCloseEvent,
-            ):
-                self._sceneTags.append(scene.AddObserver(event, self._onSceneEvent))
+            )
+            self._sceneTags += [scene.AddObserver(event, self._onNodesChanged) for event in ofANode]
+            self._sceneTags += [scene.AddObserver(event, self._listAnew) for event in ofAll]
             event = slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent
             self._sceneTags.append(scene.AddObserver(event, self._onNodeAboutToBeRemoved, _MODEL_PRIORITY))
         self._update()
 
-    def _onSceneEvent(self, _scene: Any, _event: str) -> None:
-        if self._scene is not None and not self._scene.IsBatchProcessing():
+    def _onNodesChanged(self, scene: Any, _event: str) -> None:
+        if not scene.IsBatchProcessing():
+            self._update()
+
+    def _listAnew(self, *_arguments: object) -> None:
+        """As seen in Slicer: whether a node is hidden counts when it comes, and again only when all are listed anew."""
+        if self._scene is None or not self._scene.IsBatchProcessing():
+            self._hiddenAtEntry.clear()
             self._update()
 
     def _onNodeAboutToBeRemoved(self, scene: Any, _event: str, node: Any) -> None:
@@ -108,7 +115,7 @@ class qMRMLNodeComboBox(SceneAware, QtWidgets.QWidget):
     _onNodeAboutToBeRemoved.CallDataType = vtk.VTK_OBJECT  # type: ignore[attr-defined]
 
     def _accepts(self, node: Any) -> bool:
-        if node.GetHideFromEditors() and not self._flags["showHidden"]:
+        if not self._flags["showHidden"] and self._hiddenAtEntry.setdefault(node.GetID(), node.GetHideFromEditors()):
             return False
         for nodeType in self._types:
             matches = node.IsA(nodeType) if self._flags["showChildNodeTypes"] else node.GetClassName() == nodeType
@@ -308,7 +315,7 @@ class qMRMLNodeComboBox(SceneAware, QtWidgets.QWidget):
 
     def _setFlag(self, name: str, enabled: bool) -> None:
         self._flags[name] = bool(enabled)
-        self._update()
+        self._listAnew()
 
     nodeTypes = QtCore.Property("QStringList", lambda self: self._types, _setNodeTypes)
     baseName = QtCore.Property(str, lambda self: self._baseName, _setBaseName)

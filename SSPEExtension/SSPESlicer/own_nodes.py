@@ -1,0 +1,77 @@
+"""Nodes that SSPE makes for its own use: no selector lists them, and they go with everything that belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from SSPELib.errors import InputError
+
+
+def addHiddenNode(nodeClass: str, name: str, isSaved: bool = False) -> Any:
+    """Add a node that no selector offers. Selectors decide that when it comes, so it is hidden before it does."""
+    node = slicer.mrmlScene.CreateNodeByClass(nodeClass)
+    node.UnRegister(None)  # the scene and the Python variable own it
+    node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(isSaved)
+    return slicer.mrmlScene.AddNode(node)
+
+
+def removeNode(node: Any) -> None:
+    """Remove a node, where the scene still has it, with its display and storage nodes, which Slicer leaves behind."""
+    if node is None or not slicer.mrmlScene.IsNodePresent(node):
+        return
+    parts = [*_partsOf(node, "DisplayNode"), *_partsOf(node, "StorageNode")]
+    for each in (node, *parts):
+        if slicer.mrmlScene.IsNodePresent(each):
+            slicer.mrmlScene.RemoveNode(each)
+
+
+def _partsOf(node: Any, kind: str) -> Sequence[Any]:
+    if not hasattr(node, f"GetNth{kind}"):
+        return ()
+    parts = (getattr(node, f"GetNth{kind}")(index) for index in range(getattr(node, f"GetNumberOf{kind}s")()))
+    return [part for part in parts if part is not None]
+
+
+def readVolume(node: Any, path: Path) -> None:
+    """Fill a volume node from a file; no storage node comes into the scene.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storage.SetSingleFile(True)
+    _read(storage, node, path)
+
+
+def readTransform(node: Any, path: Path) -> None:
+    """Fill a transform node from ITK's file (LPS, fixed to moving), which the storage node turns into Slicer's.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    _read(slicer.vtkMRMLTransformStorageNode(), node, path)
+
+
+def writeTransform(node: Any, path: Path) -> None:
+    """Write a transform node into ITK's file, the inverse of `readTransform`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    storage = slicer.vtkMRMLTransformStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.WriteData(node):
+        raise InputError(_("{path} could not be written. Is the disk full?").format(path=path))
+
+
+def _read(storage: Any, node: Any, path: Path) -> None:
+    storage.SetFileName(str(path))
+    if not path.is_file() or not storage.ReadData(node):
+        raise InputError(_("{path} could not be read. Run it again.").format(path=path))
