@@ -12,12 +12,15 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
+from SSPELib.options import Direction, ExpandOptions
+from SSPELib.volume import Provenance
+from SSPELib.worker import write_job_volume
 from SSPESlicer import marks, results, volumes
 from SSPESlicer.background import BackgroundJob, Event
-from SSPESlicer.scene_job import JobLogic, exportVolume, ifPresent
+from SSPESlicer.scene_job import JobLogic, ifPresent
 
 MARKINGS = ("segmentation", "labelMap")
-GROWS = {"upper": "inferior", "lower": "superior"}
+GROWS: dict[str, Direction] = {"upper": "inferior", "lower": "superior"}
 
 
 @dataclass
@@ -103,18 +106,16 @@ class SSPEExpandLogic(JobLogic):
         given = {role: nodes for role, nodes in sides.items() if nodes[0] is not None}
         copies = {role: volumes.volumeFromNode(nodes[0]) for role, nodes in given.items()}
         job = BackgroundJob(self._processFactory(), onProgress)
-        described = [{**exportVolume(copies[role], job.folder, role), "grow": GROWS[role]} for role in given]
-        description = {
-            "task": "expand",
-            "volumes": described,
-            "distance_mm": distanceMm,
-            "model": model,
-            "device": device,
-        }
+        options = {role: ExpandOptions(GROWS[role], distanceMm, model, device) for role in given}
+        described = [
+            {"volume": write_job_volume(copies[role], job.folder, role), "options": options[role].as_dict()}
+            for role in given
+        ]
+        description = {"task": "expand", "volumes": described}
 
         def makeNodes(result: Event) -> ExpansionNodes:
             nodes = ExpansionNodes(warnings=job.warnings)
-            for role, grown in zip(given, result["expansions"], strict=True):
+            for role, grown in zip(given, result["volumes"], strict=True):
                 inputNode, outputNode = given[role]
                 grownNode, mark = self._makeNodes(
                     inputNode, ifPresent(outputNode), copies[role].origin, grown, job.folder, marking
@@ -139,5 +140,7 @@ class SSPEExpandLogic(JobLogic):
         volumes.fillGrownNode(outputNode, inputNode, np.load(folder / grown["file"]), offset)
         outputNode.SetAttribute(volumes.INFERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['inferior']:g}")
         outputNode.SetAttribute(volumes.SUPERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['superior']:g}")
-        mark = marks.mark(outputNode, np.load(folder / grown["synthetic_file"]), marking)
+        mark = marks.mark(
+            outputNode, (np.load(folder / grown["provenance_file"]) == Provenance.SYNTHETIC).astype(np.uint8), marking
+        )
         return outputNode, mark

@@ -1,25 +1,25 @@
-"""The demo: a real chest CT cut in two with 20 mm of overlap, one part moved, and both brought together again."""
+"""The demo: a real chest CT in two parts that share no slice, one of them moved, and both brought together again."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from SSPELib.io import read_volume
+import SimpleITK as sitk
+
+from SSPELib import tasks
 from SSPELib.io.writing import Outputs, make_folder
+from SSPELib.options import RegisterOptions
 from SSPELib.progress import Progress, part, silent
-from SSPELib.volume import Volume, check_ct
+from SSPELib.tasks import Registered
+from SSPELib.volume import Volume
 
-if TYPE_CHECKING:
-    from SSPELib.expansion.expander import Expander, Expansion
-    from SSPELib.registration import Registration
+from .evaluation.registration.attempt import attempt
+from .evaluation.registration.cases import Case
 
-    from .evaluation.registration.cases import Case
-
-OVERLAP_MM = 20.0
+OVERLAP_MM = 0.0
 SEED = 4
 FILES = {
     "upper": "upper.nii.gz",
@@ -44,84 +44,76 @@ class Demonstration:
 
     Attributes:
         case: the two parts and the truth; the upper part is fixed, the lower one moving.
-        upper, lower: the expansions.
-        without: registration of the parts as they are.
-        found: registration of the expansions.
+        done: registration with expansion.
+        without: the same registration without expansion.
+        brainsfit: what BRAINSFit's settings make of the pair, None where they find no overlap and stop.
     """
 
     case: Case
-    upper: Expansion
-    lower: Expansion
-    without: Registration
-    found: Registration
+    done: Registered
+    without: Registered
+    brainsfit: sitk.Transform | None
 
     @property
-    def errors_mm(self) -> dict[str, float]:
-        """Mean distance over body points of the lower part from where they belong, mm."""
+    def errors_mm(self) -> dict[str, float | None]:
+        """Mean distance over body points of the lower part from where they belong, mm; None for no result."""
         return {
             "start": self.case.start_error_mm,
-            "without_expansion": self.case.error_mm(self.without.transform),
-            "with_expansion": self.case.error_mm(self.found.transform),
+            "brainsfit_settings": None if self.brainsfit is None else self.case.error_mm(self.brainsfit),
+            "without_expansion": self.case.error_mm(self.without.registration.transform),
+            "with_expansion": self.case.error_mm(self.done.registration.transform),
         }
 
 
-def demonstrate(volume: Volume, expander: Expander, progress: Progress = silent) -> Demonstration:
-    """Cut a volume in two, move the lower part, and find the way back.
+def demonstrate(volume: Volume, progress: Progress = silent) -> Demonstration:
+    """Cut a volume in two parts that share no slice, move the lower part, and find the way back.
 
     The lower part is moved by changing its origin and direction exactly, so its voxels are no less sharp than the
-    upper part's and its grid is truly oblique; that no score rests on identical voxels is seen to by noise that is
-    drawn for each part on its own.
+    upper part's and its grid is truly oblique; noise is drawn for each part on its own.
 
     Raises:
         InputError: the volume is too short.
     """
-    from SSPELib.registration import expand_toward, register
-
     from .evaluation.registration.cases import make_case
+    from .evaluation.registration.systems import BRAINSFitSettings
 
     progress(0.0, "Cutting the CT in two")
     case = make_case(volume, OVERLAP_MM, SEED, scan="cut")
-    without = register(
-        case.fixed, case.moving, transform_type="rigid", progress=_staged(progress, 0.02, 0.4, "Without expansion")
+    progress(0.02, "BRAINSFit's settings")
+    tried = attempt(BRAINSFitSettings(), case.fixed, case.moving, "near")
+    options = RegisterOptions()
+    without = tasks.register(
+        case.fixed, case.moving, replace(options, expand=False), _staged(progress, 0.1, 0.4, "Without expansion")
     )
-    upper, lower = expand_toward(case.fixed, case.moving, expander, progress=_staged(progress, 0.4, 0.58, "Expanding"))
-    found = register(upper, lower, transform_type="rigid", progress=_staged(progress, 0.58, 0.98, "With expansion"))
+    done = tasks.register(case.fixed, case.moving, options, _staged(progress, 0.4, 0.98, "With expansion"))
     progress(1.0, "Done")
-    return Demonstration(case, upper, lower, without, found)
+    return Demonstration(case, done, without, None if tried.answer is None else tried.answer.transform)
 
 
-def write_demonstration(shown: Demonstration, folder: Path, model: str | None) -> None:
+def write_demonstration(shown: Demonstration, folder: Path) -> None:
     """Write volumes, masks, transform, report and figure of a demo into a folder, which is made where it is missing.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    from SSPELib.report import Subject, overview_of, page_of, summary_of
+    from SSPELib.report import Subject, page_of, summary_of
     from SSPELib.volume.resampling import resample_moving
 
+    from .demo_figure import overview_of
+
     make_folder(folder)
-    case, found = shown.case, shown.found
+    case, done, found = shown.case, shown.done, shown.done.registration
     places = {role: folder / name for role, name in FILES.items()}
-    subject = Subject(
-        fixed=shown.upper,
-        moving=shown.lower,
-        registration=found,
-        files={
-            "fixed": str(places["upper"]),
-            "moving": str(places["lower"]),
-            "transform": str(places["transform"]),
-            "output": str(places["registered"]),
-        },
-        model=model,
-        warnings=found.warnings,
-    )
+    roles = {"fixed": "upper", "moving": "lower", "transform": "transform", "output": "registered"}
+    files = {role: str(places[name]) for role, name in roles.items()}
+    subject = Subject(done.fixed, done.moving, found, files, done.model, done.warnings)
     with Outputs() as outputs:
         outputs.image(case.fixed.to_image(), places["upper"])
         outputs.image(case.moving.to_image(), places["lower"])
-        outputs.image(shown.upper.volume.to_image(), places["upper_expanded"])
-        outputs.image(shown.lower.volume.to_image(), places["lower_expanded"])
-        outputs.image(shown.upper.mask_image(), places["upper_synthetic"])
-        outputs.image(shown.lower.mask_image(), places["lower_synthetic"])
+        outputs.image(done.fixed.to_image(), places["upper_expanded"])
+        outputs.image(done.moving.to_image(), places["lower_expanded"])
+        outputs.image(done.fixed.provenance_image(), places["upper_synthetic"])
+        outputs.image(done.moving.provenance_image(), places["lower_synthetic"])
         outputs.image(resample_moving(case.fixed, case.moving, found.transform).to_image(), places["registered"])
         outputs.transform(found.transform, places["transform"])
         outputs.transform(case.truth, places["truth"])
@@ -131,17 +123,6 @@ def write_demonstration(shown: Demonstration, folder: Path, model: str | None) -
             json.dumps({"overlap_mm": case.overlap_mm, "error_mm": shown.errors_mm}, indent=2), places["errors"]
         )
         outputs.beside(places["figure"]).write_bytes(overview_of(subject, shown.errors_mm))
-
-
-def read_demo_ct(path: Path) -> Volume:
-    """Read the CT of the demo and check it like any other.
-
-    Raises:
-        InputError: it is no CT.
-    """
-    volume = read_volume(path)
-    check_ct(volume)
-    return volume
 
 
 def _staged(progress: Progress, start: float, stop: float, stage: str) -> Callable[[float, str], None]:

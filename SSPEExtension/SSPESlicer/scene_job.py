@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -14,8 +12,6 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from slicer.util import VTKObservationMixin
 
 from SSPELib.errors import SSPEError
-from SSPELib.volume import Volume
-from SSPELib.worker import describe_volume
 
 from .background import BackgroundJob, Event, PythonProcess
 
@@ -98,9 +94,3 @@ class JobLogic(ScriptedLoadableModuleLogic):
 def ifPresent(node: Any) -> Any:
     """Return a node that is to take a result; None, so that a new one is made, where it was deleted during the work."""
     return node if node is not None and slicer.mrmlScene.IsNodePresent(node) else None
-
-
-def exportVolume(volume: Volume, folder: Path, name: str) -> Event:
-    """Write the voxels of a volume for the worker and return its description."""
-    np.save(folder / f"{name}.npy", volume.array)
-    return describe_volume(volume, f"{name}.npy")

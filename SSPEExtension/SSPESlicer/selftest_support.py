@@ -12,8 +12,9 @@ import slicer
 from numpy.typing import NDArray
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from SSPELib.volume import Volume, body_axis, slices, with_slices
-from SSPELib.worker import describe_volume, read_job_volume
+from SSPELib.options import ExpandOptions
+from SSPELib.volume import Provenance, Volume, body_axis, slices, synthetic_mm, with_slices
+from SSPELib.worker import read_job_volume, write_job_volume
 
 from .background import JOB_FILE, Event
 from .volumes import RAS_TO_LPS
@@ -122,6 +123,7 @@ class AnsweringProcess:
         self._verdict = {**VERDICT, **(verdict or {})}
         self._events: list[Event] = []
         self.job: Event = {}
+        self.volumes: dict[str, Volume] = {}
         self.killed = False
 
     def start(self, folder: Path) -> None:
@@ -131,28 +133,23 @@ class AnsweringProcess:
             self._events.append({"event": "error", "message": self._error})
         elif self.job["task"] == "expand":
             grown = [self._expand(description, folder) for description in self.job["volumes"]]
-            self._events.append({"event": "result", "expansions": grown, "model": "repeated edge"})
+            self._events.append({"event": "result", "volumes": grown, "model": "repeated edge"})
         elif self._transform is not None:
+            self.volumes = {role: read_job_volume(self.job[role], folder) for role in ("fixed", "moving")}
             sitk.WriteTransform(self._transform, str(folder / "transform.tfm"))
             self._events.append({"event": "result", "transform": "transform.tfm", **self._verdict})
 
     def _expand(self, description: Event, folder: Path) -> Event:
-        volume = read_job_volume(description, folder)
+        volume = read_job_volume(description["volume"], folder)
+        options = ExpandOptions.from_dict(description["options"])
         axis = body_axis(volume)
-        step = volume.spacing[axis.index]
-        count = int(np.ceil(self.job["distance_mm"] / step - 1e-6))
-        atStart = (description["grow"] == "inferior") == (axis.superior > 0)
+        count = int(np.ceil(options.distance_mm / volume.spacing[axis.index] - 1e-6))
+        atStart = (options.direction == "inferior") == (axis.superior > 0)
         edge = np.take(volume.array, [0 if atStart else -1], axis=axis.numpy_axis)
         new = np.repeat(edge, count, axis=axis.numpy_axis)
-        grown = with_slices(volume, new if atStart else None, None if atStart else new)
-        marks = (np.zeros(volume.array.shape, dtype=np.uint8), np.ones(new.shape, dtype=np.uint8))
-        synthetic = np.concatenate(marks[::-1] if atStart else marks, axis=axis.numpy_axis)
-        name = f"{len(list(folder.glob('grown-*.npy')))}"
-        np.save(folder / f"grown-{name}.npy", grown.array)
-        np.save(folder / f"synthetic-{name}.npy", synthetic)
-        added = {end: count * step * (end == description["grow"]) for end in ("inferior", "superior")}
-        files = {"synthetic_file": f"synthetic-{name}.npy", "synthetic_mm": added}
-        return {**describe_volume(grown, f"grown-{name}.npy"), **files}
+        grown = with_slices(volume, new if atStart else None, None if atStart else new, Provenance.SYNTHETIC)
+        name = f"grown-{len(list(folder.glob('grown-*.npy')))}"
+        return {**write_job_volume(grown, folder, name), "synthetic_mm": synthetic_mm(grown)}
 
     def isRunning(self) -> bool:
         self._polls -= 1

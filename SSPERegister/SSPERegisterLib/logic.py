@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.volume import Volume
+from SSPELib.options import RegisterOptions
+from SSPELib.volume import Provenance, Volume
+from SSPELib.worker import write_job_volume
 from SSPESlicer import marks, results, volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
 from SSPESlicer.own_nodes import readTransform
-from SSPESlicer.scene_job import JobLogic, exportVolume, ifPresent
+from SSPESlicer.scene_job import JobLogic, ifPresent
 
 from . import brainsfit, outcome, placement
 
@@ -123,27 +125,30 @@ class SSPERegisterLogic(JobLogic):
         if start == "landmarks":
             landmarks = placement.landmarkTransform(fixedLandmarks, movingLandmarks, movingNode)
         useBrainsFit = brainsfit.isAvailable() and backend != "simpleitk"
-        sides = {"fixed": _copiesOf(fixedNode), "moving": _copiesOf(movingNode, beforeRegistration=True)}
+        sides = {"fixed": _copyOf(fixedNode), "moving": _copyOf(movingNode, beforeRegistration=True)}
         job = BackgroundJob(self._processFactory(), onProgress, self._answerWith(waitForCompletion))
         self._folder = job.folder
+        options = RegisterOptions(
+            transform_type=transformType,
+            start="header" if start == "landmarks" else start,
+            expand=expandFirst,
+            distance_mm=distanceMm,
+            backend="brainsfit" if useBrainsFit else "simpleitk",
+            model=model,
+            device=device,
+        )
         description = {
             "task": "register",
-            **{role: _export(copies, job.folder, role) for role, copies in sides.items()},
-            "start": start,
-            "transform_type": transformType,
-            "backend": "brainsfit" if useBrainsFit else "simpleitk",
-            "expand": expandFirst and any("original" not in copies for copies in sides.values()),
-            "distance_mm": distanceMm,
-            "model": model,
-            "device": device,
+            **{role: write_job_volume(volume, job.folder, role) for role, volume in sides.items()},
+            "options": options.as_dict(),
         }
         if landmarks is not None:
             sitk.WriteTransform(landmarks, str(job.folder / "start.tfm"))
             description["start_transform"] = "start.tfm"
 
         def makeNodes(result: Event) -> RegisteredNodes:
-            _requireUnmoved(fixedNode, sides["fixed"]["volume"])
-            _requireUnmoved(movingNode, sides["moving"]["volume"], beforeRegistration=True)
+            _requireUnmoved(fixedNode, sides["fixed"])
+            _requireUnmoved(movingNode, sides["moving"], beforeRegistration=True)
             transformNode = self._makeTransform(
                 ifPresent(outputTransform), fixedNode, movingNode, job.folder / result["transform"]
             )
@@ -210,16 +215,12 @@ class SSPERegisterLogic(JobLogic):
         return transformNode
 
 
-def _copiesOf(node: Any, beforeRegistration: bool = False) -> dict[str, Any]:
-    """A volume in world coordinates; for an expanded one also its original and what is synthetic in it."""
-    copies: dict[str, Any] = {"volume": volumes.volumeFromNode(node, beforeRegistration)}
-    original = volumes.originalOf(node)
-    if original is not None:
-        copies["original"] = volumes.volumeFromNode(original, beforeRegistration)
-        copies["synthetic"] = marks.syntheticArray(node)
-        attributes = {"inferior": volumes.INFERIOR_ATTRIBUTE, "superior": volumes.SUPERIOR_ATTRIBUTE}
-        copies["synthetic_mm"] = {end: float(node.GetAttribute(name) or 0) for end, name in attributes.items()}
-    return copies
+def _copyOf(node: Any, beforeRegistration: bool = False) -> Volume:
+    """A volume in world coordinates; an expanded one knows its synthetic slices."""
+    volume = volumes.volumeFromNode(node, beforeRegistration)
+    if volumes.originalOf(node) is None:
+        return volume
+    return replace(volume, provenance=marks.syntheticArray(node) * np.uint8(Provenance.SYNTHETIC))
 
 
 def _requireUnmoved(node: Any, copy: Volume, beforeRegistration: bool = False) -> None:
@@ -227,13 +228,3 @@ def _requireUnmoved(node: Any, copy: Volume, beforeRegistration: bool = False) -
     pose = volumes.RAS_TO_LPS @ volumes.ijkToWorld(node, beforeRegistration)
     if not np.allclose(pose, copy.index_to_lps, atol=UNCHANGED):
         raise InputError(_("{name} was moved while SSPE worked on it. Register again.").format(name=node.GetName()))
-
-
-def _export(copies: dict[str, Any], folder: Path, role: str) -> Event:
-    description = exportVolume(copies["volume"], folder, role)
-    if "original" in copies:
-        np.save(folder / f"{role}-synthetic.npy", copies["synthetic"])
-        description["synthetic_file"] = f"{role}-synthetic.npy"
-        description["original"] = exportVolume(copies["original"], folder, f"{role}-original")
-        description["synthetic_mm"] = copies["synthetic_mm"]
-    return description

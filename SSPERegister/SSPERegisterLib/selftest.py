@@ -10,7 +10,7 @@ import slicer
 from numpy.typing import NDArray
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
-from SSPELib.volume import Volume
+from SSPELib.volume import Volume, real_part, synthetic_mm
 from SSPESlicer import comparison, joined, marks, results, volumes
 from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
 
@@ -75,9 +75,9 @@ class SSPERegisterTest(SelfTest):
         original = addNode(moved(moving, knownMotion()), "abdomen")
         grown = expandedBy(original, 10)
         self.logic(transform=knownMotion()).register(fixedNode, grown, expandFirst=False, backend="simpleitk")
-        described = self.process.job["moving"]
-        self.assertEqual(described["original"]["name"], "abdomen")
-        self.assertEqual(described["synthetic_mm"], {"inferior": 0.0, "superior": 50.0})
+        given = self.process.volumes["moving"]
+        self.assertEqual(synthetic_mm(given), {"inferior": 0.0, "superior": 50.0})
+        np.testing.assert_array_equal(real_part(given).array, slicer.util.arrayFromVolume(original))
         self.assertLess(meanErrorMm(original, moving), EXACT_MM)
         for node in (grown, grown.GetNodeReference(marks.SYNTHETIC_ROLE)):
             self.assertIs(node.GetParentTransformNode(), original.GetParentTransformNode())

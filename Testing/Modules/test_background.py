@@ -21,17 +21,13 @@ LONGEST_CANCEL_S = 2.0
 
 def expansion(folder: Path, model: str, distance_mm: float = 400.0) -> dict[str, Any]:
     """A job that takes a while."""
-    from SSPESlicer.scene_job import exportVolume
+    from SSPELib.options import ExpandOptions
+    from SSPELib.worker import write_job_volume
     from SSPESlicer.selftest_support import halves
 
-    volume = exportVolume(halves(20.0)[0], folder, "upper")
-    return {
-        "task": "expand",
-        "volumes": [{**volume, "grow": "inferior"}],
-        "distance_mm": distance_mm,
-        "model": model,
-        "device": "cpu",
-    }
+    volume = write_job_volume(halves(20.0)[0], folder, "upper")
+    options = ExpandOptions("inferior", distance_mm, model, "cpu")
+    return {"task": "expand", "volumes": [{"volume": volume, "options": options.as_dict()}]}
 
 
 def is_alive(pid: int) -> bool:
@@ -104,7 +100,7 @@ def test_errors_come_in_the_words_of_the_library(sspe: Any, model: str) -> None:
     from SSPESlicer.background import BackgroundJob
 
     job = BackgroundJob()
-    with pytest.raises(SSPEError, match="at most 400 mm"):
+    with pytest.raises(SSPEError, match="4 to 400 mm"):
         job.run(expansion(job.folder, model, distance_mm=500.0), lambda result: result)
     assert not job.folder.exists()
 
@@ -114,18 +110,18 @@ def test_without_pytorch_the_way_to_it_is_said(
     sspe: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, task: str
 ) -> None:
     from SSPELib.errors import SSPEError
+    from SSPELib.worker import write_job_volume
     from SSPESlicer.background import BackgroundJob
-    from SSPESlicer.scene_job import exportVolume
     from SSPESlicer.selftest_support import halves
 
     code = "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')"
     (tmp_path / "torch.py").write_text(code, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     job = BackgroundJob()
-    parts = [exportVolume(part, job.folder, name) for part, name in zip(halves(20.0), ("a", "b"), strict=True)]
+    parts = [write_job_volume(part, job.folder, name) for part, name in zip(halves(20.0), ("a", "b"), strict=True)]
     description = {
-        "expand": {"volumes": [{**parts[0], "grow": "inferior"}], "distance_mm": 64.0},
-        "register": {"fixed": parts[0], "moving": parts[1], "start": "header", "expand": True},
+        "expand": {"volumes": [{"volume": parts[0], "options": {}}]},
+        "register": {"fixed": parts[0], "moving": parts[1], "options": {}},
         "device": {},
     }[task]
     with pytest.raises(SSPEError, match=r"package torch is missing\. Open the module SSPE"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from command_line import Run
 from hypothesis import settings
 from phantoms import torso, write
 
+from SSPELib import tasks
 from SSPELib.cli.app import main
 from SSPELib.model import bundle
 from SSPELib.model.bundle import ModelBundle, ModelCard, build_generator, save_bundle
@@ -21,6 +23,14 @@ settings.register_profile("project", max_examples=50, deadline=None, derandomize
 settings.load_profile("project")
 # The networks of the tests are so small that threads would only wait for each other, and tests run side by side.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_models() -> Iterator[None]:
+    """No test sees the models that another one has loaded."""
+    tasks.forget_models()
+    yield
+    tasks.forget_models()
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,5 @@ def known_registration(transform: sitk.Transform, **fields: Any) -> Registration
         "reasons": ("a stand-in",),
         "seconds": 1.0,
         "candidates": (),
-        "warnings": (),
     }
     return Registration(transform, **{**others, **fields})

@@ -10,27 +10,26 @@ import SimpleITK as sitk
 from phantoms import torso
 
 from SSPELib.errors import Cancelled, RegistrationError
-from SSPELib.expansion.expander import Expansion
-from SSPELib.registration import Registration, expand_toward, register
+from SSPELib.registration import Registration
+from SSPELib.registration import register as align
 from SSPELib.registration.poses import about, from_transform, rotation_matrix, to_transform
-from SSPELib.volume import BodyAxis, Volume, body_axis, slices, with_slices
+from SSPELib.volume import BodyAxis, Provenance, Volume, body_axis, slices, with_slices
 from SSPEResearch.evaluation.registration.cases import Case, make_case
 
 
-def grown(volume: Volume, end: str, mm: float = 40.0) -> Expansion:
+def register(fixed, moving, *, start="header", transform_type="rigid", **others):
+    """A registration by the defaults of the product."""
+    return align(fixed, moving, start=start, transform_type=transform_type, **others)
+
+
+def grown(volume: Volume, end: str, mm: float = 40.0) -> Volume:
     """An expansion that repeats the edge slice, in place of the network's."""
     axis = body_axis(volume)
     count = round(mm / volume.spacing[axis.index])
     at_start = (end == "inferior") == (axis.superior > 0)
     edge = np.take(volume.array, [0 if at_start else -1], axis.numpy_axis)
     new = np.repeat(edge, count, axis.numpy_axis)
-    longer = with_slices(volume, new if at_start else None, None if at_start else new)
-    synthetic = np.zeros(longer.array.shape, dtype=np.uint8)
-    window = [slice(None)] * 3
-    window[axis.numpy_axis] = slice(0, count) if at_start else slice(-count, None)
-    synthetic[tuple(window)] = 1
-    added = {"inferior": 0.0, "superior": 0.0, end: count * volume.spacing[axis.index]}
-    return Expansion(longer, synthetic, volume, added, ())
+    return with_slices(volume, new if at_start else None, None if at_start else new, Provenance.SYNTHETIC)
 
 
 @pytest.fixture(scope="module")
@@ -173,31 +172,6 @@ def test_bad_starts_are_refused_in_words(person):
         register(person, person, start="nowhere")  # type: ignore[arg-type]
     with pytest.raises(RegistrationError, match="bends space"):
         register(person, person, start=sitk.BSplineTransform(3))
-
-
-class Recorder:
-    """An expander that only notes what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, float]] = []
-
-    def expand(self, volume, direction, distance_mm=64.0, progress=None):
-        self.asked.append((volume.name, direction, distance_mm))
-        return grown(volume, "inferior")
-
-
-@pytest.mark.parametrize(
-    ("start", "fixed_direction", "moving_direction"),
-    [("header", "inferior", "superior"), ("unknown", "both", "both")],
-)
-def test_each_part_grows_toward_the_other(person, start, fixed_direction, moving_direction):
-    upper, lower = replace(slices(person, 42, 80), name="upper"), replace(slices(person, 0, 38), name="lower")
-    expander = Recorder()
-    expand_toward(upper, lower, expander, 48.0, start)
-    assert expander.asked == [("upper", fixed_direction, 48.0), ("lower", moving_direction, 48.0)]
-    expander.asked.clear()
-    expand_toward(lower, upper, expander, 48.0, start)
-    assert expander.asked == [("lower", moving_direction, 48.0), ("upper", fixed_direction, 48.0)]
 
 
 def test_a_real_patient_cut_with_20_mm_of_overlap(ct_data):

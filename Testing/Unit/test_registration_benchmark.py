@@ -11,11 +11,10 @@ from phantoms import torso, write
 
 from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
-from SSPELib.expansion.expander import Expander, Expansion
 from SSPELib.registration import register
 from SSPELib.registration.poses import from_transform
 from SSPELib.registration.verdict import squashed
-from SSPELib.volume import body_mask
+from SSPELib.volume import body_mask, synthetic_mm
 from SSPELib.volume.points import at_indices, body_points
 from SSPEResearch.evaluation.registration.calibration import calibrate
 from SSPEResearch.evaluation.registration.cases import make_case
@@ -29,7 +28,7 @@ from SSPEResearch.evaluation.registration.summary import (
     sign_test,
     wilson,
 )
-from SSPEResearch.evaluation.registration.systems import EXPANDING, Answer, BRAINSFitSettings, Unpolished, systems
+from SSPEResearch.evaluation.registration.systems import Answer, BRAINSFitSettings, Unpolished, systems
 from SSPEResearch.evaluation.registration.variants import DEFORMATION_MM, VARIANTS, vary
 from SSPEResearch.evaluation.rows import RowTable, read_rows
 
@@ -254,55 +253,51 @@ def test_the_settings_of_brainsfit_solve_a_large_overlap():
 
 
 def test_systems_are_named_and_unknown_ones_refused():
-    assert [system.name for system in systems(["sspe-plain", "brainsfit"], None)] == [
+    assert [system.name for system in systems(["sspe-plain", "brainsfit"])] == [
         "SSPE without expansion",
         "BRAINSFit settings",
     ]
-    assert systems([], None) == []
-    for name in EXPANDING:
-        with pytest.raises(InputError, match=f"'{name}' needs a model"):
-            systems([name], None)
+    assert systems([]) == []
     with pytest.raises(InputError, match="unknown"):
-        systems(["magic"], None)
+        systems(["magic"])
 
 
 class Seen(Exception):
-    """What `register` was called with."""
+    """What `tasks.register` was called with."""
 
-    def __init__(self, *pair, **options):
-        self.pair, self.options = pair, options
+    def __init__(self, fixed, moving, options, **others):
+        self.pair, self.options, self.others = (fixed, moving), options, others
 
 
 @pytest.mark.parametrize("start", ["near", "unknown"])
 def test_ablations_leave_out_the_part_they_are_named_for(case, start, tiny_bundle, monkeypatch):
-    def tell(*pair, **options):
-        raise Seen(*pair, **options)
+    def tell(*arguments, **others):
+        raise Seen(*arguments, **others)
 
-    monkeypatch.setattr("SSPEResearch.evaluation.registration.systems.register", tell)
+    monkeypatch.setattr("SSPELib.tasks.register", tell)
     seen: dict[str, Seen] = {}
-    for name, system in zip(OURS_BY_NAME, systems(list(OURS_BY_NAME), Expander(tiny_bundle, "cpu")), strict=True):
+    for name, system in zip(OURS_BY_NAME, systems(list(OURS_BY_NAME), str(tiny_bundle.folder), "cpu"), strict=True):
         with pytest.raises(Seen) as caught:
             system.solve(case.fixed, case.moving, start)
         seen[name] = caught.value
-    begin = "unknown" if start == "unknown" else "header"
     ends = {"inferior", "superior"} if start == "unknown" else {"inferior"}
     for name, call in seen.items():
-        grown = [isinstance(source, Expansion) for source in call.pair]
-        assert grown == [name != "sspe-plain", name not in ("sspe-plain", "sspe-one-sided")], name
-        if grown[0]:
-            assert {end for end, mm in call.pair[0].synthetic_mm.items() if mm > 0} == ends
-        assert call.options["transform_type"] == ("affine" if name == "sspe-affine" else "rigid"), name
-        assert (call.options["backend"] == Unpolished()) == (name == "sspe-unpolished"), name
-        if name != "sspe-local":
-            assert call.options["start"] == begin, name
-    pose = from_transform(seen["sspe-local"].options["start"])
+        assert call.options.expand == (name not in ("sspe-plain", "sspe-one-sided")), name
+        grown = {end for end, mm in synthetic_mm(call.pair[0]).items() if mm > 0}
+        assert grown == (ends if name == "sspe-one-sided" else set()), name
+        assert not any(synthetic_mm(call.pair[1]).values()), name
+        assert call.options.transform_type == ("affine" if name == "sspe-affine" else "rigid"), name
+        assert (call.others["backend"] == Unpolished()) == (name == "sspe-unpolished"), name
+        assert call.options.start == ("unknown" if start == "unknown" else "header"), name
+        assert (call.others["start_transform"] is None) == (name != "sspe-local"), name
+    pose = from_transform(seen["sspe-local"].others["start_transform"])
     apart = body_points(case.moving).mean(axis=0) - body_points(case.fixed).mean(axis=0)
     assert pose[:3, 3] == pytest.approx(apart if start == "unknown" else np.zeros(3))
     assert pose[:3, :3] == pytest.approx(np.eye(3))
 
 
 def test_a_result_without_last_refinement_is_that_of_the_search(case):
-    result = register(case.fixed, case.moving, transform_type="rigid", backend=Unpolished())
+    result = register(case.fixed, case.moving, start="header", transform_type="rigid", backend=Unpolished())
     assert result.backend == "none"
     assert case.error_mm(result.transform) < 5
 

@@ -9,7 +9,7 @@ from geometries import GEOMETRIES, any_geometry, oriented_volume
 from hypothesis import given
 from hypothesis import strategies as st
 
-from SSPELib.volume import Volume, body_axis, body_length_mm, body_mask, slices, with_slices
+from SSPELib.volume import Provenance, Volume, body_axis, body_length_mm, body_mask, slices, with_slices
 
 
 @given(any_geometry(), st.tuples(*[st.integers(0, 4)] * 3))
@@ -60,7 +60,7 @@ def test_appended_slices_leave_real_voxels_where_they_were(geometry, before, aft
     head = np.full(shape, -7, dtype=volume.array.dtype)
     shape[axis.numpy_axis] = after
     tail = np.full(shape, 7, dtype=volume.array.dtype)
-    grown = with_slices(volume, head, tail)
+    grown = with_slices(volume, head, tail, Provenance.SYNTHETIC)
     length = volume.size[axis.index]
     again = slices(grown, before, before + length)
     assert np.array_equal(again.array, volume.array)
@@ -71,7 +71,7 @@ def test_appended_slices_leave_real_voxels_where_they_were(geometry, before, aft
 def test_appending_another_data_type_is_refused():
     volume = oriented_volume(GEOMETRIES["upright"], (4, 4, 4))
     with pytest.raises(ValueError, match="data type"):
-        with_slices(volume, volume.array.astype(np.float32), None)
+        with_slices(volume, volume.array.astype(np.float32), None, Provenance.SYNTHETIC)
 
 
 def test_voxels_cannot_be_changed_in_place():

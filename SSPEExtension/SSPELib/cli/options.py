@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from ..errors import InputError
+from ..options import DEVICE, DISTANCE, MODEL, DeviceName
 
-DeviceOption = Annotated[
-    Literal["auto", "cpu", "cuda", "mps"],
-    typer.Option(help="Where to compute; auto takes a GPU where there is one."),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        help="A bundled model by its name, or any folder with model.json and weights.pt.", metavar="NAME_OR_DIR"
-    ),
+DeviceOption = Annotated[DeviceName, typer.Option(help=DEVICE.sentence)]
+ModelOption = Annotated[str | None, typer.Option(help=MODEL.sentence, metavar="NAME_OR_DIR")]
+DistanceOption = Annotated[
+    float, typer.Option(metavar="MM", help=f"{DISTANCE.sentence} {DISTANCE.low:g} to {DISTANCE.high:g} mm.")
 ]
 
 

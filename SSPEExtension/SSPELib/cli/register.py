@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
-from ..progress import part
+from ..options import BackendName, RegisterOptions, Start, TransformType
 from .console import progress_bar, say, warn
-from .options import DeviceOption, check_outputs
+from .options import DeviceOption, DistanceOption, ModelOption, check_outputs
 
 if TYPE_CHECKING:
-    from ..expansion.expander import Expansion
+    import SimpleITK as sitk
+
     from ..volume import Volume
 
-SHARE_OF_EXPANSION = 0.4
+DEFAULTS = RegisterOptions()
 
 
 def register(
@@ -43,14 +42,28 @@ def register(
         Path | None, typer.Option(metavar="REPORT.json", help="Also write a report, and a page REPORT.html beside it.")
     ] = None,
     transform_type: Annotated[
-        Literal["rigid", "affine"], typer.Option(help="Rigid for the same person; affine also scales and shears.")
-    ] = "affine",
-    start: Annotated[
-        Literal["header", "unknown"],
-        typer.Option(help="Trust the positions in the headers, or search all along the body."),
-    ] = "header",
+        TransformType, typer.Option(help=RegisterOptions.option("transform_type").sentence)
+    ] = DEFAULTS.transform_type,
+    start: Annotated[Start, typer.Option(help=RegisterOptions.option("start").sentence)] = DEFAULTS.start,
+    fixed_landmarks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Three or more landmarks on FIXED to start from, .mrk.json or .fcsv of 3D Slicer; needs "
+            "--moving-landmarks.",
+        ),
+    ] = None,
+    moving_landmarks: Annotated[
+        Path | None, typer.Option(metavar="POINTS", help="The same landmarks on MOVING, in the same order.")
+    ] = None,
     no_expansion: Annotated[bool, typer.Option("--no-expansion", help="Register without synthetic slices.")] = False,
-    device: DeviceOption = "auto",
+    distance: DistanceOption = DEFAULTS.distance_mm,
+    backend: Annotated[BackendName, typer.Option(help=RegisterOptions.option("backend").sentence)] = DEFAULTS.backend,
+    tolerance: Annotated[
+        float, typer.Option(metavar="MM", help=RegisterOptions.option("tolerance_mm").sentence)
+    ] = DEFAULTS.tolerance_mm,
+    model: ModelOption = DEFAULTS.model,
+    device: DeviceOption = DEFAULTS.device,
 ) -> None:
     """Register two CTs of one body that overlap little or not at all.
 
@@ -59,54 +72,44 @@ def register(
 
     Example: sspe register chest.nii.gz abdomen.nii.gz --transform found.tfm --report report.json
     """
-    from ..io import read_volume
-    from ..io.writing import IMAGE_SUFFIXES, TRANSFORM_SUFFIXES, Outputs
-    from ..volume import check_ct
-    from ..volume.resampling import resample_moving
+    from ..io import Outputs, read_volume
+    from ..io.writing import IMAGE_SUFFIXES, TRANSFORM_SUFFIXES
 
-    started = time.monotonic()
+    options = RegisterOptions(transform_type, start, not no_expansion, distance, backend, tolerance, model, device)
+    options.check()
     page = report.with_suffix(".html") if report is not None else None
+    landmarks = [path for path in (fixed_landmarks, moving_landmarks) if path is not None]
     check_outputs(
         [(transform, TRANSFORM_SUFFIXES), (output, IMAGE_SUFFIXES), (report, (".json",)), (page, (".html",))],
-        [fixed, moving],
+        [fixed, moving, *landmarks],
     )
     if fixed.exists() and moving.exists() and fixed.resolve() == moving.resolve():
         raise InputError(_same(fixed, moving))
+    start_transform = _landmark_start(fixed_landmarks, moving_landmarks)
     fixed_volume, moving_volume = read_volume(fixed), read_volume(moving)
     if _identical(fixed_volume, moving_volume):
         raise InputError(_same(fixed, moving))
-    warnings = [*check_ct(fixed_volume), *check_ct(moving_volume)]
 
-    from ..registration import expand_toward
-    from ..registration import register as register_volumes
+    from .. import tasks
 
     with progress_bar("Registering") as progress:
-        model = None
-        sides: tuple[Volume | Expansion, Volume | Expansion] = (fixed_volume, moving_volume)
-        if not no_expansion:
-            from ..expansion.expander import Expander
-            from ..model.bundle import load_bundle
-
-            expander = Expander(load_bundle(), device)
-            model = expander.bundle.card.name
-            share = part(progress, 0.0, SHARE_OF_EXPANSION)
-            sides = expand_toward(fixed_volume, moving_volume, expander, start=start, progress=share)
-            progress = part(progress, SHARE_OF_EXPANSION, 1.0)
-        result = register_volumes(*sides, start=start, transform_type=transform_type, progress=progress)
-        result = replace(result, seconds=time.monotonic() - started)
-    warnings = list(dict.fromkeys([*warnings, *result.warnings]))
+        done = tasks.register(fixed_volume, moving_volume, options, progress, start_transform=start_transform)
+    result = done.registration
     with Outputs() as outputs:
         outputs.transform(result.transform, transform)
         if output is not None:
+            from ..volume.resampling import resample_moving
+
             outputs.image(resample_moving(fixed_volume, moving_volume, result.transform).to_image(), output)
         if report is not None and page is not None:
             from ..report import Subject, page_of, summary_of
 
             files = {"fixed": fixed, "moving": moving, "transform": transform, "output": output}
-            subject = Subject(*sides, result, {key: str(path) for key, path in files.items() if path}, model, warnings)
+            named = {key: str(path) for key, path in files.items() if path}
+            subject = Subject(done.fixed, done.moving, result, named, done.model, done.warnings)
             outputs.text(summary_of(subject), report)
             outputs.text(page_of(subject), page)
-    warn(warnings)
+    warn(done.warnings)
     if not result.reliable:
         warn([f"The result is not reliable ({'; '.join(result.reasons)}); check it by eye before it is used."])
     trust = "reliable" if result.reliable else "not reliable"
@@ -114,6 +117,18 @@ def register(
         f"{transform}: {result.transform_type} transform, {trust}, confidence {result.confidence:.2f}, real overlap "
         f"{result.overlap_mm:.0f} mm, {result.seconds:.0f} s."
     )
+
+
+def _landmark_start(fixed: Path | None, moving: Path | None) -> sitk.Transform | None:
+    """The rigid transform that brings the landmarks of two files together, None where there are none."""
+    if fixed is None and moving is None:
+        return None
+    if fixed is None or moving is None:
+        raise InputError("Landmarks are needed on both volumes: give --fixed-landmarks and --moving-landmarks.")
+    from ..io.landmarks import read_landmarks
+    from ..registration.landmarks import landmark_transform
+
+    return landmark_transform(read_landmarks(fixed), read_landmarks(moving), (str(fixed), str(moving)))
 
 
 def _identical(first: Volume, second: Volume) -> bool:

@@ -2,61 +2,38 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..options import Direction
 from ..progress import Progress, part, silent
-from ..volume import AIR_HU, Volume, body_axis, with_slices
+from ..volume import AIR_HU, End, Volume, body_axis
 from ..volume.body import mask_of_slices, outside_to_air
 from ..volume.checks import check_length
-from .working_grid import End, WorkingVolume, append_to_own_grid, body_window, to_working
+from .continuation import continued, whole_slices
+from .working_grid import WorkingVolume, append_to_own_grid, body_window, to_working
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch import device as Device
+    from torch.nn import Module
 
     from ..model.bundle import ModelBundle
 
-Direction = Literal["inferior", "superior", "both"]
-
 HU_SCALE = 1000.0
-FARTHEST_MM = 400.0
 DOUBTFUL_MM = 150.0
 FIGURES_QUOTED = 4
 SEAM_FADES_MM = 12.0
 
 
-@dataclass(frozen=True, eq=False)
-class Expansion:
-    """A volume grown along the body.
-
-    Attributes:
-        volume: the longer volume on the input's own grid (direction, spacing and in-plane size unchanged).
-        synthetic: (z, y, x) uint8, 1 where a voxel was made by the network.
-        original: the input, whose voxels stand unchanged in `volume`.
-        synthetic_mm: length added at the ends "inferior" and "superior", mm.
-        warnings: what a clinician should know.
-    """
-
-    volume: Volume
-    synthetic: NDArray[np.uint8]
-    original: Volume
-    synthetic_mm: dict[str, float]
-    warnings: tuple[str, ...]
-
-    def mask_image(self) -> sitk.Image:
-        """The synthetic slices as a uint8 image on the grid of `volume`."""
-        return self.volume.like(self.synthetic).to_image()
-
-
 class Expander:
-    """Grow volumes with one model on one device.
+    """Expands volumes with one model on one device.
 
     Args:
         bundle: the model.
@@ -75,41 +52,35 @@ class Expander:
         self.network = bundle.network(self.device)
 
     def expand(
-        self, volume: Volume, direction: Direction, distance_mm: float = 64.0, progress: Progress = silent
-    ) -> Expansion:
+        self, volume: Volume, direction: Direction, distance_mm: float, progress: Progress = silent
+    ) -> tuple[Volume, tuple[str, ...]]:
         """Append synthetic slices at one or both ends of the body.
+
+        The expansion begins at the last whole slice. Where slices beyond it have wedges without data
+        (`Provenance.NO_DATA`), the synthetic slices fill these; real voxels stay as they are, bit by bit.
 
         Args:
             volume: the input; it is not changed.
             direction: the end or ends that grow.
-            distance_mm: length to add at each of them, rounded up to whole slices.
+            distance_mm: length to add at each of them, mm, rounded up to whole slices.
             progress: told of every part of a step; may raise `Cancelled`.
 
+        Returns:
+            The longer volume on the input's own grid (direction, spacing and in-plane size unchanged), and warnings.
+
         Raises:
-            InputError: the distance is out of range, the volume too short or without a body in view.
+            InputError: the volume is too short or without a body in view.
         """
         warnings = [warning for warning in (self.device_warning,) if warning]
-        warnings += check_distance(distance_mm, self.bundle.card.error_by_distance)
+        warnings += distance_warnings(distance_mm, self.bundle.card.error_by_distance)
         check_length(volume)
         ends: list[End] = ["inferior", "superior"] if direction == "both" else [direction]
-        axis = body_axis(volume)
-        spacing = volume.spacing[axis.index]
-        count = math.ceil(distance_mm / spacing - 1e-6)
-        appended: dict[End, NDArray[Any]] = {}
+        generator = _Generator(self.network, self.device)
         for number, end in enumerate(ends):
             share = part(progress, number / len(ends), (number + 1) / len(ends))
-            appended[end] = self._new_slices(volume, end, count, share, warnings)
-        first: End = "inferior" if axis.superior > 0 else "superior"
-        last: End = "superior" if axis.superior > 0 else "inferior"
-        grown = with_slices(volume, appended.get(first), appended.get(last))
-        synthetic = np.ones(grown.array.shape, dtype=np.uint8)
-        start = count if first in appended else 0
-        real: list[slice] = [slice(None)] * 3
-        real[axis.numpy_axis] = slice(start, start + volume.array.shape[axis.numpy_axis])
-        synthetic[tuple(real)] = 0
+            volume = self._expanded(volume, end, distance_mm, generator, share)
         progress(1.0, "Expanded")
-        added: dict[str, float] = {end: count * spacing if end in appended else 0.0 for end in ("inferior", "superior")}
-        return Expansion(grown, synthetic, volume, added, tuple(dict.fromkeys(warnings)))
+        return volume, tuple(dict.fromkeys([*warnings, *generator.warnings]))
 
     def predict_scope(self, scope: NDArray[np.float32]) -> NDArray[np.float32]:
         """Apply the generator once to a scope (z, y, x), HU, z in the direction of growth: G(X[t]) as it comes."""
@@ -117,23 +88,29 @@ class Expander:
 
         low, high = self.bundle.card.window_hu
         current = torch.from_numpy(scope.clip(low, high) / np.float32(HU_SCALE))[None, None]
-        return self._step(current, silent, "", [])[0, 0].float().numpy() * np.float32(HU_SCALE)
+        return _Generator(self.network, self.device).step(current, silent, "")[0, 0].float().numpy() * np.float32(
+            HU_SCALE
+        )
 
-    def _new_slices(
-        self, volume: Volume, end: End, count: int, progress: Progress, warnings: list[str]
-    ) -> NDArray[Any]:
-        """Slices beyond one end (z, y, x), in the axis order and data type of the volume."""
+    def _expanded(
+        self, volume: Volume, end: End, distance_mm: float, generator: _Generator, progress: Progress
+    ) -> Volume:
+        """The volume with synthetic slices beyond one end, and its wedges without data there filled."""
         progress(0.0, f"Preparing the {end} end")
-        working = to_working(volume, self.bundle.card.spacing_mm, end)
+        whole, incomplete = whole_slices(volume, end)
+        working = to_working(whole, self.bundle.card.spacing_mm, end)
         if not working.mask.any():
             raise InputError(f"No body is in view in {volume.name}. Check that it is a CT of a patient.")
-        axis = body_axis(volume)
-        length_mm = count * volume.spacing[axis.index]
-        grown = self._grow(working, math.ceil(length_mm / working.spacing_mm), part(progress, 0.05, 0.9), warnings)
+        spacing_mm = volume.spacing[body_axis(volume).index]
+        count = incomplete + math.ceil(distance_mm / spacing_mm - 1e-6)
+        steps = math.ceil(count * spacing_mm / working.spacing_mm)
+        grown = self._grow(working, steps, generator, part(progress, 0.05, 0.9))
         progress(0.9, f"Bringing the {end} slices back to the grid of the volume")
-        return append_to_own_grid(volume, working, grown, count)
+        return continued(volume, end, append_to_own_grid(whole, working, grown, count), incomplete)
 
-    def _grow(self, working: WorkingVolume, count: int, progress: Progress, warnings: list[str]) -> NDArray[np.float32]:
+    def _grow(
+        self, working: WorkingVolume, count: int, generator: _Generator, progress: Progress
+    ) -> NDArray[np.float32]:
         """Predict count slices (z, y, x), HU, z away from the volume, beyond the anchored end (eq. 3)."""
         import torch
 
@@ -148,7 +125,7 @@ class Expander:
         for number in range(steps):
             message = f"Step {number + 1} of {steps} toward the {'feet' if working.end == 'inferior' else 'head'}"
             share = part(progress, number / steps, (number + 1) / steps)
-            following = self._step(current, share, message, warnings)
+            following = generator.step(current, share, message)
             new_part = _joined(following, current[:, :, -1:], card.step, card.spacing_mm)
             # The overlap part of the next scope is known already: it stays as it is instead of being predicted again.
             current = torch.cat([current[:, :, card.step :], new_part], dim=2)
@@ -163,36 +140,35 @@ class Expander:
     def _multiple(self) -> int:
         return 2 ** int(self.bundle.card.arguments.get("depth", 4))
 
-    def _step(self, scope: Tensor, progress: Progress, message: str, warnings: list[str]) -> Tensor:
+
+class _Generator:
+    """The network of one expansion: where the memory of the GPU is too small, it goes on on the CPU and says so."""
+
+    def __init__(self, network: Module, device: Device) -> None:
+        self._network, self._device = network, device
+        self.warnings: list[str] = []
+
+    def step(self, scope: Tensor, progress: Progress, message: str) -> Tensor:
         """Apply the generator once: scope (1, 1, z, y, x) in HU / 1000 to the next one, on the CPU."""
         import torch
 
         from ..model.device import is_out_of_memory
         from ..model.networks.interruption import followed
 
-        with followed(self.network, lambda done: progress(done, message)), torch.inference_mode():
+        with followed(self._network, lambda done: progress(done, message)), torch.inference_mode():
             try:
-                return self.network(scope.to(self.device)).cpu()
+                return self._network(scope.to(self._device)).cpu()
             except RuntimeError as error:
-                if self.device.type == "cpu" or not is_out_of_memory(error):
+                if self._device.type == "cpu" or not is_out_of_memory(error):
                     raise
-        warnings.append(f"The memory of the GPU ({self.device}) was too small, so the work went on on the CPU.")
-        self.device = torch.device("cpu")
-        self.network = self.network.to(self.device)
-        return self._step(scope, progress, message, warnings)
+        self.warnings.append(f"The memory of the GPU ({self._device}) was too small, so the work went on on the CPU.")
+        # The model that others share stays on its device.
+        self._network, self._device = copy.deepcopy(self._network).cpu(), torch.device("cpu")
+        return self.step(scope, progress, message)
 
 
-def check_distance(distance_mm: float, error_by_distance: Sequence[tuple[float, float]] = ()) -> list[str]:
-    """Return warnings on a distance in mm, with what the model's figures (mm from the edge, HU) say about it.
-
-    Raises:
-        InputError: it is not above 0 and at most 400 mm.
-    """
-    if not 0 < distance_mm <= FARTHEST_MM:
-        raise InputError(
-            f"The distance is {distance_mm:g} mm, but it must be above 0 and at most {FARTHEST_MM:.0f} mm; choose for "
-            "example 64."
-        )
+def distance_warnings(distance_mm: float, error_by_distance: Sequence[tuple[float, float]] = ()) -> list[str]:
+    """Return warnings on a distance in mm, with what the model's figures (mm from the edge, HU) say about it."""
     if distance_mm <= DOUBTFUL_MM:
         return []
     spaced = error_by_distance[:: -max(1, len(error_by_distance) // FIGURES_QUOTED)][:FIGURES_QUOTED][::-1]

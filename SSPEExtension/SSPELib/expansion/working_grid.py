@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..volume import AIR_HU, BodyAxis, Volume, body_axis
+from ..volume import AIR_HU, BodyAxis, End, Volume, body_axis
 from ..volume.body import mask_of_slices, outside_to_air
 from ..volume.resampling import resample_averaged
-
-End = Literal["inferior", "superior"]
-"""An end of the body axis."""
 
 DETAIL_FADES_MM = 8.0
 BACKGROUND_BELOW_HU = -950.0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from ..errors import DeviceError
+from ..options import DeviceName
 
 if TYPE_CHECKING:
     import torch
-
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def choose_device(name: str) -> tuple[torch.device, str | None]:

@@ -2,7 +2,7 @@
 
 from .backends import Backend, RefinementImages, SimpleITKBackend
 from .overlap import OverlapPrediction, predict_overlap
-from .pipeline import expand_toward, register
+from .pipeline import register
 from .result import Candidate, Registration, TransformType
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Registration",
     "SimpleITKBackend",
     "TransformType",
-    "expand_toward",
     "predict_overlap",
     "register",
 ]

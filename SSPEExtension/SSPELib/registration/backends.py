@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import SimpleITK as sitk
 
-from ..errors import Cancelled, RegistrationError
+from ..errors import Cancelled, InputError, RegistrationError
+from ..options import BackendName, TransformType
 from ..progress import Progress
-from .result import TransformType
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +108,17 @@ class SimpleITKBackend:
         if stop:
             raise stop[0]
         return transform
+
+
+def backend_of(name: BackendName) -> Backend:
+    """Return the back end of an option that works outside 3D Slicer.
+
+    Raises:
+        InputError: it works inside Slicer only.
+    """
+    if name == "brainsfit":
+        raise InputError("The back end brainsfit is a module of 3D Slicer. Choose automatic or simpleitk here.")
+    return SimpleITKBackend()
 
 
 def as_type(transform: sitk.Transform, transform_type: TransformType) -> sitk.Transform:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RegistrationError
+from ..options import TransformType
 from ..progress import Progress, part
 from .backends import Backend, RefinementImages
 from .evidence import Density
@@ -15,7 +16,6 @@ from .pair import Pair
 from .poses import Matrix, about, apply, from_transform, mean_distance, nearest_rotation, to_transform
 from .real_overlap import native_images
 from .refine import Climber
-from .result import TransformType
 from .search import Peak
 from .stages import STAGES
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..volume import Volume, body_axis
-from .poses import Matrix, apply
+from ..volume import End, Volume, body_axis
+from .poses import Matrix, apply, from_transform
 
 Upper = Literal["fixed", "moving"]
 
@@ -55,6 +56,16 @@ def upper_of(fixed: Volume, moving: Volume, pose: Matrix) -> Upper:
     one = _span(fixed, np.eye(4), fixed)
     other = _span(moving, np.linalg.inv(pose), fixed)
     return "fixed" if sum(one) >= sum(other) else "moving"
+
+
+def ends_that_meet(fixed: Volume, moving: Volume, start: str | sitk.Transform) -> tuple[list[End], list[End]]:
+    """Ends of the fixed and of the moving volume that face each other from a start; all ends where it is unknown."""
+    if start == "unknown":
+        return ["inferior", "superior"], ["inferior", "superior"]
+    pose = from_transform(start) if isinstance(start, sitk.Transform) else np.eye(4)
+    if upper_of(fixed, moving, pose) == "fixed":
+        return ["inferior"], ["superior"]
+    return ["superior"], ["inferior"]
 
 
 def _span(volume: Volume, to_fixed: Matrix, fixed: Volume) -> tuple[float, float]:

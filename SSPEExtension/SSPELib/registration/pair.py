@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..volume import Volume
+from ..volume import Volume, real_part, synthetic_mm
 from .overlap import overlap_along_axis_mm
 from .parts import PartSource
 from .poses import Matrix, apply
 from .stages import SEARCH_MM
-
-if TYPE_CHECKING:
-    from ..expansion.expander import Expansion
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +31,14 @@ class Pair:
     synthetic: bool
 
     @classmethod
-    def of(cls, fixed: Volume | Expansion, moving: Volume | Expansion) -> Pair:
-        """Take volumes as they are, expansions with what they know of their synthetic slices.
+    def of(cls, fixed: Volume, moving: Volume) -> Pair:
+        """Take volumes, expanded or not.
 
         Raises:
             RegistrationError: one shows no body.
         """
-        real = [source if isinstance(source, Volume) else source.original for source in (fixed, moving)]
-        synthetic = not (isinstance(fixed, Volume) and isinstance(moving, Volume))
-        return cls(PartSource.of(fixed), PartSource.of(moving), real[0], real[1], synthetic)
+        synthetic = any(any(synthetic_mm(volume).values()) for volume in (fixed, moving))
+        return cls(PartSource(fixed), PartSource(moving), real_part(fixed), real_part(moving), synthetic)
 
     def overlap_mm(self, pose: Matrix) -> float:
         """Real overlap along the body axis under a pose (4, 4), fixed to moving; negative for a gap."""

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import RegistrationError
-from ..volume import AIR_HU, Volume, body_axis, body_mask
+from ..volume import AIR_HU, End, Provenance, Volume, body_axis, body_mask, synthetic_mm
 from ..volume.body import outside_to_air
 from ..volume.resampling import resample_averaged
-
-if TYPE_CHECKING:
-    from ..expansion.expander import Expansion
 
 MARGIN_MM = 16.0
 SMALLEST_BODY_LITERS = 0.05
@@ -54,10 +50,9 @@ class Part:
 
 @dataclass(eq=False)
 class PartSource:
-    """A volume or expansion with its body mask, from which parts of any resolution are made."""
+    """A volume with its body mask, from which parts of any resolution are made."""
 
     volume: Volume
-    synthetic: NDArray[np.bool_] | None = None
     _hu: sitk.Image = field(init=False, repr=False)
     _body: sitk.Image = field(init=False, repr=False)
     _parts: dict[float, Part] = field(init=False, repr=False, default_factory=dict)
@@ -75,13 +70,6 @@ class PartSource:
         self._body = self.volume.like(mask.astype(np.float32)).to_image()
         self._depth_along = self._slice_depths()
         self._bounds = self._body_bounds(mask)
-
-    @classmethod
-    def of(cls, source: Volume | Expansion) -> PartSource:
-        """Take a volume as it is, an expansion with its mask of synthetic slices."""
-        if isinstance(source, Volume):
-            return cls(source)
-        return cls(source.volume, source.synthetic > 0)
 
     def at(self, spacing: float) -> Part:
         """The part on an isotropic grid of the given voxel size in mm; made once."""
@@ -108,21 +96,20 @@ class PartSource:
     def mask_image(self, real: bool) -> sitk.Image:
         """Body as uint8 on the own grid; real leaves synthetic slices out."""
         array = sitk.GetArrayViewFromImage(self._body) > 0
-        if real and self.synthetic is not None:
-            array = array & ~self.synthetic
+        if real:
+            array = array & self.volume.where(Provenance.REAL)
         return self.volume.like(array.astype(np.uint8)).to_image()
 
     def _slice_depths(self) -> NDArray[np.float64]:
         """Distance of each slice along the body axis from the nearest real one, mm."""
         axis = body_axis(self.volume)
         count = self.volume.array.shape[axis.numpy_axis]
-        if self.synthetic is None:
-            return np.zeros(count)
-        made = np.moveaxis(self.synthetic, axis.numpy_axis, 0).reshape(count, -1).any(axis=1)
-        real = np.flatnonzero(~made)
-        index = np.arange(count)
-        away = np.maximum(np.maximum(real[0] - index, index - real[-1]), 0)
-        return away * self.volume.spacing[axis.index]
+        made = synthetic_mm(self.volume)
+        spacing = self.volume.spacing[axis.index]
+        ends: tuple[End, End] = ("inferior", "superior") if axis.superior > 0 else ("superior", "inferior")
+        before, after = (made[end] for end in ends)
+        place = np.arange(count) * spacing
+        return np.maximum(np.maximum(before - place, place - (count * spacing - after) + spacing), 0)
 
     def _body_bounds(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         spans = []
@@ -153,7 +140,7 @@ class PartSource:
                 + to_index[row, 0] * steps[0][None, None, :]
             )
             valid &= (index >= -0.5) & (index <= self.volume.size[row] - 0.5)
-            if row == axis and self.synthetic is not None:
+            if row == axis and self._depth_along.any():
                 along = np.arange(self._depth_along.size)
                 depth = np.interp(index, along, self._depth_along).astype(np.float32)
         return valid, depth

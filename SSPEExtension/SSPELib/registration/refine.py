@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ..options import TransformType
 from ..progress import Progress
 from .evidence import (
     DEGREES_OF_FREEDOM,
@@ -21,7 +22,6 @@ from .evidence import (
 )
 from .parts import Part
 from .poses import Matrix, apply
-from .result import TransformType
 
 LEVER_MM = 100.0
 REACH_MM = 12.0

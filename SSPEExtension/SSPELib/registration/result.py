@@ -1,15 +1,15 @@
-"""What a registration hands back."""
+"""The result of a registration."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import SimpleITK as sitk
 
+from ..options import TransformType
+from ..volume import End
 from .verdict import Findings
-
-TransformType = Literal["rigid", "affine"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,6 @@ class Registration:
         reasons: why, in words for a clinician.
         seconds: time taken.
         candidates: positions weighed, best first.
-        warnings: what a clinician should know of the input.
     """
 
     transform: sitk.Transform
@@ -59,7 +58,7 @@ class Registration:
     start: str
     backend: str
     overlap_mm: float
-    synthetic_mm: dict[str, dict[str, float]]
+    synthetic_mm: Mapping[str, Mapping[End, float]]
     metric: float
     metric_name: str
     confidence: float
@@ -68,4 +67,3 @@ class Registration:
     reasons: tuple[str, ...]
     seconds: float
     candidates: tuple[Candidate, ...]
-    warnings: tuple[str, ...]

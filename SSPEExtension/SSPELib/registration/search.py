@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from ..options import TransformType
 from ..progress import Progress
 from .evidence import Layer, MatchTable
 from .layout import lay_out
 from .parts import Part
 from .poses import Matrix, about, mean_distance, rotation_matrix
-from .result import TransformType
 from .side_by_side import side_by_side
 from .window import Window
 

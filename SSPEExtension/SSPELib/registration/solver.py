@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -28,9 +27,6 @@ from .side_by_side import side_by_side
 from .stages import SEARCH_MM, STAGES, Stage, temper
 from .start import Start, window_for
 from .verdict import Findings, Verdict, judge
-
-if TYPE_CHECKING:
-    from ..expansion.expander import Expansion
 
 # Between the rotations that the search tries, a long true overlap can lose so much that it looks worse than none, while
 # a generous reading prefers wrong long overlaps to right short ones: both propose candidates.
@@ -63,7 +59,7 @@ class Found:
 class Solver:
     """Solves one pair."""
 
-    def __init__(self, fixed: Volume | Expansion, moving: Volume | Expansion, start: Start, backend: Backend) -> None:
+    def __init__(self, fixed: Volume, moving: Volume, start: Start, backend: Backend) -> None:
         self.start = start
         self.backend = backend
         self.pair = Pair.of(fixed, moving)

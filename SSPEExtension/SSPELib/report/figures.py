@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,23 +12,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ..volume import Volume
-from .subject import Subject, real, whole
+from .. import colors
+from ..volume import Provenance, Volume, real_part
+from .subject import Subject
 from .views import Plane, shared_planes
-
-if TYPE_CHECKING:
-    from ..expansion.expander import Expansion
 
 WINDOW_HU = (-200.0, 500.0)
 LUNG_WINDOW_LOW_HU = -1000.0
-FIXED_COLOR, MOVING_COLOR, SYNTHETIC_COLOR = "#ff9f43", "#3aa0ff", "#ffd23f"
-GOOD_COLOR, MUTED_COLOR = "#1b7f5c", "#9aa4af"
 PANEL_COLOR = "#05070a"
 TILE_MM = 18.0
 DPI = 110
 
-_FIXED_MAP = LinearSegmentedColormap.from_list("fixed", ["#000000", FIXED_COLOR])
-_MOVING_MAP = LinearSegmentedColormap.from_list("moving", ["#000000", MOVING_COLOR])
+_FIXED_MAP = LinearSegmentedColormap.from_list("fixed", ["#000000", colors.FIXED])
+_MOVING_MAP = LinearSegmentedColormap.from_list("moving", ["#000000", colors.MOVING])
 
 
 def png_of(figure: Figure) -> bytes:
@@ -41,25 +36,25 @@ def png_of(figure: Figure) -> bytes:
 
 def before_and_after(subject: Subject, before: sitk.Transform | None = None) -> Figure:
     """Overlays of the real voxels at the start (by the headers) and as registered."""
-    fixed, moving = real(subject.fixed), real(subject.moving)
+    fixed, moving = real_part(subject.fixed), real_part(subject.moving)
     found = subject.registration.transform
     planes = shared_planes([(fixed, None), (moving, before), (moving, found)], fixed)
     figure, axes = panels(planes, ["Before: as the headers say", "After registration"])
     for row, plane in enumerate(planes):
         for column, transform in enumerate((before, found)):
             draw_overlay(axes[row][column], plane, fixed, moving, transform)
-    legend(figure, [(FIXED_COLOR, "fixed"), (MOVING_COLOR, "moving"), ("#dcdcdc", "both agree")])
+    legend(figure, [(colors.FIXED, "fixed"), (colors.MOVING, "moving"), ("#dcdcdc", "both agree")])
     return figure
 
 
 def checkerboard(subject: Subject) -> Figure:
     """Fixed and moving volume in turn, expanded ones where they were expanded."""
-    fixed, moving = whole(subject.fixed), whole(subject.moving)
+    fixed, moving = subject.fixed, subject.moving
     found = subject.registration.transform
-    planes = shared_planes([(fixed, None), (moving, found)], real(subject.fixed))
+    planes = shared_planes([(fixed, None), (moving, found)], real_part(subject.fixed))
     figure, axes = panels(planes, ["Real voxels", "With synthetic slices"])
     for row, plane in enumerate(planes):
-        for column, pair in enumerate(((real(subject.fixed), real(subject.moving)), (fixed, moving))):
+        for column, pair in enumerate(((real_part(subject.fixed), real_part(subject.moving)), (fixed, moving))):
             one, other = plane.cut(pair[0]), plane.cut(pair[1], found)
             tiles = _tiles(plane, one.shape)
             # Where one of them has no voxels the other stands in, so that holes do not look like errors.
@@ -67,9 +62,9 @@ def checkerboard(subject: Subject) -> Figure:
             draw_gray(axes[row][column], plane, np.where(take_one, one, other))
             tint = np.where(tiles, 1.0, np.nan)
             both = ~np.isnan(one) & ~np.isnan(other)
-            _tint(axes[row][column], plane, np.where(both, tint, np.nan), FIXED_COLOR, 0.10)
-            _tint(axes[row][column], plane, np.where(both & ~tiles, 1.0, np.nan), MOVING_COLOR, 0.10)
-    legend(figure, [(FIXED_COLOR, "tiles of the fixed volume"), (MOVING_COLOR, "tiles of the moving volume")])
+            _tint(axes[row][column], plane, np.where(both, tint, np.nan), colors.FIXED, 0.10)
+            _tint(axes[row][column], plane, np.where(both & ~tiles, 1.0, np.nan), colors.MOVING, 0.10)
+    legend(figure, [(colors.FIXED, "tiles of the fixed volume"), (colors.MOVING, "tiles of the moving volume")])
     return figure
 
 
@@ -77,25 +72,25 @@ def real_and_synthetic(subject: Subject) -> Figure:
     """Each side in the place that was found for it, its synthetic part tinted, and where both meet."""
     found = subject.registration.transform
     sides = ((subject.fixed, None), (subject.moving, found))
-    planes = shared_planes([(whole(side), transform) for side, transform in sides], real(subject.fixed))
+    planes = shared_planes([(side, transform) for side, transform in sides], real_part(subject.fixed))
     figure, axes = panels(planes, ["Fixed", "Moving, as registered", "Where they meet"])
-    colors = {"real": GOOD_COLOR, "mixed": SYNTHETIC_COLOR, "synthetic": "#d9480f"}
+    kinds_colors = {"real": colors.RELIABLE, "mixed": colors.SYNTHETIC, "synthetic": colors.SYNTHETIC_ON_SYNTHETIC}
     for row, plane in enumerate(planes):
         for column, (side, transform) in enumerate(sides):
             draw_expansion(axes[row][column], plane, side, transform)
         last = axes[row][2]
         kinds = [_kind(plane, side, transform) for side, transform in sides]
-        one, other = (plane.cut(whole(side), transform) for side, transform in sides)
+        one, other = (plane.cut(side, transform) for side, transform in sides)
         draw_gray(last, plane, np.where(np.isnan(one), other, np.where(np.isnan(other), one, (one + other) / 2)))
-        _tint(last, plane, np.where((kinds[0] == 1) & (kinds[1] == 1), 1.0, np.nan), colors["real"], 0.45)
-        _tint(last, plane, np.where(kinds[0] + kinds[1] == 3, 1.0, np.nan), colors["mixed"], 0.35)
-        _tint(last, plane, np.where((kinds[0] == 2) & (kinds[1] == 2), 1.0, np.nan), colors["synthetic"], 0.40)
+        _tint(last, plane, np.where((kinds[0] == 1) & (kinds[1] == 1), 1.0, np.nan), kinds_colors["real"], 0.45)
+        _tint(last, plane, np.where(kinds[0] + kinds[1] == 3, 1.0, np.nan), kinds_colors["mixed"], 0.35)
+        _tint(last, plane, np.where((kinds[0] == 2) & (kinds[1] == 2), 1.0, np.nan), kinds_colors["synthetic"], 0.40)
     legend(
         figure,
         [
-            (SYNTHETIC_COLOR, "synthetic, or real on synthetic"),
-            (colors["real"], "real on real"),
-            (colors["synthetic"], "synthetic on synthetic"),
+            (colors.SYNTHETIC, "synthetic, or real on synthetic"),
+            (kinds_colors["real"], "real on real"),
+            (kinds_colors["synthetic"], "synthetic on synthetic"),
         ],
     )
     return figure
@@ -107,7 +102,9 @@ def candidates(subject: Subject) -> Figure:
     figure = Figure(figsize=(7.6, 1.3 + 0.34 * max(1, len(ranked))), layout="constrained")
     axes = figure.add_subplot()
     scores = [candidate.evidence for candidate in ranked]
-    bars = axes.barh(range(len(ranked)), scores, color=[GOOD_COLOR] + [MUTED_COLOR] * (len(ranked) - 1), height=0.66)
+    bars = axes.barh(
+        range(len(ranked)), scores, color=[colors.RELIABLE] + [colors.MUTED] * (len(ranked) - 1), height=0.66
+    )
     axes.bar_label(bars, fmt="%.1f", padding=4, fontsize=8.5)
     axes.set_yticks(
         range(len(ranked)),
@@ -134,27 +131,24 @@ def draw_gray(axes: Axes, plane: Plane, values: NDArray[np.floating]) -> None:
 
 
 def draw_overlay(axes: Axes, plane: Plane, fixed: Volume, moving: Volume, transform: sitk.Transform | None) -> None:
-    """Show the fixed cut in orange and the moving one in blue; they add up to gray where they agree."""
+    """Show the fixed cut and the moving cut in complementary colors, which add up to gray where they agree."""
     one, other = (np.nan_to_num(compressed(cut)) for cut in (plane.cut(fixed), plane.cut(moving, transform)))
     color = _FIXED_MAP(one)[..., :3] + _MOVING_MAP(other)[..., :3]
     axes.set_facecolor(PANEL_COLOR)
     axes.imshow(np.clip(color, 0, 1), origin="lower", extent=plane.extent)
 
 
-def draw_expansion(axes: Axes, plane: Plane, side: Volume | Expansion, transform: sitk.Transform | None = None) -> None:
-    """Show a volume or expansion in gray with its synthetic part tinted and hatched."""
-    if isinstance(side, Volume):
-        draw_gray(axes, plane, plane.cut(side, transform))
-        return
-    draw_gray(axes, plane, plane.cut(whole(side), transform))
+def draw_expansion(axes: Axes, plane: Plane, side: Volume, transform: sitk.Transform | None = None) -> None:
+    """Show a volume in gray, its synthetic part tinted and outlined."""
+    draw_gray(axes, plane, plane.cut(side, transform))
     synthetic = _kind(plane, side, transform) == 2
-    _tint(axes, plane, np.where(synthetic, 1.0, np.nan), SYNTHETIC_COLOR, 0.26)
+    _tint(axes, plane, np.where(synthetic, 1.0, np.nan), colors.SYNTHETIC, 0.26)
     if synthetic.any() and not synthetic.all():
         left, right, bottom, top = plane.extent
         rows, columns = synthetic.shape
         x = left + (np.arange(columns) + 0.5) * (right - left) / columns
         y = bottom + (np.arange(rows) + 0.5) * (top - bottom) / rows
-        axes.contour(x, y, synthetic, levels=[0.5], colors=[SYNTHETIC_COLOR], linewidths=1.0)
+        axes.contour(x, y, synthetic, levels=[0.5], colors=[colors.SYNTHETIC], linewidths=1.0)
 
 
 def compressed(hu: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -164,11 +158,9 @@ def compressed(hu: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(lungs + np.clip((hu - low) / (high - low), 0, 1) * 0.8)
 
 
-def _kind(plane: Plane, side: Volume | Expansion, transform: sitk.Transform | None) -> NDArray[np.int64]:
+def _kind(plane: Plane, side: Volume, transform: sitk.Transform | None) -> NDArray[np.int64]:
     """0 where a side has no voxels, 1 where real ones, 2 where synthetic ones."""
-    if isinstance(side, Volume):
-        return np.where(np.isnan(plane.cut(side, transform)), 0, 1)
-    marks = side.volume.like(side.synthetic)
+    marks = side.like(side.where(Provenance.SYNTHETIC).astype(np.uint8))
     values = plane.cut(marks, transform, sitk.sitkNearestNeighbor)
     return np.where(np.isnan(values), 0, np.where(values > 0.5, 2, 1))
 

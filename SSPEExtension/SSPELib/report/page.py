@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from string import Template
 
 from matplotlib.figure import Figure
 
 from .. import __version__
+from ..volume import End
 from .figures import before_and_after, candidates, checkerboard, png_of, real_and_synthetic
 from .subject import Subject
 from .summary import RESEARCH_USE, matrix_of
@@ -106,7 +107,7 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     ]
 
 
-def _synthetic(by_end: dict[str, float]) -> str:
+def _synthetic(by_end: Mapping[End, float]) -> str:
     return ", ".join(f"{mm:.0f} mm {end}" for end, mm in by_end.items() if mm > 0) or "none"
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ..volume import Volume
 
 if TYPE_CHECKING:
-    from ..expansion.expander import Expansion
     from ..registration import Registration
 
 
@@ -25,19 +24,9 @@ class Subject:
         warnings: all warnings that the user was given.
     """
 
-    fixed: Volume | Expansion
-    moving: Volume | Expansion
+    fixed: Volume
+    moving: Volume
     registration: Registration
     files: Mapping[str, str]
     model: str | None
     warnings: Sequence[str]
-
-
-def whole(side: Volume | Expansion) -> Volume:
-    """The voxels that were registered, synthetic ones included."""
-    return side if isinstance(side, Volume) else side.volume
-
-
-def real(side: Volume | Expansion) -> Volume:
-    """The real voxels alone."""
-    return side if isinstance(side, Volume) else side.original

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
+from .provenance import Provenance
 from .volume import Volume
+
+End = Literal["inferior", "superior"]
+"""An end of the body axis."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,24 @@ def slices(volume: Volume, start: int, stop: int) -> Volume:
     axis = body_axis(volume)
     window: list[slice] = [slice(None)] * 3
     window[axis.numpy_axis] = slice(start, stop)
+    kept = tuple(window)
     return replace(
         volume,
-        array=volume.array[tuple(window)],
+        array=volume.array[kept],
         origin=_origin_moved(volume, axis, start),
+        provenance=None if volume.provenance is None else volume.provenance[kept],
     )
 
 
-def with_slices(volume: Volume, before: NDArray[Any] | None, after: NDArray[Any] | None) -> Volume:
-    """Append slices (z, y, x, in the volume's own axis order) before the first and after the last along the body.
+def with_slices(
+    volume: Volume, before: NDArray[Any] | None, after: NDArray[Any] | None, provenance: Provenance
+) -> Volume:
+    """Append slices before the first and after the last along the body.
+
+    Args:
+        volume: what is made longer.
+        before, after: slices (z, y, x) in the volume's own axis order.
+        provenance: where the appended slices come from.
 
     Raises:
         ValueError: the data types differ, which would change the volume's own voxels.
@@ -64,12 +78,50 @@ def with_slices(volume: Volume, before: NDArray[Any] | None, after: NDArray[Any]
     pieces = [piece for piece in (before, volume.array, after) if piece is not None]
     if any(piece.dtype != volume.array.dtype for piece in pieces):
         raise ValueError("Appended slices must have the data type of the volume.")
+    array = np.concatenate(pieces, axis=axis.numpy_axis)
     added_before = 0 if before is None else before.shape[axis.numpy_axis]
+    sources = np.full(array.shape, provenance, dtype=np.uint8)
+    own: list[slice] = [slice(None)] * 3
+    own[axis.numpy_axis] = slice(added_before, added_before + volume.array.shape[axis.numpy_axis])
+    sources[tuple(own)] = Provenance.REAL if volume.provenance is None else volume.provenance
     return replace(
         volume,
-        array=np.concatenate(pieces, axis=axis.numpy_axis),
+        array=array,
         origin=_origin_moved(volume, axis, -added_before),
+        provenance=sources if sources.any() else None,
     )
+
+
+def real_part(volume: Volume) -> Volume:
+    """Return a volume as it was scanned: from its first to its last slice that holds real voxels, bit-identical.
+
+    Synthetic voxels that filled a wedge of such a slice become `Provenance.NO_DATA`, which they were.
+    """
+    if volume.provenance is None:
+        return volume
+    first, stop = _real_range(volume)
+    scanned = slices(volume, first, stop)
+    provenance = np.where(scanned.where(Provenance.REAL), Provenance.REAL, Provenance.NO_DATA).astype(np.uint8)
+    return replace(scanned, provenance=provenance if provenance.any() else None)
+
+
+def synthetic_mm(volume: Volume) -> dict[End, float]:
+    """Return the length of the synthetic slices beyond the real ones at both ends of the body, mm."""
+    axis = body_axis(volume)
+    count = volume.size[axis.index]
+    first, stop = (0, count) if volume.provenance is None else _real_range(volume)
+    before, after = first * volume.spacing[axis.index], (count - stop) * volume.spacing[axis.index]
+    return {"inferior": before, "superior": after} if axis.superior > 0 else {"inferior": after, "superior": before}
+
+
+def _real_range(volume: Volume) -> tuple[int, int]:
+    """First slice along the body that holds real voxels, and one past the last."""
+    axis = body_axis(volume)
+    across = tuple(index for index in range(3) if index != axis.numpy_axis)
+    real = np.flatnonzero(volume.where(Provenance.REAL).any(axis=across))
+    if not real.size:
+        raise InputError(f"{volume.name} has no real voxels; choose the CT that it was made from.")
+    return int(real[0]), int(real[-1]) + 1
 
 
 def _origin_moved(volume: Volume, axis: BodyAxis, count: int) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""A CT volume: voxels in Hounsfield units with their geometry in patient coordinates (LPS)."""
+"""A CT volume: voxels in Hounsfield units, where they lie in the patient (LPS), and where they come from."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from .provenance import Provenance
+
 AIR_HU = -1000
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """An immutable scalar volume.
+    """An immutable scalar volume; one that was never expanded is an expansion of 0 mm.
 
     Attributes:
         array: voxels (z, y, x) in HU, in the data type of the input.
@@ -23,6 +25,7 @@ class Volume:
         direction: (3, 3), its columns are the unit vectors of the x, y and z index axes in LPS.
         name: the file or node that the volume came from, for messages.
         frame_of_reference: DICOM frame of reference UID, where one is known.
+        provenance: (z, y, x) uint8, values of `Provenance`; None where all voxels are real.
     """
 
     array: NDArray[Any]
@@ -31,13 +34,20 @@ class Volume:
     direction: NDArray[np.float64]
     name: str = "volume"
     frame_of_reference: str | None = None
+    provenance: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
             raise ValueError(f"A volume has three axes, {self.name} has {self.array.ndim}.")
-        view = self.array.view()
-        view.flags.writeable = False
-        object.__setattr__(self, "array", view)
+        if self.provenance is not None and self.provenance.shape != self.array.shape:
+            raise ValueError(
+                f"The provenance of {self.name} has the shape {self.provenance.shape}, its voxels {self.array.shape}."
+            )
+        for name in ("array", "provenance"):
+            if getattr(self, name) is not None:
+                view = getattr(self, name).view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
         object.__setattr__(self, "spacing", tuple(float(value) for value in self.spacing))
         object.__setattr__(self, "origin", tuple(float(value) for value in self.origin))
         direction = np.array(self.direction, dtype=np.float64).reshape(3, 3)
@@ -64,8 +74,22 @@ class Volume:
         image.SetDirection(self.direction.ravel().tolist())
         return image
 
+    def provenance_image(self) -> sitk.Image:
+        """Return a SimpleITK image (uint8) of `Provenance` with the same geometry."""
+        provenance = self.provenance
+        if provenance is None:
+            provenance = np.zeros(self.array.shape, dtype=np.uint8)
+        return replace(self, array=provenance, provenance=None).to_image()
+
+    def where(self, provenance: Provenance) -> NDArray[np.bool_]:
+        """Return which voxels (z, y, x) come from somewhere."""
+        if self.provenance is None:
+            return np.full(self.array.shape, provenance == Provenance.REAL)
+        mask: NDArray[np.bool_] = self.provenance == provenance
+        return mask
+
     def like(self, array: NDArray[Any]) -> Volume:
-        """Return other voxels (z, y, x) of the same shape on this grid."""
+        """Return other voxels (z, y, x) of the same shape and provenance on this grid."""
         if array.shape != self.array.shape:
             raise ValueError(f"Voxels of shape {array.shape} do not fit the grid {self.array.shape} of {self.name}.")
         return replace(self, array=array)

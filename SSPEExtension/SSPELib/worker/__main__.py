@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
+from typing import TextIO
 
 from ..errors import SSPEError
 from .channel import Channel
@@ -13,9 +15,7 @@ from .jobs import run_job
 
 def main() -> int:
     """Run the job of the folder given as argument; every failure becomes one error event."""
-    channel = Channel(sys.stdout)
-    # Whatever a library prints must not mix with the events.
-    sys.stdout = sys.stderr
+    channel = Channel(_events())
     threading.Thread(target=channel.listen, args=(sys.stdin,), daemon=True).start()
     try:
         channel.send("result", **run_job(Path(sys.argv[1]), channel))
@@ -36,6 +36,15 @@ def main() -> int:
         channel.send("error", message=f"An error inside SSPE stopped the work: {type(error).__name__}: {error}")
         return 3
     return 0
+
+
+def _events() -> TextIO:
+    """A file of its own for the events: whatever a library prints, in Python or beneath it, goes to standard error."""
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii", newline="\n")
+    sys.stdout.flush()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.stdout = sys.stderr
+    return events
 
 
 if __name__ == "__main__":

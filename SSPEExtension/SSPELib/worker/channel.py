@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import sys
 import time
 from typing import Any, TextIO
 
@@ -46,5 +47,8 @@ class Channel:
     def listen(self, lines: TextIO) -> None:
         """Collect answers until the other side closes, then end the process whatever it is doing."""
         for line in lines:
-            self._answers.put(json.loads(line))
+            try:
+                self._answers.put(json.loads(line))
+            except ValueError:
+                print(f"SSPE: this line is no answer: {line.rstrip()}", file=sys.stderr)
         os._exit(1)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+import SimpleITK as sitk
 
+from .. import tasks
+from ..options import ExpandOptions, RegisterOptions
 from ..progress import Progress, part
-from ..volume import Volume, check_ct
+from ..volume import synthetic_mm
 from .channel import Channel
-from .description import describe_volume, read_job_volume
-
-if TYPE_CHECKING:
-    from ..expansion.expander import Direction, Expander, Expansion
+from .files import read_job_volume, write_job_volume
 
 JOB_FILE = "job.json"
+
+Job = dict[str, Any]
 
 
 def run_job(folder: Path, channel: Channel) -> dict[str, Any]:
@@ -26,36 +28,41 @@ def run_job(folder: Path, channel: Channel) -> dict[str, Any]:
         SSPEError: with words for the user.
     """
     job = json.loads((folder / JOB_FILE).read_text(encoding="utf-8"))
-    tasks = {"expand": _expand, "register": _register, "device": _device}
-    return tasks[job["task"]](job, folder, channel)
+    return JOBS[job["task"]](job, folder, channel)
 
 
-def _expand(job: dict[str, Any], folder: Path, channel: Channel) -> dict[str, Any]:
-    wanted: list[dict[str, Any]] = job["volumes"]
-    volumes = [read_job_volume(description, folder) for description in wanted]
-    _check(volumes, channel)
-    expander = _expander(job, channel)
-    results = []
-    for number, (description, volume) in enumerate(zip(wanted, volumes, strict=True)):
+def _expand(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
+    wanted: list[Job] = job["volumes"]
+    results, model = [], None
+    for number, one in enumerate(wanted):
+        volume = read_job_volume(one["volume"], folder)
         share = part(channel.progress, number / len(wanted), (number + 1) / len(wanted))
-        direction: Direction = description["grow"]
-        expansion = expander.expand(volume, direction, job["distance_mm"], _named(share, volume.name))
-        results.append(_write_expansion(expansion, folder, f"expanded-{number}"))
-        for warning in expansion.warnings:
-            channel.send("warning", message=warning)
-    return {"expansions": results, "model": expander.bundle.card.name}
+        done = tasks.expand(volume, ExpandOptions.from_dict(one["options"]), _named(share, volume.name))
+        _warn(done.warnings, channel)
+        written = write_job_volume(done.volume, folder, f"expanded-{number}")
+        results.append({**written, "synthetic_mm": synthetic_mm(done.volume)})
+        model = done.model
+    return {"volumes": results, "model": model}
 
 
-def _register(job: dict[str, Any], folder: Path, channel: Channel) -> dict[str, Any]:
-    originals = [read_job_volume(job[role].get("original", job[role]), folder) for role in ("fixed", "moving")]
-    _check(originals, channel)
-    expander = _expander(job, channel) if job["expand"] else None
-    from .registering import register_job
+def _register(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
+    from .registering import RemoteBackend, result_of
 
-    return register_job(job, originals, expander, folder, channel)
+    options = RegisterOptions.from_dict(job["options"])
+    start = job.get("start_transform")
+    done = tasks.register(
+        read_job_volume(job["fixed"], folder),
+        read_job_volume(job["moving"], folder),
+        options,
+        channel.progress,
+        start_transform=None if start is None else sitk.ReadTransform(str(folder / start)),
+        backend=RemoteBackend("BRAINSFit", folder, channel) if options.backend == "brainsfit" else None,
+    )
+    _warn(done.warnings, channel)
+    return result_of(done.registration, folder)
 
 
-def _device(job: dict[str, Any], folder: Path, channel: Channel) -> dict[str, Any]:
+def _device(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
     import torch
 
     from ..model.device import choose_device
@@ -65,29 +72,17 @@ def _device(job: dict[str, Any], folder: Path, channel: Channel) -> dict[str, An
     return {"device": device.type, "name": name, "torch": torch.__version__, "warning": warning}
 
 
-def _check(volumes: list[Volume], channel: Channel) -> None:
-    for volume in volumes:
-        for warning in check_ct(volume):
-            channel.send("warning", message=warning)
+JOBS: dict[str, Callable[[Job, Path, Channel], dict[str, Any]]] = {
+    "expand": _expand,
+    "register": _register,
+    "device": _device,
+}
 
 
-def _expander(job: dict[str, Any], channel: Channel) -> Expander:
-    channel.progress(0.0, "Loading the model")
-    from ..expansion.expander import Expander
-    from ..model.bundle import load_bundle
-
-    return Expander(load_bundle(job.get("model")), job.get("device", "auto"))
+def _warn(warnings: Iterable[str], channel: Channel) -> None:
+    for warning in warnings:
+        channel.send("warning", message=warning)
 
 
 def _named(progress: Progress, name: str) -> Progress:
     return lambda fraction, message: progress(fraction, f"{name}: {message}")
-
-
-def _write_expansion(expansion: Expansion, folder: Path, name: str) -> dict[str, Any]:
-    np.save(folder / f"{name}.npy", expansion.volume.array)
-    np.save(folder / f"{name}-synthetic.npy", expansion.synthetic)
-    return {
-        **describe_volume(expansion.volume, f"{name}.npy"),
-        "synthetic_file": f"{name}-synthetic.npy",
-        "synthetic_mm": expansion.synthetic_mm,
-    }

@@ -1,4 +1,4 @@
-"""Registration jobs, with a back end that may live in Slicer, on the other side of the channel."""
+"""Registration jobs: a back end in Slicer, on the other side of the channel, and the result for the panel."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import RegistrationError
-from ..expansion.expander import Expander, Expansion
-from ..progress import Progress, part
-from ..registration import Backend, RefinementImages, Registration, SimpleITKBackend, expand_toward, register
+from ..options import TransformType
+from ..progress import Progress
+from ..registration import RefinementImages, Registration
 from ..registration.poses import Matrix, from_transform, to_transform
-from ..registration.result import TransformType
-from ..volume import Volume
 from .channel import Channel
-from .description import read_job_volume
-
-EXPANSION_SHARE = 0.4
 
 
 class RemoteBackend:
@@ -48,61 +43,23 @@ class RemoteBackend:
         return _plain(from_transform(found), transform_type)
 
 
-def register_job(
-    job: dict[str, Any], originals: list[Volume], expander: Expander | None, folder: Path, channel: Channel
-) -> dict[str, Any]:
-    """Register the two volumes of a job; with an expander, those that are not expanded yet are expanded first."""
-    start: Any = job["start"]
-    if job.get("start_transform"):
-        start = sitk.ReadTransform(str(folder / job["start_transform"]))
-    sides = [_side(job[role], original, folder) for role, original in zip(("fixed", "moving"), originals, strict=True)]
-    share = 0.0
-    if expander is not None and not all(isinstance(side, Expansion) for side in sides):
-        share = EXPANSION_SHARE
-        fixed, moving = originals
-        grown = expand_toward(fixed, moving, expander, job["distance_mm"], start, part(channel.progress, 0.0, share))
-        sides = [side if isinstance(side, Expansion) else new for side, new in zip(sides, grown, strict=True)]
-    backend: Backend = SimpleITKBackend()
-    if job["backend"] == "brainsfit":
-        backend = RemoteBackend("BRAINSFit", folder, channel)
-    result = register(
-        sides[0],
-        sides[1],
-        start=start,
-        transform_type=job["transform_type"],
-        backend=backend,
-        progress=part(channel.progress, share, 1.0),
-    )
+def result_of(registration: Registration, folder: Path) -> dict[str, Any]:
+    """Write the transform into the folder of the job, and return what the panel tells the clinician."""
     # Slicer reads an affine transform without conditions.
-    sitk.WriteTransform(_plain(from_transform(result.transform), "affine"), str(folder / "transform.tfm"))
-    for warning in result.warnings:
-        channel.send("warning", message=warning)
-    return {"transform": "transform.tfm", **summary(result)}
-
-
-def _side(description: dict[str, Any], original: Volume, folder: Path) -> Volume | Expansion:
-    """A side of the registration: a volume, or the expansion of one that was made before."""
-    if "original" not in description:
-        return original
-    synthetic = np.load(folder / description["synthetic_file"])
-    volume = read_job_volume(description, folder)
-    return Expansion(volume, synthetic, original, description["synthetic_mm"], ())
-
-
-def summary(result: Registration) -> dict[str, Any]:
-    """What the panel tells the clinician."""
+    sitk.WriteTransform(_plain(from_transform(registration.transform), "affine"), str(folder / "transform.tfm"))
     return {
-        "transform_type": result.transform_type,
-        "start": result.start,
-        "backend": result.backend,
-        "overlap_mm": float(result.overlap_mm),
-        "synthetic_mm": result.synthetic_mm,
-        "metric": float(result.metric),
-        "metric_name": result.metric_name,
-        "confidence": float(result.confidence),
-        "reliable": bool(result.reliable),
-        "reasons": list(result.reasons),
-        "seconds": float(result.seconds),
+        "transform": "transform.tfm",
+        "transform_type": registration.transform_type,
+        "start": registration.start,
+        "backend": registration.backend,
+        "overlap_mm": float(registration.overlap_mm),
+        "synthetic_mm": registration.synthetic_mm,
+        "metric": float(registration.metric),
+        "metric_name": registration.metric_name,
+        "confidence": float(registration.confidence),
+        "reliable": bool(registration.reliable),
+        "reasons": list(registration.reasons),
+        "seconds": float(registration.seconds),
     }
 
 

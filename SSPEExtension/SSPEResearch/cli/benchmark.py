@@ -66,6 +66,7 @@ def registration(
     from ..evaluation.registration.run import OVERLAPS_MM, run, settings
     from ..evaluation.registration.scans import checked_scans
     from ..evaluation.registration.summary import draw, markdown
+    from ..evaluation.registration.systems import systems
     from ..evaluation.registration.variants import check_variants
 
     check_outputs([(table, (".md",)), (figure, (".png", ".svg"))], [*volumes, rows])
@@ -75,7 +76,7 @@ def registration(
     scans = checked_scans(scan or ["rescanned"])
     names = system or ["sspe", "sspe-plain", "brainsfit", LANDMARKS]
     solvers: list[System | Landmarks] = [Landmarks()] if LANDMARKS in names else []
-    solvers += _systems([name for name in names if name != LANDMARKS], model, device)
+    solvers += systems([name for name in names if name != LANDMARKS], model, device)
     cases = settings(volumes, overlap or OVERLAPS_MM, _starts(start), variants, scans)
     with progress_bar("Benchmark") as progress:
         found = run(cases, solvers, rows, progress)
@@ -104,11 +105,12 @@ def negatives(
     """
     from ..evaluation.registration.negatives import markdown, run
     from ..evaluation.registration.negatives import negatives as pairs
+    from ..evaluation.registration.systems import systems
 
     check_outputs([(table, (".md",))], [*volumes, rows])
     _check_there(volumes)
     # The default of the panels and of `sspe register`, which has more freedom to err.
-    [system] = _systems(["sspe-affine"], model, device)
+    [system] = systems(["sspe-affine"], model, device)
     with progress_bar("Benchmark") as progress:
         found = run(pairs(volumes, _starts(start)), system, rows, progress)
     if not found:
@@ -139,10 +141,11 @@ def people(
     Example: sspe benchmark people data/openkbp/test/*_ct.nii.gz --rows people.csv --table people.md
     """
     from ..evaluation.registration.people import markdown, run
+    from ..evaluation.registration.systems import systems
 
     check_outputs([(table, (".md",))], [*volumes, rows])
     _check_there(volumes)
-    solvers = _systems(system or ["sspe-affine", "sspe", "brainsfit"], model, device)
+    solvers = systems(system or ["sspe-affine", "sspe", "brainsfit"], model, device)
     with progress_bar("Benchmark") as progress:
         found = run(volumes, overlap or [20.0], start, solvers, rows, progress)
     if not found:
@@ -205,16 +208,6 @@ def memory(
         f"peak {found.peak_gb:.2f} GiB, before the step {found.before_gb:.2f} GiB, "
         f"{found.seconds:.0f} s a step in {found.precision}"
     )
-
-
-def _systems(names: list[str], model: str | None, device: str) -> list[System]:
-    """Systems by their short names; the model is loaded only where one of them expands."""
-    from SSPELib.expansion.expander import Expander
-    from SSPELib.model.bundle import load_bundle
-
-    from ..evaluation.registration.systems import EXPANDING, systems
-
-    return systems(names, Expander(load_bundle(model), device) if EXPANDING.keys() & names else None)
 
 
 def _tell(text: str, table: Path | None) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from SSPELib.cli.console import needs_extra, progress_bar
 from SSPELib.cli.options import DeviceOption, check_outputs
+from SSPELib.options import ExpandOptions
 
 evaluate = typer.Typer(help="Measure a model on volumes whose slices are known.", no_args_is_help=True)
 
@@ -52,10 +53,9 @@ def expansion(
     """
     with needs_extra("evaluate", "This evaluation"):
         from ..evaluation.expansion.run import compare
-    from SSPELib.expansion.expander import check_distance
 
     for one in distance or []:
-        check_distance(one)
+        ExpandOptions(distance_mm=one).check()
     with progress_bar("Evaluating") as progress:
         print(
             compare(

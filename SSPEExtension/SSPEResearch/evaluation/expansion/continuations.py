@@ -45,8 +45,8 @@ class Model:
 
     def new_slices(self, case: HiddenCase) -> NDArray[Any]:
         length_mm = len(case.truth) * case.spacing_mm
-        grown = self.expander.expand(case.part, case.end, length_mm)
-        return outward(grown.volume, case.end)[-len(case.truth) :]
+        grown, _ = self.expander.expand(case.part, case.end, length_mm)
+        return outward(grown, case.end)[-len(case.truth) :]
 
     def next_scope(self, case: HiddenCase) -> NDArray[np.floating]:
         return self.expander.predict_scope(case.scope)

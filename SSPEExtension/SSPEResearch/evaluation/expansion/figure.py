@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from SSPELib import colors
 from SSPELib.errors import InputError
 from SSPELib.expansion.expander import Expander
 from SSPELib.expansion.working_grid import End
@@ -15,7 +16,7 @@ from SSPELib.io import read_volume
 from SSPELib.io.writing import Outputs
 from SSPELib.model.bundle import load_bundle
 from SSPELib.progress import Progress, part, silent
-from SSPELib.report.figures import SYNTHETIC_COLOR, draw_expansion, legend, panels
+from SSPELib.report.figures import draw_expansion, legend, panels
 from SSPELib.report.views import shared_planes
 
 from .hiding import hidden_body, hide, outward
@@ -71,11 +72,11 @@ def draw_patient(
         expansion = volume
         if expander is not None:
             share = part(progress, (column - 1) / len(names), column / len(names))
-            made = expander.expand(known, end, distance, share)
-            curves[name] = np.abs(outward(made.volume, end)[-len(truth) :].astype(np.float32) - truth)
+            made, _ = expander.expand(known, end, distance, share)
+            curves[name] = np.abs(outward(made, end)[-len(truth) :].astype(np.float32) - truth)
         for row, plane in enumerate(planes):
             draw_expansion(axes[row][column], plane, expansion if expander is None else made)
-    legend(figure, [(SYNTHETIC_COLOR, f"synthetic, {distance / step_mm:.0f} successive expansions of {step_mm:g} mm")])
+    legend(figure, [(colors.SYNTHETIC, f"synthetic, {distance / step_mm:.0f} successive expansions of {step_mm:g} mm")])
     spacing = (np.arange(len(truth)) + 0.5) * distance / len(truth)
     bands = (spacing // BAND_MM).astype(int)
     plot = Figure(figsize=(6, 4), layout="constrained")

@@ -82,9 +82,9 @@ def score(volume: Volume, expander: Expander, end: End, distance_mm: float, cut:
         return None
     part, truth = hidden
     axis = body_axis(volume)
-    expansion = expander.expand(part, end, distance_mm)
+    expanded, _ = expander.expand(part, end, distance_mm)
     count = len(truth)
-    new = outward(expansion.volume, end)[-count:]
+    new = outward(expanded, end)[-count:]
     edge = outward(part, end)[-1]
     body = hidden_body(volume, truth, end, cut)
     wrong = np.abs(new.astype(np.float32) - truth)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from SSPELib import tasks
 from SSPELib.errors import InputError
-from SSPELib.expansion.expander import Expander, Expansion
+from SSPELib.options import DeviceName, Direction, RegisterOptions, TransformType
 from SSPELib.progress import Progress
-from SSPELib.registration import expand_toward, register
 from SSPELib.registration.backends import Backend, RefinementImages
 from SSPELib.registration.poses import about, to_transform
-from SSPELib.registration.result import TransformType
-from SSPELib.registration.start import Start
 from SSPELib.registration.verdict import Findings
 from SSPELib.volume import Volume
 from SSPELib.volume.points import body_points
@@ -66,39 +64,32 @@ class Ours:
 
     Attributes:
         name: shown in tables.
-        expander: expands both parts, or nothing where there is none.
-        transform_type: degrees of freedom.
-        distance_mm: length of an expansion.
+        options: of the registration; the start is the case's.
         grown: "fixed" expands only that one.
         wide: False looks only closely around where the headers (or, where they are unknown, the bodies' centers) put
             the parts.
-        backend: the last refinement; that of `register` where none is given.
+        backend: the last refinement; that of the options where none is given.
     """
 
     name: str
-    expander: Expander | None
-    transform_type: TransformType = "rigid"
-    distance_mm: float = 64.0
+    options: RegisterOptions = RegisterOptions()
     grown: Literal["both", "fixed"] = "both"
     wide: bool = True
     backend: Backend | None = None
 
     def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
         """See `System.solve`."""
-        begin: Start = "unknown" if start == "unknown" else "header"
-        pair = self._pair(fixed, moving, begin)
+        options = replace(self.options, start="unknown" if start == "unknown" else "header")
+        begin = None
         if not self.wide:
             begin = _centered(fixed, moving) if start == "unknown" else sitk.VersorRigid3DTransform()
-        result = register(*pair, start=begin, transform_type=self.transform_type, backend=self.backend)
-        return Answer(result.transform, result.confidence, result.reliable, result.overlap_mm, result.findings)
-
-    def _pair(self, fixed: Volume, moving: Volume, start: Start) -> tuple[Volume | Expansion, Volume | Expansion]:
-        if self.expander is None:
-            return fixed, moving
         if self.grown == "fixed":
             # The fixed part of a case is the upper one.
-            return self.expander.expand(fixed, "both" if start == "unknown" else "inferior", self.distance_mm), moving
-        return expand_toward(fixed, moving, self.expander, self.distance_mm, start)
+            ends: Direction = "both" if start == "unknown" else "inferior"
+            fixed = tasks.expand(fixed, replace(options.expansion, direction=ends)).volume
+            options = replace(options, expand=False)
+        result = tasks.register(fixed, moving, options, start_transform=begin, backend=self.backend).registration
+        return Answer(result.transform, result.confidence, result.reliable, result.overlap_mm, result.findings)
 
 
 @dataclass(frozen=True)
@@ -154,16 +145,7 @@ class Peer:
         return Answer(to_transform(pose, "affine", np.zeros(3)))
 
 
-# Systems that expand, by their short names.
-EXPANDING: dict[str, Callable[[Expander], System]] = {
-    "sspe": lambda expander: Ours("SSPE", expander),
-    "sspe-affine": lambda expander: Ours("SSPE affine", expander, "affine"),
-    "sspe-one-sided": lambda expander: Ours("SSPE, one side expanded", expander, grown="fixed"),
-    "sspe-local": lambda expander: Ours("SSPE without wide search", expander, wide=False),
-    "sspe-unpolished": lambda expander: Ours("SSPE without last refinement", expander, backend=Unpolished()),
-}
 OTHERS: dict[str, System] = {
-    "sspe-plain": Ours("SSPE without expansion", None),
     "brainsfit": BRAINSFitSettings(),
     "elastix": Peer("elastix", elastix),
     "ants": Peer("ANTs", ants),
@@ -171,25 +153,28 @@ OTHERS: dict[str, System] = {
 PACKAGES = {"elastix": "itk", "ants": "ants"}
 
 
-def systems(names: list[str], expander: Expander | None) -> list[System]:
-    """Systems by their short names, the keys of EXPANDING and OTHERS.
+def systems(names: list[str], model: str | None = None, device: DeviceName = "auto") -> list[System]:
+    """Systems by their short names, those of this project with a model on a device.
 
     Raises:
-        InputError: a name is unknown, an extra is missing, or an expanding system was asked for without an expander.
+        InputError: a name is unknown, or an extra is missing.
     """
-    made: list[System] = []
+    options = RegisterOptions(model=model, device=device)
+    known: dict[str, System] = {
+        "sspe": Ours("SSPE", options),
+        "sspe-affine": Ours("SSPE affine", replace(options, transform_type="affine")),
+        "sspe-plain": Ours("SSPE without expansion", replace(options, expand=False)),
+        "sspe-one-sided": Ours("SSPE, one side expanded", options, grown="fixed"),
+        "sspe-local": Ours("SSPE without wide search", options, wide=False),
+        "sspe-unpolished": Ours("SSPE without last refinement", options, backend=Unpolished()),
+        **OTHERS,
+    }
     for name in names:
-        if name not in EXPANDING and name not in OTHERS:
-            raise InputError(f"The system {name!r} is unknown. Choose among {', '.join((*EXPANDING, *OTHERS))}.")
+        if name not in known:
+            raise InputError(f"The system {name!r} is unknown. Choose among {', '.join(known)}.")
         if name in PACKAGES:
             _check_installed(PACKAGES[name])
-        if name in OTHERS:
-            made.append(OTHERS[name])
-        elif expander is None:
-            raise InputError(f"The system {name!r} needs a model. Give one, or choose 'sspe-plain'.")
-        else:
-            made.append(EXPANDING[name](expander))
-    return made
+    return [known[name] for name in names]
 
 
 def _check_installed(package: str) -> None:

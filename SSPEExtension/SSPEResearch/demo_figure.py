@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .figures import FIXED_COLOR, MOVING_COLOR, SYNTHETIC_COLOR, draw_expansion, draw_overlay, legend, panels, png_of
-from .subject import Subject, real, whole
-from .views import shared_planes
+from SSPELib import colors
+from SSPELib.report.figures import draw_expansion, draw_overlay, legend, panels, png_of
+from SSPELib.report.subject import Subject
+from SSPELib.report.views import shared_planes
+from SSPELib.volume import real_part
 
 
-def overview_of(subject: Subject, errors_mm: Mapping[str, float]) -> bytes:
+def overview_of(subject: Subject, errors_mm: Mapping[str, float | None]) -> bytes:
     """Return the figure as PNG; errors_mm holds the mean errors at "start" and "with_expansion", mm."""
-    fixed, moving = real(subject.fixed), real(subject.moving)
+    fixed, moving = real_part(subject.fixed), real_part(subject.moving)
     found = subject.registration.transform
-    planes = shared_planes(
-        [(whole(subject.fixed), None), (whole(subject.moving), None), (whole(subject.moving), found)], fixed
-    )
+    planes = shared_planes([(subject.fixed, None), (subject.moving, None), (subject.moving, found)], fixed)
     titles = [
         "Upper part",
         "Lower part, moved",
@@ -33,9 +33,9 @@ def overview_of(subject: Subject, errors_mm: Mapping[str, float]) -> bytes:
     legend(
         figure,
         [
-            (SYNTHETIC_COLOR, "synthetic slices"),
-            (FIXED_COLOR, "upper part (fixed)"),
-            (MOVING_COLOR, "lower part (moving)"),
+            (colors.SYNTHETIC, "synthetic slices"),
+            (colors.FIXED, "upper part (fixed)"),
+            (colors.MOVING, "lower part (moving)"),
             ("#dcdcdc", "both agree"),
         ],
     )

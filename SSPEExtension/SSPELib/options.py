@@ -1,0 +1,146 @@
+"""Every option of SSPE: its default, its range or choices, its unit and the sentence for the user, once.
+
+Panels take their ranges and defaults from these classes, the command line its help, and the jobs of the background
+process are them. The file needs the standard library alone, as it is read while Slicer starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args
+
+from .errors import InputError
+
+Direction = Literal["inferior", "superior", "both"]
+Start = Literal["header", "unknown"]
+TransformType = Literal["rigid", "affine"]
+BackendName = Literal["automatic", "brainsfit", "simpleitk"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+Self = TypeVar("Self", bound="Options")
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is to be known of one option.
+
+    Attributes:
+        default: the value where none is given.
+        sentence: what it does, for the user.
+        choices: the values that it may have; empty where any is right.
+        low, high: least and greatest value of a number, both allowed.
+        unit: of a number.
+    """
+
+    default: Any
+    sentence: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise InputError where a value is not allowed."""
+        shown = name.removesuffix(f"_{self.unit}").replace("_", " ")
+        if self.choices and value not in self.choices:
+            raise InputError(f"The {shown} {value!r} is unknown. Choose one of {', '.join(self.choices)}.")
+        if self.low is None or self.high is None:
+            return
+        if not isinstance(value, (int, float)) or not self.low <= value <= self.high:
+            raise InputError(
+                f"The {shown} is {value} {self.unit}, but it must be {self.low:g} to {self.high:g} {self.unit}; choose "
+                f"for example {self.default:g}."
+            )
+
+
+def _option(option: Option) -> Any:
+    return field(default=option.default, metadata={"option": option})
+
+
+DISTANCE = Option(64.0, "How far a volume is expanded at each end that grows.", low=4.0, high=400.0, unit="mm")
+MODEL = Option(None, "A bundled model by its name, or any folder with model.json and weights.pt.")
+DEVICE = Option("auto", "Where to compute; auto takes a GPU where there is one.", choices=get_args(DeviceName))
+
+
+class Options:
+    """What all options have in common; the classes below are frozen data classes whose fields are `Option`s."""
+
+    @classmethod
+    def option(cls, name: str) -> Option:
+        """Return what is to be known of a field."""
+        found: Option = cls.__dataclass_fields__[name].metadata["option"]  # type: ignore[attr-defined]
+        return found
+
+    def check(self) -> None:
+        """Raise InputError where a value is not allowed."""
+        for one in fields(self):  # type: ignore[arg-type]
+            one.metadata["option"].check(one.name, getattr(self, one.name))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values by their names, as JSON takes them."""
+        return asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls: type[Self], values: Mapping[str, Any]) -> Self:
+        """Return the options with some values by their names; the others have their defaults.
+
+        Raises:
+            InputError: a name is unknown, or a value not allowed.
+        """
+        known = [one.name for one in fields(cls)]  # type: ignore[arg-type]
+        for name in values:
+            if name not in known:
+                raise InputError(f"The option {name!r} is unknown. Choose among {', '.join(known)}.")
+        options = cls(**values)
+        options.check()
+        return options
+
+
+@dataclass(frozen=True)
+class ExpandOptions(Options):
+    """How a volume is expanded."""
+
+    direction: Direction = _option(
+        Option("inferior", "Which end grows: toward the feet, toward the head, or both.", choices=get_args(Direction))
+    )
+    distance_mm: float = _option(DISTANCE)
+    model: str | None = _option(MODEL)
+    device: DeviceName = _option(DEVICE)
+
+
+@dataclass(frozen=True)
+class RegisterOptions(Options):
+    """How two volumes are registered."""
+
+    transform_type: TransformType = _option(
+        Option("rigid", "Rigid for the same person; affine also scales and shears.", choices=get_args(TransformType))
+    )
+    start: Start = _option(
+        Option("header", "Trust the positions in the headers, or search all along the body.", choices=get_args(Start))
+    )
+    expand: bool = _option(Option(True, "Expand volumes that are not expanded yet, for the search only."))
+    distance_mm: float = _option(DISTANCE)
+    backend: BackendName = _option(
+        Option(
+            "automatic",
+            "What refines the result on real voxels; automatic takes BRAINSFit inside Slicer and SimpleITK elsewhere.",
+            choices=get_args(BackendName),
+        )
+    )
+    tolerance_mm: float = _option(
+        Option(
+            10.0,
+            "The error that can be tolerated: a result is called reliable where its error bound is at most that.",
+            low=1.0,
+            high=50.0,
+            unit="mm",
+        )
+    )
+    model: str | None = _option(MODEL)
+    device: DeviceName = _option(DEVICE)
+
+    @property
+    def expansion(self) -> ExpandOptions:
+        """How the volumes are expanded for the search."""
+        return ExpandOptions("both", self.distance_mm, self.model, self.device)

@@ -1,0 +1,167 @@
+"""What SSPE does, from checked volumes to results: all front ends call these functions and nothing beneath."""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .options import ExpandOptions, RegisterOptions
+from .progress import Progress, part, silent
+from .volume import End, Volume, check_ct, real_part, synthetic_mm
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from .expansion.expander import Expander
+    from .options import Direction
+    from .registration import Backend, Registration
+
+# Of the time that a registration takes.
+EXPANSION_SHARE = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Expanded:
+    """An expanded volume.
+
+    Attributes:
+        volume: the input, longer; its provenance says which voxels are synthetic.
+        model: name of the model.
+        warnings: what a clinician should know.
+    """
+
+    volume: Volume
+    model: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Registered:
+    """A registration and the volumes that it compared.
+
+    Attributes:
+        fixed, moving: as they were compared, expanded where that was asked for.
+        registration: the transform, and how far to trust it.
+        model: name of the model, None where nothing was expanded.
+        warnings: what a clinician should know of the inputs.
+    """
+
+    fixed: Volume
+    moving: Volume
+    registration: Registration
+    model: str | None
+    warnings: tuple[str, ...]
+
+
+def expand(volume: Volume, options: ExpandOptions = ExpandOptions(), progress: Progress = silent) -> Expanded:
+    """Continue a CT beyond one end or both (eq. 3 of the paper).
+
+    Args:
+        volume: the CT; it is not changed.
+        options: which end, how far, by which model, where.
+        progress: told of every part of a step; may raise `Cancelled`.
+
+    Raises:
+        InputError: an option is out of range, or the volume is no CT of a body.
+        DeviceError, ModelError: the device or the model is not there.
+    """
+    options.check()
+    warnings = check_ct(volume)
+    progress(0.0, "Loading the model")
+    expander = _expander(options.model, options.device)
+    expanded, doubts = expander.expand(volume, options.direction, options.distance_mm, progress)
+    return Expanded(expanded, expander.bundle.card.name, tuple(dict.fromkeys((*warnings, *doubts))))
+
+
+def register(
+    fixed: Volume,
+    moving: Volume,
+    options: RegisterOptions = RegisterOptions(),
+    progress: Progress = silent,
+    *,
+    start_transform: sitk.Transform | None = None,
+    backend: Backend | None = None,
+) -> Registered:
+    """Find the transform from fixed points to moving points of two CTs of one body that overlap little or not at all.
+
+    Args:
+        fixed, moving: the CTs, each expanded already or not; they are not changed.
+        options: the start, the type of the transform, whether and how to expand, and so on.
+        progress: told of every stage; may raise `Cancelled`.
+        start_transform: a linear transform (fixed to moving, LPS mm) to start from, instead of options.start.
+        backend: does the last refinement on real voxels, instead of the one that options.backend names.
+
+    Raises:
+        InputError: an option is not allowed, or a volume is no CT of a body.
+        DeviceError, ModelError: the device or the model is not there.
+        RegistrationError: no transform could be found at all.
+    """
+    from .registration import register as align
+    from .registration.backends import backend_of
+
+    options.check()
+    started = time.monotonic()
+    chosen = backend or backend_of(options.backend)
+    warnings = [*check_ct(real_part(fixed)), *check_ct(real_part(moving))]
+    start = options.start if start_transform is None else start_transform
+    model, share = None, 0.0
+    if options.expand:
+        share = EXPANSION_SHARE
+        fixed, moving, model, doubts = _expanded_toward(fixed, moving, options, start, part(progress, 0.0, share))
+        warnings += doubts
+    registration = align(
+        fixed,
+        moving,
+        start=start,
+        transform_type=options.transform_type,
+        backend=chosen,
+        progress=part(progress, share, 1.0),
+    )
+    registration = replace(registration, seconds=time.monotonic() - started)
+    return Registered(fixed, moving, registration, model, tuple(dict.fromkeys(warnings)))
+
+
+def _expanded_toward(
+    fixed: Volume, moving: Volume, options: RegisterOptions, start: str | sitk.Transform, progress: Progress
+) -> tuple[Volume, Volume, str | None, list[str]]:
+    """Both volumes grown toward each other, where they are not expanded already; the model and warnings."""
+    from .registration.overlap import ends_that_meet
+
+    wanted = ends_that_meet(fixed, moving, start)
+    lacking = [
+        [end for end in ends if not synthetic_mm(volume)[end]]
+        for volume, ends in zip((fixed, moving), wanted, strict=True)
+    ]
+    if not any(lacking):
+        return fixed, moving, None, []
+    progress(0.0, "Loading the model")
+    expander = _expander(options.model, options.device)
+    sides: list[Volume] = []
+    warnings: list[str] = []
+    for number, (volume, ends) in enumerate(zip((fixed, moving), lacking, strict=True)):
+        share = part(progress, number / 2, (number + 1) / 2)
+        if ends:
+            volume, doubts = expander.expand(volume, _direction(ends), options.distance_mm, share)
+            warnings += doubts
+        sides.append(volume)
+    return sides[0], sides[1], expander.bundle.card.name, warnings
+
+
+def _direction(ends: list[End]) -> Direction:
+    return "both" if len(ends) == 2 else ends[0]
+
+
+def forget_models() -> None:
+    """Free the memory of the models that were loaded; the next call loads its own anew."""
+    _expander.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _expander(model: str | None, device: str) -> Expander:
+    """The model on its device, kept for the next call: many pairs load it once."""
+    from .expansion.expander import Expander
+    from .model.bundle import load_bundle
+
+    return Expander(load_bundle(model), device)
