@@ -55,10 +55,16 @@ def halves(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tiny_bundle: ModelBundle) -> Run:
+def run(run_without_model: Run, monkeypatch: pytest.MonkeyPatch, tiny_bundle: ModelBundle) -> Run:
     """Run `sspe` in this process with the tiny model as the bundled one."""
     load = bundle.load_bundle
     monkeypatch.setattr(bundle, "load_bundle", lambda name=None: load(name or tiny_bundle.folder))
+    return run_without_model
+
+
+@pytest.fixture
+def run_without_model(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command of `sspe` in this process that needs no model."""
 
     def call(*arguments: object) -> SimpleNamespace:
         code = main([str(argument) for argument in arguments])

@@ -10,6 +10,7 @@ import typer
 
 from .. import __version__
 from ..errors import Cancelled, SSPEError
+from .apply import apply
 from .expand import expand
 from .register import register
 
@@ -43,7 +44,7 @@ def options(
     """Options before the command."""
 
 
-for command in (expand, register):
+for command in (expand, register, apply):
     app.command()(command)
 if importlib.util.find_spec("SSPEResearch") is not None:
     from SSPEResearch.cli import add_commands

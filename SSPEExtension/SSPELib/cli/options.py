@@ -21,7 +21,7 @@ def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], inputs: li
     """Make sure before the work that every output can be written and none is an input or another output.
 
     Args:
-        outputs: paths with the suffixes they may have; None is passed over.
+        outputs: paths with the suffixes they may have (none: any); a path of None is passed over.
         inputs: files and folders that must stay as they are.
 
     Raises:
@@ -33,7 +33,8 @@ def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], inputs: li
     for path, suffixes in outputs:
         if path is None:
             continue
-        check_suffix(path, suffixes)
+        if suffixes:
+            check_suffix(path, suffixes)
         if path.resolve() in taken:
             raise InputError(f"{path} is {taken[path.resolve()]} as well; give it a name of its own.")
         taken[path.resolve()] = "another output"

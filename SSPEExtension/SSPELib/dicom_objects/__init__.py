@@ -1,0 +1,1 @@
+"""DICOM objects as archives take them: spatial registrations, CT series and segmentations. Needs the extra `dicom`."""

@@ -1,0 +1,148 @@
+"""The scan that a DICOM object is derived from: its patient and study, which go on; its frame and its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from ..volume import Volume
+
+# Patient and study (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2): whom and what a scan is of. Type 2 ones are empty where unknown.
+PATIENT_AND_STUDY = (
+    "SpecificCharacterSet",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+EMPTY_WHERE_UNKNOWN = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A scan as DICOM knows it, or as little as is known of a volume from another format.
+
+    Attributes:
+        headers: of its slices, without pixels; none for a volume that is no DICOM.
+        frame: frame of reference UID; a new one where the volume has none.
+        study, series: instance UIDs; new ones where there are none.
+    """
+
+    headers: tuple[Dataset, ...]
+    frame: str
+    study: str
+    series: str
+
+    @property
+    def header(self) -> Dataset:
+        """The header of one slice; empty for a volume that is no DICOM."""
+        from pydicom.dataset import Dataset
+
+        return self.headers[0] if self.headers else Dataset()
+
+    @property
+    def instances(self) -> list[tuple[str, str]]:
+        """SOP class and instance UID of each slice."""
+        return [(str(one.SOPClassUID), str(one.SOPInstanceUID)) for one in self.headers]
+
+
+def source_of(path: Path | None, volume: Volume) -> Source:
+    """What DICOM knows of a volume and the file or folder that it was read from."""
+    from pydicom.dataset import Dataset
+    from pydicom.uid import generate_uid
+
+    headers = _headers(path, volume.frame_of_reference) if path is not None and path.is_dir() else []
+    first = headers[0] if headers else Dataset()
+    return Source(
+        headers=tuple(headers),
+        frame=volume.frame_of_reference or str(first.get("FrameOfReferenceUID") or generate_uid(prefix=None)),
+        study=str(first.get("StudyInstanceUID") or generate_uid(prefix=None)),
+        series=str(first.get("SeriesInstanceUID") or generate_uid(prefix=None)),
+    )
+
+
+def new_object(sop_class: str, modality: str, source: Source) -> Dataset:
+    """A data set of a new instance in a new series of the source's study: who, what, when and by which program."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = UID(sop_class), ExplicitVRLittleEndian
+    meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
+    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    for keyword in PATIENT_AND_STUDY:
+        if keyword in source.header:
+            data[keyword] = source.header[keyword]
+    fill_unknown(data)
+    now = datetime.now()
+    data.StudyInstanceUID = source.study
+    data.SOPClassUID, data.SOPInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID
+    data.InstanceCreationDate, data.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S.%f")
+    data.Modality, data.SeriesInstanceUID, data.SeriesNumber = modality, generate_uid(prefix=None), 1
+    data.SeriesDate, data.SeriesTime = data.InstanceCreationDate, data.InstanceCreationTime
+    data.PositionReferenceIndicator = source.header.get("PositionReferenceIndicator", "")
+    data.Manufacturer, data.ManufacturerModelName = "SSPE", "SSPE"
+    data.DeviceSerialNumber, data.SoftwareVersions = "none", __version__
+    return data
+
+
+def fill_unknown(data: Dataset) -> None:
+    """Make what DICOM wants to be there, but lets be empty, empty where it is not there."""
+    for keyword in EMPTY_WHERE_UNKNOWN:
+        if keyword not in data:
+            setattr(data, keyword, "")
+
+
+def decimal(value: float) -> str:
+    """A number as DICOM's decimal strings want it: at most 16 characters, as exact as these allow."""
+    from pydicom.valuerep import format_number_as_ds
+
+    # Below that pydicom sometimes needs a character more than there is room for, and a rotation is exact enough.
+    return format_number_as_ds(round(float(value), 10) + 0.0)
+
+
+def _headers(folder: Path, frame: str | None) -> list[Dataset]:
+    """Headers of the CT slices of a folder that lie in a frame of reference, the largest series of them."""
+    import pydicom
+
+    by_series: dict[str, list[Dataset]] = {}
+    for file in sorted(folder.rglob("*")):
+        if not file.is_file():
+            continue
+        try:
+            header = pydicom.dcmread(file, stop_before_pixels=True)
+        except (OSError, pydicom.errors.InvalidDicomError):
+            continue
+        if header.get("Modality") == "CT" and frame in (None, header.get("FrameOfReferenceUID")):
+            by_series.setdefault(str(header.get("SeriesInstanceUID")), []).append(header)
+    return max(by_series.values(), key=len, default=[])
