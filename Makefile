@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# Ranges are in pyproject.toml; what is installed here is what requirements.lock says.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock
 export QT_QPA_PLATFORM ?= offscreen
 
-.PHONY: demo test lint acceptance clean
+.PHONY: demo test lint acceptance lock test-lowest clean
 
 demo: $(VENV)/runtime.done
 	$(BIN)/sspe demo --output demo-output
@@ -23,14 +24,25 @@ lint: $(VENV)/development.done
 acceptance: $(VENV)/development.done
 	$(BIN)/python Testing/acceptance.py
 
+# After a change of pyproject.toml: what is installed now becomes what everybody gets.
+lock: $(VENV)/development.done
+	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+
+# The lower ends of the ranges in pyproject.toml, in an environment of its own (some gigabytes).
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --requirement Testing/requirements.lowest
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	.venv-lowest/bin/python -m pytest Testing/Unit --ignore-glob "*train*" -m "not alone" --numprocesses auto
+
 clean:
-	rm -rf $(VENV) demo-output screenshots
+	rm -rf $(VENV) .venv-lowest demo-output screenshots
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/runtime.done: $(VENV)/bin/pip pyproject.toml
-	$(PIP) torch==2.13.0
+$(VENV)/runtime.done: $(VENV)/bin/pip pyproject.toml requirements.lock
+	$(PIP) torch
 	$(PIP) --editable .
 	touch $@
 

@@ -20,7 +20,6 @@ MODULES = ("SSPEExtension", "SSPEExpand", "SSPERegister")
 ALLOWED = {"slicer", "vtk", "qt", "ctk", "SimpleITK", "numpy", "scipy"}
 METADATA = ("HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS")
 JSON_FIELDS = {"$schema", "build_dependencies", "build_subdirectory", "category", "scm_revision", "scm_url", "tier"}
-COMMIT_PREFIXES = ("BUG:", "COMP:", "DOC:", "ENH:", "PERF:", "STYLE:")
 LARGEST_CLONE_MIB = 100
 LONGEST_LINE = 120
 SMALLEST_ICON = 64
@@ -153,12 +152,6 @@ def check_size_of_clone() -> Problems:
     mebibytes = (int(counted["size"]) + int(counted["size-pack"])) / 1024
     if mebibytes > LARGEST_CLONE_MIB:
         yield f"A clone with its history takes {mebibytes:.0f} MiB, at most {LARGEST_CLONE_MIB} are allowed"
-
-
-def check_commit_messages() -> Problems:
-    for line in git("log", "--no-merges", "--format=%h %s").splitlines():
-        if not line.split(" ", 1)[1].startswith(COMMIT_PREFIXES):
-            yield f"Commit {line}: the message must begin with one of {' '.join(COMMIT_PREFIXES)}"
 
 
 def check_file_scope() -> Problems:
@@ -314,7 +307,6 @@ CHECKS: tuple[Callable[[], Problems], ...] = (
     check_icons,
     check_readme,
     check_size_of_clone,
-    check_commit_messages,
     check_file_scope,
     check_installation_of_torch,
     check_style,

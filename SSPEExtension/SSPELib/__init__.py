@@ -3,4 +3,4 @@
 The package imports no Qt and no Slicer: the Slicer modules, the command line and the tests stand on the same code.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

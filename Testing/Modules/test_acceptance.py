@@ -69,3 +69,23 @@ def test_file_scope_is_searched(
     assert len(problems) == len(found)
     for problem, words in zip(problems, found, strict=True):
         assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("subject", "wrong"),
+    [
+        ("ENH: options are written once", None),
+        ("Options are written once", "must begin with one of"),
+        (f"BUG: {'x' * 70}", "keep it under 72"),
+        ("Merge branch 'topic'", None),
+    ],
+)
+def test_subjects_of_commits(subject: str, wrong: str | None) -> None:
+    hook = ROOT / "Testing" / "commit_subject.py"
+    specification = importlib.util.spec_from_file_location("commit_subject", hook)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    found = module.problem_of(f"{subject}\n\nbody")
+    assert found is None if wrong is None else wrong in found

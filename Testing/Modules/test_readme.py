@@ -1,4 +1,4 @@
-"""What the README says of the modules is so: its console snippets run, its panels have the controls that it names."""
+"""What README and docs say of the modules is so: console snippets run, panels have the controls that are named."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ import pytest
 import slicer
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, GUIDE, CONSOLE = ("README.md", "docs/user-guide.md", "docs/console.md")
+WORDS_IN_README = 900
 
 
-def section(title: str) -> str:
-    """The text below a heading, up to the next one."""
-    return re.split(r"^##+ ", README.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def section(name: str, title: str) -> str:
+    """The text below a heading of a file, up to the next one."""
+    return re.split(r"^##+ ", text_of(name).split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def panel_texts(module: str) -> set[str]:
@@ -35,7 +40,7 @@ def test_console_snippets_run(sspe: Any, monkeypatch: pytest.MonkeyPatch, capsys
     for part, name in zip(halves(20.0), ("Upper chest", "Lower chest"), strict=True):
         addNode(part, name)
     names: dict[str, Any] = {"slicer": slicer}
-    snippets = re.findall(r"```python\n(.*?)```", section("From Slicer's Python console"), re.DOTALL)
+    snippets = re.findall(r"```python\n(.*?)```", section(CONSOLE, "From Slicer's Python console"), re.DOTALL)
     assert len(snippets) == 2
     exec(snippets[0], names)
     assert capsys.readouterr().out.strip() == "True 0.95 60.0 Lower chest to Upper chest"
@@ -47,19 +52,41 @@ def test_console_snippets_run(sspe: Any, monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_the_controls_that_it_names_are_there() -> None:
     for module, title in (("SSPEExpand", "SSPE Expand"), ("SSPERegister", "SSPE Register")):
-        table = section("Panels").split(f"| {title} | |\n", 1)[1].split("\n\n", 1)[0]
+        table = section(GUIDE, "Panels").split(f"| {title} | |\n", 1)[1].split("\n\n", 1)[0]
         rows = [line.split("|")[1] for line in table.splitlines()]
         named = {name for row in rows for name in re.findall(r"\*\*(.+?)\*\*", row)}
         assert len(named) >= 7
         assert named <= panel_texts(module), named - panel_texts(module)
     shown = panel_texts("SSPEExtension") | panel_texts("SSPEExpand") | panel_texts("SSPERegister")
-    pressed = set(re.findall(r"\*\*(.+?)\*\*", section("Tutorial on the sample data")))
-    assert {"Load sample volumes", "Expand", "Register"} <= pressed <= shown, pressed - shown
+    for name, title in ((GUIDE, "Tutorial on the sample data"), (README, "Tutorial with sample data")):
+        pressed = set(re.findall(r"\*\*(.+?)\*\*", section(name, title)))
+        assert {"Load sample volumes", "Expand", "Register"} <= pressed <= shown, pressed - shown
 
 
-def test_its_screenshots_are_few_and_small() -> None:
-    used = set(re.findall(r"\((Documentation/Screenshots/[^)]+)\)", README))
-    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "Documentation" / "Screenshots").iterdir()}
+def test_screenshots_are_few_and_small() -> None:
+    texts = text_of(README) + text_of(GUIDE)
+    used = {Path(name).name for name in re.findall(r"\((?:docs/)?screenshots/([^)]+)\)", texts)}
+    there = {path.name for path in (ROOT / "docs" / "screenshots").iterdir()}
     assert used == there
-    assert len(there) <= 4
-    assert all((ROOT / name).stat().st_size < 300_000 for name in there)
+    assert all((ROOT / "docs" / "screenshots" / name).stat().st_size < 300_000 for name in there)
+
+
+def test_texts_stay_readable() -> None:
+    assert len(text_of(README).split()) < WORDS_IN_README
+    for path in [ROOT / README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            assert len(line) <= 120 or line.startswith(("|", "    ")) or "http" in line, (
+                f"{path.name}:{number} is too long"
+            )
+
+
+@pytest.mark.parametrize("name", [README, GUIDE, CONSOLE, "CONTRIBUTING.md", "docs/method.md", "docs/command-line.md"])
+def test_links_and_paths_lead_somewhere(name: str) -> None:
+    text = text_of(name)
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    paths = re.findall(r"`((?:SSPE|Testing|docs)\w*/[\w/.-]+)`", text)
+    for link in links:
+        assert ((ROOT / name).parent / link).exists(), link
+    for path in paths:
+        places = [ROOT / path, ROOT / "SSPEExtension" / path]
+        assert any(place.exists() for place in places), path

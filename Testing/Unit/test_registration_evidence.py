@@ -33,8 +33,8 @@ from SSPELib.volume import slices
 
 @pytest.fixture(scope="module")
 def pair():
-    fixed = PartSource.of(slices(torso(seed=1), 18, 40))
-    moving = PartSource.of(slices(torso(seed=2), 0, 30))
+    fixed = PartSource(slices(torso(seed=1), 18, 40))
+    moving = PartSource(slices(torso(seed=2), 0, 30))
     return fixed.at(8.0), moving.at(8.0)
 
 
@@ -234,7 +234,7 @@ def test_synthetic_voxels_count_less_the_farther_they_are():
 def test_a_volume_without_a_body_is_refused_by_name(small_torso):
     air = small_torso.like(np.full_like(small_torso.array, -1000))
     with pytest.raises(RegistrationError, match="torso shows no body"):
-        PartSource.of(air)
+        PartSource(air)
 
 
 def test_an_unknown_start_prefers_parts_that_meet_or_nearly_do(pair):

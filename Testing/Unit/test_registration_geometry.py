@@ -128,7 +128,7 @@ def test_an_affine_case_is_resampled_to_fit_its_truth(small_torso):
 def test_parts_of_one_body_on_different_grids_show_the_same():
     turn = rotation_matrix(np.radians([8.0, -5.0, 12.0])) @ np.diag([-1.0, 1.0, 1.0])
     oblique = torso(size=(64, 56, 50), spacing=(6.0, 6.0, 4.0), direction=turn, seed=1)
-    one, other = PartSource.of(torso()).at(8.0), PartSource.of(oblique).at(8.0)
+    one, other = PartSource(torso()).at(8.0), PartSource(oblique).at(8.0)
     points = one.points((one.body > 0.9) & one.valid)
     index = np.rint((points - other.origin) / 8.0).astype(int)
     inside = ((index >= 0) & (index < np.array(other.hu.shape[::-1]))).all(axis=1)
