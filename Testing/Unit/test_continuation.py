@@ -1,0 +1,118 @@
+"""Volumes with wedges without data: where the expansion begins, what it fills, and what it leaves alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from phantoms import torso
+
+from SSPELib.errors import InputError
+from SSPELib.expansion.continuation import continued, whole_slices
+from SSPELib.expansion.expander import Expander
+from SSPELib.volume import Provenance, Volume, body_axis, real_part, slices, synthetic_mm
+
+PADDING_HU = -2000
+
+
+def turned(volume: Volume, degrees: float) -> Volume:
+    """The volume under a hardened rotation about the left-right axis, on its own upright grid: wedges at its ends."""
+    center = (volume.index_to_lps @ [*((np.array(volume.size) - 1) / 2), 1.0])[:3]
+    motion = sitk.VersorRigid3DTransform((1.0, 0.0, 0.0), np.radians(degrees), (0.0, 0.0, 0.0), center.tolist())
+    image = volume.to_image()
+    there = sitk.Resample(image * 0 + 1, image, motion, sitk.sitkNearestNeighbor, 0)
+    padded = sitk.Resample(image, image, motion, sitk.sitkLinear, float(PADDING_HU))
+    missing = sitk.GetArrayFromImage(there) == 0
+    array = np.where(missing, PADDING_HU, sitk.GetArrayFromImage(padded)).astype(np.int16)
+    provenance = np.where(missing, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8)
+    return replace(volume, array=array, provenance=provenance)
+
+
+def flipped(volume: Volume) -> Volume:
+    """The same body with its slices stored from head to feet."""
+    axis = volume.direction[:, 2] * volume.spacing[2] * (volume.size[2] - 1)
+    direction = volume.direction * [1.0, 1.0, -1.0]
+    provenance = None if volume.provenance is None else volume.provenance[::-1].copy()
+    origin = tuple(np.array(volume.origin) + axis)
+    return replace(volume, array=volume.array[::-1].copy(), origin=origin, direction=direction, provenance=provenance)
+
+
+@pytest.fixture(scope="module")
+def wedged() -> Volume:
+    return turned(torso(size=(48, 40, 60), spacing=(8.0, 8.0, 5.0)), 8.0)
+
+
+@pytest.fixture(scope="module")
+def expander(tiny_bundle) -> Expander:
+    return Expander(tiny_bundle, "cpu")
+
+
+@pytest.mark.parametrize("end", ["inferior", "superior"])
+@pytest.mark.parametrize("stored", [lambda volume: volume, flipped], ids=["feet first", "head first"])
+def test_the_expansion_begins_at_the_last_whole_slice(wedged, end, stored):
+    volume = stored(wedged)
+    whole, incomplete = whole_slices(volume, end)
+    axis = body_axis(volume)
+    assert 2 <= incomplete <= 12
+    assert whole.size[axis.index] == volume.size[axis.index] - incomplete
+    at_first = (end == "inferior") == (axis.superior > 0)
+    border = whole.where(Provenance.NO_DATA)[0 if at_first else -1]
+    body = whole.array[whole.array.shape[0] // 2] > -350
+    assert (border & body).sum() <= 0.03 * body.sum()
+
+
+def test_a_volume_without_wedges_is_left_as_it_is(wedged):
+    plain = replace(wedged, provenance=None)
+    assert whole_slices(plain, "inferior") == (plain, 0)
+    # Padding outside the scanner's circle is in every slice, and no loss.
+    corners = np.zeros(wedged.array.shape, dtype=np.uint8)
+    corners[:, :4, :4] = Provenance.NO_DATA
+    assert whole_slices(replace(wedged, provenance=corners), "superior")[1] == 0
+
+
+@pytest.mark.parametrize("direction", ["inferior", "superior", "both"])
+@pytest.mark.parametrize("stored", [lambda volume: volume, flipped], ids=["feet first", "head first"])
+def test_wedges_are_filled_and_real_voxels_stay(wedged, expander, direction, stored):
+    volume = stored(wedged)
+    expanded, _ = expander.expand(volume, direction, 40.0)
+    ends = ["inferior", "superior"] if direction == "both" else [direction]
+    assert {end for end, mm in synthetic_mm(expanded).items() if mm > 0} == set(ends)
+    assert all(synthetic_mm(expanded)[end] >= 40.0 for end in ends)
+    real = expanded.where(Provenance.REAL)
+    assert np.array_equal(expanded.array[real], volume.array[volume.where(Provenance.REAL)])
+    assert not expanded.where(Provenance.NO_DATA)[real].any()
+    scanned = real_part(expanded)
+    assert np.array_equal(scanned.where(Provenance.NO_DATA), real_part(volume).where(Provenance.NO_DATA))
+    # In the filled wedge is tissue where the body goes on, and no padding anywhere.
+    axis = body_axis(volume)
+    for end in ends:
+        _, incomplete = whole_slices(volume, end)
+        at_first = (end == "inferior") == (axis.superior > 0)
+        added = round(synthetic_mm(expanded)[end] / expanded.spacing[axis.index])
+        filled = slice(added, added + incomplete) if at_first else slice(-added - incomplete, -added)
+        made = expanded.where(Provenance.SYNTHETIC)[filled]
+        values = expanded.array[filled][made]
+        assert made.any()
+        assert (values > -350).mean() > 0.02
+        assert not expanded.where(Provenance.NO_DATA)[filled].any()
+
+
+def test_too_few_whole_slices_are_refused_in_words(wedged):
+    short = slices(wedged, 53, 60)
+    with pytest.raises(InputError, match=r"only \d+ mm of slices without gaps .* choose the scan as it was"):
+        whole_slices(short, "superior")
+
+
+def test_new_slices_are_joined_in_the_order_of_the_volume(wedged):
+    axis = body_axis(wedged)
+    _, incomplete = whole_slices(wedged, "superior")
+    heights = np.arange(incomplete + 3, dtype=np.int16)[:, None, None]
+    new = np.broadcast_to(heights, (incomplete + 3, *wedged.array.shape[1:])).copy()
+    joined = continued(wedged, "superior", new, incomplete)
+    made = joined.where(Provenance.SYNTHETIC)
+    first = joined.size[axis.index] - 3 - incomplete
+    for number in range(incomplete + 3):
+        values = joined.array[first + number][made[first + number]]
+        assert values.size == 0 or (values == number).all()
