@@ -98,6 +98,22 @@ class Options:
 
 
 @dataclass(frozen=True)
+class ReadOptions(Options):
+    """How a file or folder is read."""
+
+    series: str | None = _option(
+        Option(None, "Which series of a folder with several: its series number or series instance UID.")
+    )
+    assume_lps: bool = _option(
+        Option(
+            False,
+            "Go on with a file that has no orientation or no spacing: its axes are taken for left, posterior, "
+            "superior, its spacing for 1 mm.",
+        )
+    )
+
+
+@dataclass(frozen=True)
 class ExpandOptions(Options):
     """How a volume is expanded."""
 

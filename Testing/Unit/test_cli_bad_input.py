@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from command_line import Run, files_in
 from dicom_series import write_series
-from phantoms import torso, write
+from phantoms import write
 
 from SSPELib.volume import Volume, slices
 
@@ -30,13 +30,6 @@ def _series(change: Callable[[list[Path]], object], **options: object) -> Callab
         return folder / "series"
 
     return make
-
-
-def _tilted(folder: Path, _: Volume) -> Path:
-    volume = torso(size=(24, 20, 24), spacing=(14.0, 13.0, 6.0))
-    places = np.array([(volume.index_to_lps @ [0, 0, k, 1])[:3] for k in range(24)])
-    places[:, 1] += 0.3 * np.arange(24)
-    return write_series(folder / "series", volume, positions=places)[0].parent
 
 
 def _text(path: Path, text: str = "no image at all, " * 20) -> Path:
@@ -59,9 +52,8 @@ BAD_INPUTS: dict[str, tuple[Callable[[Path, Volume], Path], str]] = {
     "mr": (_changed(lambda a: np.where(a > -300, a + 300, 3).astype(np.int16)), "no Hounsfield units"),
     "label map": (_changed(lambda a: (a > -300).astype(np.uint8)), "label map"),
     "stored values": (_changed(lambda a: (a + 1024).astype(np.uint16)), "without the rescale"),
-    "missing slices": (_series(lambda files: files[9].unlink()), "1 DICOM slice is missing"),
-    "gantry tilt": (_tilted, "gantry tilt"),
-    "two series": (_series(lambda files: write_series(files[0].parent, series="B", prefix="b")), "2 DICOM series"),
+    "missing slices": (_series(lambda files: [file.unlink() for file in files[9:12]]), "3 DICOM slices are missing"),
+    "two series": (_series(lambda files: write_series(files[0].parent, series="B", prefix="b")), "2 CT series"),
     "no series": (lambda folder, _: folder, "holds no DICOM images"),
 }
 

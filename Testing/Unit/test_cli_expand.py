@@ -125,7 +125,7 @@ def test_output_that_cannot_be_written_stops_before_the_work(
     def never(*_: object) -> None:
         raise AssertionError("the work began")
 
-    monkeypatch.setattr("SSPELib.io.reading._read_file", never)
+    monkeypatch.setattr("SSPELib.io.reading.read_image", never)
     before = torso_file.read_bytes()
     done = run("expand", torso_file, torso_file.parent / place)
     assert done.code == 2

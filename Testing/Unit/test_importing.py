@@ -63,7 +63,7 @@ def test_longest_good_series_of_every_study_becomes_a_volume(tree, tmp_path):
     ]
     reasons = {Path(row.source).name: row.reason for row in rejected}
     assert "another series" in reasons["short"]
-    assert "modality is PT" in reasons["pet"]
+    assert "modality PT" in reasons["pet"]
     assert "1 DICOM slice is missing" in reasons["broken"]
     assert "only 54 mm" in reasons["few"]
     assert len(rejected) == 4
@@ -143,9 +143,7 @@ def test_a_series_that_may_lack_its_last_slice_is_left_out(tmp_path):
     add(tmp_path / "tree", "P1", "08", "short", SHORT)
     imported, rejected = import_dicom(tmp_path / "tree", tmp_path / "out", spacing_mm=12.0)
     assert [Path(row.source).name for row in imported] == ["short"]
-    assert [row.reason for row in rejected] == [
-        f"{last.name} beside its slices is damaged, so that it may be incomplete"
-    ]
+    assert [f"the pixels of {last.name} cannot be read" in row.reason for row in rejected] == [True]
 
 
 def test_persons_with_letters_that_are_not_ascii_are_kept_apart(tmp_path):
@@ -158,7 +156,7 @@ def test_persons_with_letters_that_are_not_ascii_are_kept_apart(tmp_path):
 
 def test_nothing_usable_nothing_written(tree, tmp_path):
     add(tmp_path / "tree", "P1", "08", "pet", Modality="PT")
-    with pytest.raises(InputError, match=r"no usable CT series .*modality is PT"):
+    with pytest.raises(InputError, match=r"no usable CT series .*modality PT"):
         import_dicom(tmp_path / "tree", tmp_path / "out")
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").touch()

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ..options import Direction, ExpandOptions
+from ..options import Direction, ExpandOptions, ReadOptions
 from .console import progress_bar, say, warn
-from .options import DeviceOption, DistanceOption, ModelOption, check_outputs
+from .options import AssumeLpsOption, DeviceOption, DistanceOption, ModelOption, SeriesOption, check_outputs
 
 DEFAULTS = ExpandOptions()
 
@@ -29,6 +29,8 @@ def expand(
     ] = None,
     model: ModelOption = DEFAULTS.model,
     device: DeviceOption = DEFAULTS.device,
+    series: SeriesOption = None,
+    assume_lps: AssumeLpsOption = False,
 ) -> None:
     """Continue a CT beyond its first or last slice.
 
@@ -43,7 +45,7 @@ def expand(
     options = ExpandOptions(direction, distance, model, device)
     options.check()
     check_outputs([(output, IMAGE_SUFFIXES), (mask, IMAGE_SUFFIXES)], [input_path])
-    volume = read_volume(input_path)
+    volume = read_volume(input_path, ReadOptions(series, assume_lps))
 
     from .. import tasks
     from ..volume import synthetic_mm

@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from ..options import DEVICE, DISTANCE, MODEL, DeviceName
+from ..options import DEVICE, DISTANCE, MODEL, DeviceName, ReadOptions
 
 DeviceOption = Annotated[DeviceName, typer.Option(help=DEVICE.sentence)]
 ModelOption = Annotated[str | None, typer.Option(help=MODEL.sentence, metavar="NAME_OR_DIR")]
 DistanceOption = Annotated[
     float, typer.Option(metavar="MM", help=f"{DISTANCE.sentence} {DISTANCE.low:g} to {DISTANCE.high:g} mm.")
 ]
+SeriesOption = Annotated[str | None, typer.Option(metavar="UID_OR_NUMBER", help=ReadOptions.option("series").sentence)]
+AssumeLpsOption = Annotated[bool, typer.Option("--assume-lps", help=ReadOptions.option("assume_lps").sentence)]
 
 
 def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], inputs: list[Path]) -> None:

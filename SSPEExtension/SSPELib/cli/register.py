@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from ..options import BackendName, RegisterOptions, Start, TransformType
+from ..options import BackendName, ReadOptions, RegisterOptions, Start, TransformType
 from .console import progress_bar, say, warn
-from .options import DeviceOption, DistanceOption, ModelOption, check_outputs
+from .options import AssumeLpsOption, DeviceOption, DistanceOption, ModelOption, check_outputs
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -64,6 +64,14 @@ def register(
     ] = DEFAULTS.tolerance_mm,
     model: ModelOption = DEFAULTS.model,
     device: DeviceOption = DEFAULTS.device,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="UID_OR_NUMBER",
+            help=f"{ReadOptions.option('series').sentence} Given twice: first of FIXED, then of MOVING.",
+        ),
+    ] = None,
+    assume_lps: AssumeLpsOption = False,
 ) -> None:
     """Register two CTs of one body that overlap little or not at all.
 
@@ -83,10 +91,12 @@ def register(
         [(transform, TRANSFORM_SUFFIXES), (output, IMAGE_SUFFIXES), (report, (".json",)), (page, (".html",))],
         [fixed, moving, *landmarks],
     )
-    if fixed.exists() and moving.exists() and fixed.resolve() == moving.resolve():
+    read_fixed, read_moving = _read_options(series or [], assume_lps)
+    same_path = fixed.exists() and moving.exists() and fixed.resolve() == moving.resolve()
+    if same_path and read_fixed == read_moving:
         raise InputError(_same(fixed, moving))
     start_transform = _landmark_start(fixed_landmarks, moving_landmarks)
-    fixed_volume, moving_volume = read_volume(fixed), read_volume(moving)
+    fixed_volume, moving_volume = read_volume(fixed, read_fixed), read_volume(moving, read_moving)
     if _identical(fixed_volume, moving_volume):
         raise InputError(_same(fixed, moving))
 
@@ -117,6 +127,14 @@ def register(
         f"{transform}: {result.transform_type} transform, {trust}, confidence {result.confidence:.2f}, real overlap "
         f"{result.overlap_mm:.0f} mm, {result.seconds:.0f} s."
     )
+
+
+def _read_options(series: list[str], assume_lps: bool) -> tuple[ReadOptions, ReadOptions]:
+    """How the fixed and the moving volume are read; one series is that of both."""
+    if len(series) > 2:
+        raise InputError("--series was given more than twice; give it once for FIXED and once for MOVING.")
+    first, last = (series[0], series[-1]) if series else (None, None)
+    return ReadOptions(first, assume_lps), ReadOptions(last, assume_lps)
 
 
 def _landmark_start(fixed: Path | None, moving: Path | None) -> sitk.Transform | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import shutil
 import struct
 import zlib
@@ -15,13 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 
-HEADER_BYTES = {348: "<", 540: "<", 1543569408: ">", 469893120: ">"}
+from .nifti_header import BYTES, SUFFIXES, byte_order, is_nifti_1, opened
+
 FLOAT_TYPES = {16: "f4", 64: "f8"}
 CHUNK_BYTES = 1 << 24
+PERMISSIVE = "ITK_NIFTI_SFORM_PERMISSIVE"
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,9 @@ class _Layout:
 
 def stored_voxels(path: Path) -> StoredVoxels:
     """Look at the voxels of a NIfTI-1 or NIfTI-2 file, plain or zipped; files of other formats pass."""
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
+    if not path.name.lower().endswith(SUFFIXES):
         return StoredVoxels()
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    with cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb") as stream:
+    with opened(path) as stream:
         try:
             return _looked_through(stream)
         except (EOFError, gzip.BadGzipFile, zlib.error):
@@ -71,8 +72,22 @@ def apart(path: Path) -> Iterator[Path]:
         yield Path(shutil.copyfile(path, Path(folder) / path.name))
 
 
+@contextmanager
+def any_sform_read() -> Iterator[None]:
+    """While the context lasts, ITK reads the voxels of a NIfTI file whatever its sform is, which it else refuses."""
+    before = os.environ.get(PERMISSIVE)
+    os.environ[PERMISSIVE] = "ON"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PERMISSIVE]
+        else:
+            os.environ[PERMISSIVE] = before
+
+
 def _looked_through(stream: BinaryIO) -> StoredVoxels:
-    layout = _layout(stream.read(544))
+    layout = _layout(stream.read(BYTES))
     if layout is None:
         return StoredVoxels()
     dtype = np.dtype(f"{layout.order}{FLOAT_TYPES.get(layout.kind, 'u1')}")
@@ -90,10 +105,10 @@ def _looked_through(stream: BinaryIO) -> StoredVoxels:
 
 def _layout(head: bytes) -> _Layout | None:
     """Where the voxels are, by the first 544 bytes of a file; None where these are no header."""
-    order = HEADER_BYTES.get(struct.unpack_from("<i", head)[0]) if len(head) == 544 else None
+    order = byte_order(head)
     if order is None:
         return None
-    if struct.unpack_from(f"{order}i", head)[0] == 348:
+    if is_nifti_1(head, order):
         count, *sizes = struct.unpack_from(f"{order}8h", head, 40)
         kind, bits = struct.unpack_from(f"{order}2h", head, 70)
         offset = int(struct.unpack_from(f"{order}f", head, 108)[0])

@@ -76,7 +76,8 @@ def check_ct(volume: Volume) -> list[str]:
     - more than a few values: a label map fails.
 
     Returns:
-        Warnings that do not stop the work, for example a body cut by the field of view.
+        Warnings that do not stop the work: what was remarked when it was read, and for example a body cut by the field
+        of view.
 
     Raises:
         InputError: too short, voxels that are not finite, no HU, or no body in view.
@@ -93,7 +94,7 @@ def check_ct(volume: Volume) -> list[str]:
         raise InputError(f"{volume.name} {reason}.")
     mask = np.moveaxis(body_mask(volume), axis.numpy_axis, 0)
     _check_body(volume, axis, mask if kind == "hu" else np.zeros_like(mask))
-    return _field_of_view_warnings(volume, axis, stack, mask)
+    return [*volume.remarks, *_field_of_view_warnings(volume, axis, stack, mask)]
 
 
 def check_length(volume: Volume) -> None:

@@ -26,6 +26,7 @@ class Volume:
         name: the file or node that the volume came from, for messages.
         frame_of_reference: DICOM frame of reference UID, where one is known.
         provenance: (z, y, x) uint8, values of `Provenance`; None where all voxels are real.
+        remarks: sentences on what was assumed, left out or resampled when it was read, for whoever uses it.
     """
 
     array: NDArray[Any]
@@ -35,6 +36,7 @@ class Volume:
     name: str = "volume"
     frame_of_reference: str | None = None
     provenance: NDArray[np.uint8] | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:

@@ -17,7 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from SSPELib.errors import InputError
-from SSPELib.io.dicom import Slice, by_series, damaged, read_slices, scan
+from SSPELib.io.dicom import Contents, Header, Series, read_stack, search, why_not_ct
 from SSPELib.io.writing import Outputs, make_folder
 from SSPELib.progress import Progress, part, silent
 from SSPELib.volume import AIR_HU, Volume, body_length_mm, check_ct
@@ -98,12 +98,10 @@ def import_dicom(
     """
     _check(source, destination, validation, test)
     make_folder(destination.parent)
-    candidates, spoilt = _candidates(source, part(progress, 0.0, 0.3))
+    contents = search(source, part(progress, 0.0, 0.3))
     staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
     try:
-        converted, rejected = _convert(
-            candidates, spoilt, source, staging, spacing_mm, whole_studies, part(progress, 0.3, 1.0)
-        )
+        converted, rejected = _convert(contents, source, staging, spacing_mm, whole_studies, part(progress, 0.3, 1.0))
         if not converted:
             reasons = "; ".join(f"{row.source}: {row.reason}" for row in rejected[:3])
             raise InputError(f"{source} holds no usable CT series ({reasons or 'no DICOM images at all'}).")
@@ -144,26 +142,8 @@ def _check(source: Path, destination: Path, validation: float, test: float) -> N
         )
 
 
-def _candidates(source: Path, progress: Progress) -> tuple[list[list[Slice]], dict[Path, list[str]]]:
-    """Every DICOM series of the tree, in a fixed order, and the damaged files of each folder that has some.
-
-    A series may not be spread over several folders.
-    """
-    folders = [source, *sorted(folder for folder in source.rglob("*") if folder.is_dir())]
-    found: list[list[Slice]] = []
-    spoilt: dict[Path, list[str]] = {}
-    for number, folder in enumerate(folders):
-        progress(number / len(folders), f"Headers in {folder.name}")
-        slices = scan(folder)
-        found += by_series(slices)
-        if cut_off := damaged(folder, slices):
-            spoilt[folder] = cut_off
-    return found, spoilt
-
-
 def _convert(
-    candidates: list[list[Slice]],
-    spoilt: dict[Path, list[str]],
+    contents: Contents,
     source: Path,
     staging: Path,
     spacing_mm: float,
@@ -171,28 +151,33 @@ def _convert(
     progress: Progress,
 ) -> tuple[list[Imported], list[Rejected]]:
     """Write a volume for every series that is usable and wanted; all count as training until the parts are drawn."""
-    studies: dict[tuple[str, str, str], list[list[Slice]]] = defaultdict(list)
-    for series in candidates:
-        studies[_person(series[0], source), series[0].study_time, series[0].study].append(series)
+    studies: dict[tuple[str, str, str], list[Series]] = defaultdict(list)
+    for series in contents.series:
+        studies[_person(series.header, source), series.header.study_time, series.header.study].append(series)
     imported: list[Imported] = []
     rejected: list[Rejected] = []
     points: dict[str, int] = defaultdict(int)
     for number, (person, time, study) in enumerate(sorted(studies)):
         longest: float | None = None
         for series in sorted(studies[person, time, study], key=_extent_mm, reverse=True):
-            folder = series[0].file.parent
-            progress(number / len(studies), f"{person}, {series[0].description}")
+            folder = series.header.file.parent
+            progress(number / len(studies), f"{person}, {series.label}")
             where = str(folder.relative_to(source))
             try:
                 if longest is not None and not (whole_studies and _extent_mm(series) >= AS_LONG * longest):
                     raise InputError("another series of the study was taken, which covers as much of the body or more")
                 _check_series(series)
-                if folder in spoilt:
-                    raise InputError(f"{spoilt[folder][0]} beside its slices is damaged, so that it may be incomplete")
-                volume = read_slices(series, folder)
+                for spoilt in contents.damaged:
+                    if spoilt.parent == folder:
+                        raise InputError(f"{spoilt.name} beside its slices is damaged, so that it may be incomplete")
+                remarks: list[str] = []
+                volume = read_stack(series.planes, folder, remarks)
+                # A network learns from slices as they were measured; there are enough of them.
+                if remarks:
+                    raise InputError(" ".join(remarks))
                 check_ct(volume)
             except InputError as error:
-                rejected.append(Rejected(person, time, series[0].description, where, str(error)))
+                rejected.append(Rejected(person, time, series.label, where, str(error)))
                 continue
             longest = _extent_mm(series) if longest is None else longest
             points[person] += 1
@@ -207,7 +192,7 @@ def _convert(
                     study_time=time,
                     split="train",
                     z_mm=round(body_length_mm(volume), 1),
-                    series=series[0].description,
+                    series=series.label,
                     source=where,
                 )
             )
@@ -248,25 +233,25 @@ def resampled(volume: Volume, spacing_mm: float) -> sitk.Image:
     return sitk.Cast(sitk.Round(sitk.Clamp(image, sitk.sitkFloat32, *HU_RANGE)), sitk.sitkInt16)
 
 
-def _check_series(series: list[Slice]) -> None:
+def _check_series(series: Series) -> None:
     """Raise InputError where the headers show that a series is no axial CT of some length."""
-    first = series[0]
-    if first.modality != "CT":
-        raise InputError(f"its modality is {first.modality or 'not said'}, not CT")
-    if abs(first.normal[2]) < AXIAL_AT_LEAST:
+    if why_not_ct(series) and series.header.role != "ct":
+        raise InputError(f"it is no CT ({why_not_ct(series)})")
+    first = series.planes[0]
+    if first.axes is not None and abs(first.normal[2]) < AXIAL_AT_LEAST:
         raise InputError("its slices are not axial")
-    if _extent_mm(series) < SHORTEST_MM and first.frames == 1:
+    if _extent_mm(series) < SHORTEST_MM:
         raise InputError(f"it covers only {_extent_mm(series):.0f} mm of the body, {SHORTEST_MM:.0f} mm are needed")
 
 
-def _extent_mm(series: list[Slice]) -> float:
+def _extent_mm(series: Series) -> float:
     """Distance between the outermost slices along the body, mm."""
-    heights = [one.position[2] for one in series]
-    return float(max(heights) - min(heights))
+    heights = [float(plane.position[2]) for plane in series.planes if plane.position is not None]
+    return max(heights) - min(heights) if heights else 0.0
 
 
-def _person(one: Slice, source: Path) -> str:
-    return one.patient or one.file.relative_to(source).parts[0]
+def _person(header: Header, source: Path) -> str:
+    return header.patient or header.file.relative_to(source).parts[0]
 
 
 def _file_name(person: str) -> str:

@@ -1,0 +1,121 @@
+"""The pixels of DICOM files in HU. GDCM, which SimpleITK brings, undoes all compressions; the rescale is done here.
+
+GDCM alone would turn MONOCHROME1 upside down and know no rescale that differs from frame to frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from ..silence import libraries_silenced
+from .header import read_dataset
+from .plane import Header, Plane
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
+
+PIXEL_GROUPS = (0x0028, 0x7FE0)
+# Elements of group 0028 that would make GDCM change the stored values.
+RESCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "PixelPaddingValue")
+IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+
+def hounsfield(planes: Sequence[Plane], place: Path) -> NDArray[Any]:
+    """Voxels (n, rows, columns) of planes in HU; whole numbers where all slopes and intercepts are.
+
+    Raises:
+        InputError: pixels that cannot be read; the file is named, and place, the folder.
+    """
+    kept: dict[Path, NDArray[Any]] = {}
+    found = []
+    for plane in planes:
+        header = plane.header
+        if header.file not in kept:
+            kept = {header.file: stored_values(header, place)}
+        found.append(_rescaled(kept[header.file][plane.frame], plane))
+    return np.stack(found)
+
+
+def stored_values(header: Header, place: Path) -> NDArray[Any]:
+    """Pixels (frame, row, column) of a file as they are stored, signed where it says so.
+
+    Raises:
+        InputError: damaged, or a compression that is not known.
+    """
+    try:
+        dataset = read_dataset(header.file)
+        _name_encoding(dataset)
+        syntax = dataset.file_meta.TransferSyntaxUID
+        array = _decompressed(dataset) if syntax.is_encapsulated else dataset.pixel_array
+        shape = (header.frames, header.size[1], header.size[0])
+        return _used_bits(array.reshape(shape), dataset)
+    except Exception as error:
+        # A damaged file makes the libraries raise almost anything.
+        raise InputError(
+            f"{place}: the pixels of {header.file.name} cannot be read (damaged or incomplete, or a compression that "
+            "is not known); export the whole series again without compression."
+        ) from error
+
+
+def _name_encoding(dataset: FileDataset) -> None:
+    """A file without meta information has no transfer syntax; how it was found to be encoded says it."""
+    if "TransferSyntaxUID" in dataset.file_meta:
+        return
+    from pydicom.uid import UID
+
+    implicit, little = dataset.original_encoding
+    dataset.file_meta.TransferSyntaxUID = UID(IMPLICIT if implicit else EXPLICIT if little else BIG_ENDIAN)
+
+
+def _decompressed(dataset: FileDataset) -> NDArray[Any]:
+    """Have GDCM undo the compression of a copy that tells of nothing but its pixels."""
+    import pydicom
+
+    for element in list(dataset):
+        if element.tag.group not in PIXEL_GROUPS and element.keyword not in ("SOPClassUID", "SOPInstanceUID"):
+            del dataset[element.tag]
+    for keyword in RESCALE:
+        if keyword in dataset:
+            del dataset[keyword]
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = pydicom.uid.UID(
+        "1.2.840.10008.5.1.4.1.1.7.3" if frames > 1 else "1.2.840.10008.5.1.4.1.1.7"
+    )
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    with TemporaryDirectory() as folder, libraries_silenced():
+        copy = Path(folder) / "pixels.dcm"
+        pydicom.dcmwrite(copy, dataset)
+        return sitk.GetArrayFromImage(sitk.ReadImage(str(copy), imageIO="GDCMImageIO"))
+
+
+def _used_bits(array: NDArray[Any], dataset: FileDataset) -> NDArray[Any]:
+    """Clear the bits above the highest one that is used; some scanners keep other things there, or no sign."""
+    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    signed = int(dataset.get("PixelRepresentation") or 0) == 1
+    bits = array.dtype.itemsize * 8
+    if allocated not in (8, 16, 32) or array.dtype.kind not in "iu":
+        raise ValueError(f"pixels of {allocated} bits")
+    exact = array.astype(f"{'i' if signed else 'u'}{bits // 8}", copy=False)
+    unused = bits - stored
+    if unused <= 0 or int(dataset.get("HighBit", stored - 1)) != stored - 1:
+        return exact
+    return np.right_shift(np.left_shift(exact, unused), unused)
+
+
+def _rescaled(stored: NDArray[Any], plane: Plane) -> NDArray[Any]:
+    slope, intercept = (1.0 if plane.rescale[0] is None else plane.rescale[0]), plane.rescale[1] or 0.0
+    if not (slope.is_integer() and intercept.is_integer()):
+        return (stored * np.float64(slope) + intercept).astype(np.float32)
+    values = stored.astype(np.int64) * int(slope) + int(intercept)
+    limits = np.iinfo(np.int16)
+    fits = limits.min <= values.min() and values.max() <= limits.max
+    return values.astype(np.int16 if fits else np.int32)
