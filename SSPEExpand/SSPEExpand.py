@@ -57,7 +57,7 @@ class SSPEExpandWidget(JobPanel):
         self._results: ExpansionNodes | None = None
 
     def setup(self) -> None:
-        self.setupPanel(SSPEExpandLogic(), SSPEExpandParameterNode, _("Expand"))
+        self.setupPanel(SSPEExpandLogic(), SSPEExpandParameterNode)
         self._outputs = [
             panel.Explained(selector) for selector in (self.ui.upperOutputSelector, self.ui.lowerOutputSelector)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -13,13 +14,13 @@ from slicer.ScriptedLoadableModule import (
 )
 
 from SSPELib.errors import SSPEError
-from SSPESlicer import panel
+from SSPESlicer import panel, sample_data
+from SSPESlicer.background import BackgroundJob, Event
 from SSPESlicer.comparison import Comparison
 from SSPESlicer.home_selftest import SSPEExtensionTest
 from SSPESlicer.model_card import describeModel, modelProblem
 from SSPESlicer.module_description import describeModule
-from SSPESlicer.pytorch import DeviceCheck, installTorch, isTorchExtensionInstalled, torchVersion
-from SSPESlicer.sample_data import PARTS, registerSampleData
+from SSPESlicer.pytorch import checkDevice, installTorch, isTorchExtensionInstalled, torchVersion
 
 __all__ = ["SSPEExtension", "SSPEExtensionLogic", "SSPEExtensionTest", "SSPEExtensionWidget"]
 
@@ -39,7 +40,7 @@ class SSPEExtension(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self.onStartupCompleted)
 
     def onStartupCompleted(self) -> None:
-        registerSampleData(self.resourcePath("Icons"))
+        sample_data.registerSampleData(self.resourcePath("Icons"))
 
 
 class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
@@ -52,6 +53,8 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         self.logic = SSPEExtensionLogic()
         self._check, self._install = panel.Explained(self.ui.checkButton), panel.Explained(self.ui.installButton)
+        ui = self.ui
+        self.sampleControls = panel.RunControls(ui.sampleDataButton, ui.sampleProgressBar, ui.sampleStatusLabel)
         self.ui.sampleDataButton.connect("clicked()", self.onSampleDataButton)
         self.ui.expandButton.connect("clicked()", lambda: slicer.util.selectModule("SSPEExpand"))
         self.ui.registerButton.connect("clicked()", lambda: slicer.util.selectModule("SSPERegister"))
@@ -73,16 +76,38 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
         self.ui.installButton.visible = version is None
         extensionMissing = _("Install the PyTorch extension (Extensions Manager) and restart Slicer first.")
         self._install.allow(None if isTorchExtensionInstalled() else extensionMissing)
-        self._check.allow(None if version is not None else _("Install PyTorch first."))
+        if self.logic.isChecking:
+            self._check.allow(_("PyTorch is being asked."))
+        else:
+            self._check.allow(None if version is not None else _("Install PyTorch first."))
         problem = modelProblem()
         self.ui.modelLabel.text = panel.note(problem) if problem else _("complete")
         self.ui.cardLabel.text = describeModel()
         self.ui.cardCollapsibleButton.visible = not problem
 
     def onSampleDataButton(self) -> None:
-        with slicer.util.tryWithErrorDisplay(_("The sample volumes could not be loaded."), waitCursor=True):
-            nodes = self.logic.loadSampleVolumes()
-            Comparison().show(*nodes, mode="sideBySide")
+        if self.sampleControls.isRunning:
+            self.logic.cancelSampleVolumes()
+            return
+        try:
+            with slicer.util.WaitCursor():
+                nodes = sample_data.loadSampleVolumes()
+        except SSPEError as error:
+            if slicer.util.confirmOkCancelDisplay(f"{error}\n\n{sample_data.makingQuestion()}"):
+                self.sampleControls.started()
+                self.logic.makeSampleVolumes(self.sampleControls.progress, self.onSampleVolumesMade)
+            return
+        self.showSampleVolumes(nodes)
+
+    def onSampleVolumesMade(self, nodes: Any, error: Exception | None) -> None:
+        if error is not None:
+            panel.showFailure(self.sampleControls, _("The sample volumes could not be made."), error)
+            return
+        self.sampleControls.ended("")
+        self.showSampleVolumes(nodes)
+
+    def showSampleVolumes(self, nodes: list[Any]) -> None:
+        Comparison().show(*nodes, mode="sideBySide")
 
     def onInstallButton(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
@@ -105,28 +130,38 @@ class SSPEExtensionLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self._check = DeviceCheck()
+        self._check: BackgroundJob | None = None
+        self._making: BackgroundJob | None = None
 
     def checkDevice(self, onEnd: Any) -> None:
         """Find the device in a process of its own; onEnd gets a sentence or an error."""
-        self._check.start(onEnd)
+        self._cancel(self._check)
+        self._check = checkDevice(onEnd)
 
-    def cancel(self) -> None:
-        """Stop a check of the device, if one runs."""
-        self._check.cancel()
+    @property
+    def isChecking(self) -> bool:
+        """Whether a check of the device runs."""
+        return self._check is not None and self._check.isRunning
+
+    def makeSampleVolumes(self, onProgress: Any, onEnd: Any) -> None:
+        """Make the two partial CTs from a public package in a process of its own; onEnd gets nodes or the error."""
+        self._making = BackgroundJob(onProgress=onProgress)
+        self._making.start({"task": "sample_data"}, self._loadMade, onEnd)
 
     @staticmethod
-    def loadSampleVolumes() -> list[Any]:
-        """Download and load the two partial CTs; return their nodes.
+    def _loadMade(result: Event) -> list[Any]:
+        return sample_data.loadFiles([Path(path) for path in result["files"]])
 
-        Raises:
-            SSPEError: the download failed.
-        """
-        import SampleData
+    def cancelSampleVolumes(self) -> None:
+        """Stop making the sample volumes."""
+        self._cancel(self._making)
 
-        nodes = [SampleData.downloadSample(name) for name in PARTS]
-        if None in nodes:
-            raise SSPEError(
-                _("The sample volumes could not be downloaded. Check the network connection and try again.")
-            )
-        return nodes
+    def cancel(self) -> None:
+        """Stop whatever runs."""
+        self._cancel(self._check)
+        self._cancel(self._making)
+
+    @staticmethod
+    def _cancel(job: BackgroundJob | None) -> None:
+        if job is not None and job.isRunning:
+            job.cancel()

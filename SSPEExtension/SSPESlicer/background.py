@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -17,11 +19,14 @@ from typing import Any, Protocol
 import SSPELib
 from SSPELib.errors import Cancelled, SSPEError
 
+from .job_files import Files, write
+
 JOB_FILE = "job.json"
 EVENTS_FILE = "events.jsonl"
 ERRORS_FILE = "errors.txt"
 POLL_MILLISECONDS = 100
 SECONDS_TO_END = 1.0
+_WRITTEN = object()
 
 Event = dict[str, Any]
 
@@ -87,14 +92,19 @@ class PythonProcess:
             taskkill = ["taskkill", "/F", "/T", "/PID", str(self._process.pid)]
             subprocess.run(taskkill, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW, check=False)
         elif self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait(SECONDS_TO_END)
+            with contextlib.suppress(OSError):  # what is still in its buffer reaches nobody
+                self._process.stdin.close()
+        try:
+            self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:  # it hangs in the system, for example on a disk; it ends when that answers
+            logging.warning("The background process %d of SSPE is still ending.", self._process.pid)
 
 
 class BackgroundJob:
-    """One run: writes the job, watches the process, tells of progress, hands over the result, cleans up.
+    """One run: writes the files, starts and watches the process, tells of progress, hands over the result, cleans up.
 
     Args:
         process: the process that does the work.
@@ -120,28 +130,38 @@ class BackgroundJob:
         self._result: Event | None = None
         self._error: str | None = None
 
-    def run(self, job: Event, take: Callable[[Event], Any]) -> Any:
+    def run(self, job: Event, take: Callable[[Event], Any], files: Files | None = None) -> Any:
         """Do the job, give its result to `take` while its files are still there, return what that returns. Blocks.
 
         Raises:
             SSPEError: with the words of the worker.
         """
-        self._begin(job)
         try:
+            self._prepare(job, files)
             while not self._update():
                 time.sleep(POLL_MILLISECONDS / 1000)
             return take(self._outcome())
         finally:
             self.close()
 
-    def start(self, job: Event, take: Callable[[Event], Any], onEnd: Callable[[Any, Exception | None], None]) -> None:
-        """Do the job in the background; then, on the main thread, call `take` as `run` does and onEnd(value, error)."""
+    def start(
+        self,
+        job: Event,
+        take: Callable[[Event], Any],
+        onEnd: Callable[[Any, Exception | None], None],
+        files: Files | None = None,
+    ) -> None:
+        """Do the job in the background; then, on the main thread, call `take` as `run` does and onEnd(value, error).
+
+        The files of the job are written piece by piece between other events. What goes wrong, the start of the process
+        included, is told by onEnd.
+        """
         import qt
 
         self._take, self._onEnd = take, onEnd
-        self._begin(job)
+        self._prepare(job, files)
         self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_MILLISECONDS)
+        self._timer.setInterval(0)
         self._timer.connect("timeout()", self._onTimer)
         self._timer.start()
 
@@ -167,9 +187,8 @@ class BackgroundJob:
         self._process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _begin(self, job: Event) -> None:
-        (self.folder / JOB_FILE).write_text(json.dumps(job), encoding="utf-8")
-        self._process.start(self.folder)
+    def _prepare(self, job: Event, files: Files | None) -> None:
+        self._job, self._writing, self._isStarted = job, write(files or {}, self.folder), False
 
     def _onTimer(self) -> None:
         if self._ended:
@@ -186,11 +205,32 @@ class BackgroundJob:
             self._onEnd(value, error)
 
     def _update(self) -> bool:
-        """Take in what is new; tell whether the process has ended."""
+        """Write another piece of the files, or take in what is new of the process; tell whether that has ended."""
+        if not self._isStarted:
+            self._continueStart()
+            return False
         running = self._process.isRunning()  # asked first: what is written before the end is still read below
         for event in self._process.events():
             self._note(event)
         return not running
+
+    def _continueStart(self) -> None:
+        try:
+            if next(self._writing, _WRITTEN) is not _WRITTEN:
+                return
+            (self.folder / JOB_FILE).write_text(json.dumps(self._job), encoding="utf-8")
+            self._process.start(self.folder)
+        except OSError as error:
+            from slicer.i18n import tr as _
+
+            text = _(
+                "The background process of SSPE could not be started ({reason}). Is the disk of {folder} full, or does "
+                "a virus scanner block Slicer's Python?"
+            )
+            raise SSPEError(text.format(reason=error.strerror or error, folder=self.folder.parent)) from error
+        self._isStarted = True
+        if self._timer is not None:
+            self._timer.setInterval(POLL_MILLISECONDS)
 
     def _note(self, event: Event) -> None:
         kind = event["event"]

@@ -33,7 +33,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag: Any = None
         self._isEntered = False
 
-    def setupPanel(self, logic: Any, makeParameterNode: Callable[[Any], Any], runText: str) -> None:
+    def setupPanel(self, logic: Any, makeParameterNode: Callable[[Any], Any]) -> None:
         """Load the .ui file and connect what all panels have; `initializeParameterNode` is left to the subclass."""
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath(f"UI/{self.moduleName}.ui"))
@@ -44,7 +44,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._makeParameterNode = makeParameterNode
         selectors = [widget for widget in vars(self.ui).values() if widget.className() == "qMRMLNodeComboBox"]
         self._nodeParameters = [selector.property(PARAMETER_PROPERTY) for selector in selectors]
-        self.controls = panel.RunControls(self.ui, runText, self.ui.applyButton.toolTip)
+        self.controls = panel.RunControls(self.ui.applyButton, self.ui.progressBar, self.ui.statusLabel)
         panel.fillModels(self.ui.modelComboBox, list_bundles(), self._onModelChosen)
         self.ui.applyButton.connect("clicked()", self._onApplyButton)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose)

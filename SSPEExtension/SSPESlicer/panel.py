@@ -34,15 +34,16 @@ class RunControls:
     """The button that runs and cancels, the progress bar and the line of text below it.
 
     Args:
-        ui: the widgets applyButton, progressBar and statusLabel of a panel.
-        runText: text of the button while nothing runs.
-        runToolTip: what the button does, said where it is enabled.
+        button: says what it does while nothing runs, in its text and its tool tip.
+        bar: QProgressBar.
+        status: QLabel.
     """
 
-    def __init__(self, ui: Any, runText: str, runToolTip: str) -> None:
-        self._button, self._bar, self._status = ui.applyButton, ui.progressBar, ui.statusLabel
-        self._runText, self._runToolTip = runText, runToolTip
+    def __init__(self, button: Any, bar: Any, status: Any) -> None:
+        self._button, self._bar, self._status = button, bar, status
+        self._runText, self._runToolTip = button.text, button.toolTip
         self.isRunning = False
+        bar.visible = status.visible = False
 
     def allow(self, whyNot: str | None) -> None:
         """Enable the button, or disable it and say why; the reason is also readable below the button."""

@@ -44,22 +44,11 @@ def installTorch() -> None:
         raise SSPEError(_("PyTorch was not installed. SSPE needs it to expand volumes and to register them."))
 
 
-class DeviceCheck:
-    """Asks PyTorch for its device in a process of its own."""
-
-    def __init__(self) -> None:
-        self._job: BackgroundJob | None = None
-
-    def start(self, onEnd: Callable[[str | None, Exception | None], None]) -> None:
-        """Begin; onEnd gets a sentence on the device, or the error."""
-        self.cancel()
-        self._job = BackgroundJob()
-        self._job.start({"task": "device"}, _sentence, onEnd)
-
-    def cancel(self) -> None:
-        """Stop, if a check runs."""
-        if self._job is not None and self._job.isRunning:
-            self._job.cancel()
+def checkDevice(onEnd: Callable[[str | None, Exception | None], None]) -> BackgroundJob:
+    """Ask PyTorch for its device in a process of its own; onEnd gets a sentence on it, or the error."""
+    job = BackgroundJob()
+    job.start({"task": "device"}, _sentence, onEnd)
+    return job
 
 
 def _sentence(result: Event) -> Any:

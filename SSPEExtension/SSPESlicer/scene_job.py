@@ -14,6 +14,7 @@ from slicer.util import VTKObservationMixin
 from SSPELib.errors import SSPEError
 
 from .background import BackgroundJob, Event, PythonProcess
+from .job_files import Files
 
 
 class SceneJob(VTKObservationMixin):
@@ -32,6 +33,7 @@ class SceneJob(VTKObservationMixin):
         self,
         job: BackgroundJob,
         description: Event,
+        files: Files,
         inputNodes: list[Any],
         take: Callable[[Event], Any],
         onEnd: Callable[[Any, Exception | None], None] | None,
@@ -45,7 +47,7 @@ class SceneJob(VTKObservationMixin):
             job.close()
             raise SSPEError(_("SSPE is at work already. Wait until it has ended, or cancel it."))
         if onEnd is None:
-            return job.run(description, take)
+            return job.run(description, take, files)
         self._job = job
         self._inputIds = {node.GetID() for node in inputNodes}
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._onSceneClose)
@@ -56,7 +58,7 @@ class SceneJob(VTKObservationMixin):
             self._job = None
             onEnd(value, error)
 
-        job.start(description, take, end)
+        job.start(description, take, end, files)
         return None
 
     def cancel(self) -> None:

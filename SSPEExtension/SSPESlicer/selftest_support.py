@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unittest
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,11 @@ class SelfTest(ScriptedLoadableModuleTest):
     def runTest(self) -> None:
         for name in sorted(name for name in dir(self) if name.startswith("test_")):
             self.setUp()
-            getattr(self, name)()
+            try:
+                getattr(self, name)()
+            except unittest.SkipTest as reason:  # Slicer would take it for a failure and leave out the rest
+                self.delayDisplay(f"{name} was skipped: {reason}", msec=100)
+                continue
             self.delayDisplay(f"{name} passed", msec=100)
 
 

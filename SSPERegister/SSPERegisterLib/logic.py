@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPELib.options import RegisterOptions
 from SSPELib.volume import Provenance, Volume
-from SSPELib.worker import write_job_volume
 from SSPESlicer import marks, results, volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
+from SSPESlicer.job_files import volumeFiles
 from SSPESlicer.own_nodes import readTransform
 from SSPESlicer.scene_job import JobLogic, ifPresent
 
@@ -137,14 +136,14 @@ class SSPERegisterLogic(JobLogic):
             model=model,
             device=device,
         )
-        description = {
-            "task": "register",
-            **{role: write_job_volume(volume, job.folder, role) for role, volume in sides.items()},
-            "options": options.as_dict(),
-        }
+        description = {"task": "register", "options": options.as_dict()}
+        files: dict[str, Any] = {}
+        for role, volume in sides.items():
+            description[role], voxels = volumeFiles(volume, role)
+            files.update(voxels)
         if landmarks is not None:
-            sitk.WriteTransform(landmarks, str(job.folder / "start.tfm"))
             description["start_transform"] = "start.tfm"
+            files["start.tfm"] = landmarks
 
         def makeNodes(result: Event) -> RegisteredNodes:
             _requireUnmoved(fixedNode, sides["fixed"])
@@ -168,7 +167,7 @@ class SSPERegisterLogic(JobLogic):
         inputs = [fixedNode, movingNode, *(node for node in originals if node is not None)]
         end = self._endWith(onEnd or (lambda nodes, error: None))
         try:
-            return self._sceneJob.run(job, description, inputs, makeNodes, None if waitForCompletion else end)
+            return self._sceneJob.run(job, description, files, inputs, makeNodes, None if waitForCompletion else end)
         finally:
             if waitForCompletion:
                 self._stopBrainsFit()

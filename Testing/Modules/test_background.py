@@ -8,12 +8,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import slicer
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_CANCEL_S = 2.0
@@ -63,9 +66,9 @@ def test_cancel_ends_the_process_and_removes_its_files(sspe: Any, model: str) ->
     reports: list[str] = []
     job = BackgroundJob(process, lambda fraction, message, left: reports.append(message))
     job.start(expansion(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
+    sspe.waitUntil(lambda: bool(reports), 60.0, "the first report")
     assert process._process is not None
     pid = process._process.pid
-    sspe.waitUntil(lambda: bool(reports), 60.0, "the first report")
     started = time.monotonic()
     job.cancel()
     assert time.monotonic() - started < LONGEST_CANCEL_S
@@ -136,6 +139,7 @@ def test_a_process_that_dies_is_reported(sspe: Any, model: str) -> None:
     job = BackgroundJob(process)
     endings: list[Exception | None] = []
     job.start(expansion(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
+    sspe.waitUntil(process.isRunning, 10.0, "the start of the process")
     assert process._process is not None
     os.kill(process._process.pid, signal.SIGKILL)
     sspe.waitUntil(lambda: bool(endings), 10.0, "the report of its end")
@@ -173,3 +177,102 @@ def test_half_a_line_waits_for_its_rest(sspe: Any, tmp_path: Path) -> None:
         file.write(b'ing", "message": "two"}\n')
     assert [event["message"] for event in process.events()] == ["two"]
     assert process.events() == []
+
+
+class FailingProcess:
+    """A process that the system does not start, for example because a virus scanner blocks it."""
+
+    def start(self, folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    def kill(self) -> None:
+        pass
+
+
+def panel(session: Any, process: Any) -> Any:
+    from SSPEExpandLib.logic import SSPEExpandLogic
+    from SSPESlicer.selftest_support import addNode, halves
+
+    widget = session.openModule("SSPEExpand")
+    widget.logic = SSPEExpandLogic(lambda: process)
+    widget.ui.upperSelector.setCurrentNode(addNode(halves(20.0)[0], "chest"))
+    return widget
+
+
+def job_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("sspe-*"))
+
+
+def test_a_process_that_cannot_be_started_is_said_and_the_next_run_works(sspe: Any) -> None:
+    from SSPEExpandLib.logic import SSPEExpandLogic
+    from SSPESlicer.selftest_support import AnsweringProcess
+
+    before = job_folders()
+    widget = panel(sspe, FailingProcess())
+    with sspe.expectPopup("could not be started.*Permission denied.*virus scanner"):
+        widget.ui.applyButton.click()
+        sspe.waitUntil(lambda: not widget.controls.isRunning, 10.0, "the end")
+    assert widget.ui.applyButton.text == "Expand"
+    assert "could not be started" in widget.ui.statusLabel.text
+    assert job_folders() == before
+    widget.logic._processFactory = AnsweringProcess
+    widget.ui.applyButton.click()
+    sspe.waitUntil(lambda: not widget.controls.isRunning, 10.0, "the end")
+    assert "Made chest expanded" in widget.ui.statusLabel.text
+    with pytest.raises(Exception, match="could not be started"):
+        SSPEExpandLogic(FailingProcess).expand(slicer.util.getNode("chest"))
+    assert job_folders() == before
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(sspe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from SSPESlicer import job_files
+    from SSPESlicer.selftest_support import AnsweringProcess
+
+    def full(array: Any, path: Path) -> Any:
+        path.write_bytes(b"half")
+        yield
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(job_files, "_writeArray", full)
+    before = job_folders()
+    widget = panel(sspe, AnsweringProcess())
+    with sspe.expectPopup("No space left on device.*full"):
+        widget.ui.applyButton.click()
+        sspe.waitUntil(lambda: not widget.controls.isRunning, 10.0, "the end")
+    assert job_folders() == before
+
+
+def test_a_process_that_does_not_end_in_time_ends_the_run_all_the_same(
+    sspe: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from SSPESlicer import background
+
+    process = background.PythonProcess()
+    before = job_folders()
+    widget = panel(sspe, process)
+    widget.ui.applyButton.click()
+    sspe.waitUntil(process.isRunning, 10.0, "the start of the process")
+    assert process._process is not None
+    wait = process._process.wait
+
+    def hangs(timeout: float) -> None:
+        raise subprocess.TimeoutExpired("worker", timeout)
+
+    monkeypatch.setattr(process._process, "wait", hangs)
+    widget.ui.applyButton.click()
+    assert widget.ui.applyButton.text == "Expand"
+    assert "Canceled" in widget.ui.statusLabel.text
+    assert job_folders() == before
+    assert "still ending" in caplog.text
+    wait(10.0)
+
+
+def test_volumes_are_written_in_pieces_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sspe: Any) -> None:
+    from SSPESlicer import job_files
+
+    monkeypatch.setattr(job_files, "PIECE_BYTES", 1000)
+    array = np.arange(3000, dtype=np.int16).reshape(10, 15, 20)
+    steps = list(job_files.write({"a.npy": array, "b.npy": array[:, ::2]}, tmp_path))
+    assert len(steps) == 6 + 3 + (array[:, ::2].nbytes % 1000 > 0)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), array[:, ::2])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slicer
 from PySide6 import QtGui
 
 from slicer_harness.session import startSession
@@ -52,3 +53,21 @@ def test_self_test(sspe: Any, module: str, method: str) -> None:
 def test_panel(sspe: Any, test: unittest.TestCase) -> None:
     sspe.mainWindow.show()
     test.debug()
+
+
+def test_reload_and_test_goes_on_after_a_test_that_is_skipped(sspe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from slicer_harness.self_testing import selfTestClass
+
+    tests = selfTestClass("SSPEExtension")
+    ran: list[str] = []
+
+    def skip(self: Any) -> None:
+        self.skipTest("PyTorch is not installed")
+
+    for name in [name for name in dir(tests) if name.startswith("test_")]:
+        monkeypatch.setattr(tests, name, lambda self, name=name: ran.append(name))
+    monkeypatch.setattr(tests, "test_aSkippedOne", skip, raising=False)
+    monkeypatch.setattr(tests, "test_zLast", lambda self: ran.append("last"), raising=False)
+    slicer.selfTests["SSPEExtension"]()
+    assert ran[-1] == "last"
+    assert len(ran) > 1

@@ -88,5 +88,8 @@ def test_the_device_is_found_in_the_background(sspe: Any) -> None:
     click(ui.checkButton)
     assert not ui.checkButton.enabled
     assert "starting" in ui.deviceLabel.text
+    sspe.openModule("SSPEExpand")
+    sspe.openModule("SSPEExtension")
+    assert not ui.checkButton.enabled  # it is still being asked
     sspe.waitUntil(lambda: ui.checkButton.enabled, 120.0, "the device")
     assert "CPU" in ui.deviceLabel.text or "cuda" in ui.deviceLabel.text or "mps" in ui.deviceLabel.text

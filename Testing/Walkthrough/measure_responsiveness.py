@@ -80,9 +80,10 @@ def measure(session: Any, widget: Any, wait_for_progress: bool) -> Measured:
     click(widget.ui.applyButton)
     start = time.perf_counter() - started
     assert widget.controls.isRunning, widget.ui.statusLabel.text
+    pulse = Pulse()  # from here on, as the volumes are still to be written
+    session.waitUntil(lambda: bool(set(workers()) - before), LONGEST_WAIT_S, "the process")
     group = next(iter(set(workers()) - before))
     folder = widget.logic._sceneJob._job.folder
-    pulse = Pulse()
     most = len(processes_of(group))
     if wait_for_progress:
         session.waitUntil(lambda: widget.ui.progressBar.value > 0, LONGEST_WAIT_S, "progress")

@@ -129,6 +129,7 @@ def test_an_input_deleted_while_the_work_runs_is_said(sspe: Any, module: str) ->
     widget = sspe.openModule(module)
     choose_phantoms(module, widget, spacing_mm=5.0)
     click(widget.ui.applyButton)
+    sspe.waitUntil(lambda: bool(workers()), 10.0, "the process")
     (group,) = workers()
     sspe.processEvents(0.3)
     with sspe.expectPopup("lower was deleted while SSPE worked on it"):
@@ -146,6 +147,7 @@ def test_a_scene_closed_while_the_work_runs_cancels_it(sspe: Any, module: str) -
     choose_phantoms(module, widget, spacing_mm=5.0)
     text = widget.ui.applyButton.text
     click(widget.ui.applyButton)
+    sspe.waitUntil(lambda: bool(workers()), 10.0, "the process")
     (group,) = workers()
     sspe.processEvents(0.3)
     slicer.mrmlScene.Clear(0)

@@ -1,4 +1,4 @@
-"""The jobs that the worker can do: expand, register, and tell which device there is."""
+"""The jobs that the worker can do: expand, register, tell which device there is, make the sample volumes."""
 
 from __future__ import annotations
 
@@ -72,10 +72,17 @@ def _device(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
     return {"device": device.type, "name": name, "torch": torch.__version__, "warning": warning}
 
 
+def _sample_data(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
+    from ..sample_data import make_sample_files
+
+    return {"files": [str(path) for path in make_sample_files(channel.progress)]}
+
+
 JOBS: dict[str, Callable[[Job, Path, Channel], dict[str, Any]]] = {
     "expand": _expand,
     "register": _register,
     "device": _device,
+    "sample_data": _sample_data,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import urllib.parse
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+
+_ATTEMPTS = 3
 
 _servedFolder: Path | None = None
 
@@ -112,6 +115,7 @@ class SampleDataLogic:
         return self.downloadFromSource(source)
 
     def downloadSample(self, sampleName: str) -> Any:
+        """As seen in Slicer: IndexError where the download failed."""
         return self.downloadSamples(sampleName)[0]
 
     def downloadFromSource(self, source: SampleDataSource) -> list[Any]:
@@ -119,7 +123,9 @@ class SampleDataLogic:
             return source.customDownloader(source)
         results: list[Any] = []
         for index, uri in enumerate(source.uris):
-            path = self._fetch(uri, source.fileNames[index], source.checksums[index])
+            path = self._fetchPatiently(uri, source.fileNames[index], source.checksums[index])
+            if path is None:
+                return []
             load = source.loadFiles[index]
             if load is False:
                 results.append(str(path))
@@ -129,6 +135,14 @@ class SampleDataLogic:
                 properties["name"] = source.nodeNames[index]
             results.append(slicer.util.loadNodeFromFile(str(path), source.loadFileTypes[index], properties))
         return results
+
+    def _fetchPatiently(self, uri: str, fileName: str | None, checksum: str | None) -> Path | None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._fetch(uri, fileName, checksum)
+            except (OSError, RuntimeError, ValueError) as error:
+                logging.error("Download %d of %s failed: %s", attempt, uri, error)
+        return None
 
     def _fetch(self, uri: str, fileName: str | None, checksum: str | None) -> Path:
         parts = urllib.parse.urlparse(uri)
