@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from .errors import InputError
 
+Spacing = Literal["fixed", "finer"]
 Direction = Literal["inferior", "superior", "both"]
 Start = Literal["header", "unknown"]
 TransformType = Literal["rigid", "affine"]
@@ -160,3 +161,24 @@ class RegisterOptions(Options):
     def expansion(self) -> ExpandOptions:
         """How the volumes are expanded for the search."""
         return ExpandOptions("both", self.distance_mm, self.model, self.device)
+
+
+@dataclass(frozen=True)
+class MergeOptions(Options):
+    """How two registered volumes become one."""
+
+    seam_mm: float = _option(
+        Option(10.0, "Width of the soft seam in the middle of the overlap.", low=0.0, high=100.0, unit="mm")
+    )
+    spacing: Spacing = _option(
+        Option(
+            "fixed",
+            "Spacing of the result: that of the fixed volume, whose voxels then stay as they are, or the finer of both "
+            "along each axis.",
+            choices=get_args(Spacing),
+        )
+    )
+    fill_gap: bool = _option(Option(False, "Fill a gap between the volumes with synthetic slices of both, marked."))
+    accept_unreliable: bool = _option(Option(False, "Merge also where the registration is not reliable."))
+    model: str | None = _option(MODEL)
+    device: DeviceName = _option(DEVICE)

@@ -7,14 +7,17 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .options import ExpandOptions, RegisterOptions
+from .errors import InputError
+from .options import DISTANCE, ExpandOptions, MergeOptions, RegisterOptions
 from .progress import Progress, part, silent
 from .volume import End, Volume, check_ct, real_part, synthetic_mm
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from .alignment import Alignment
     from .expansion.expander import Expander
+    from .merging import Merged
     from .options import Direction
     from .registration import Backend, Registration
 
@@ -121,6 +124,83 @@ def register(
     )
     registration = replace(registration, seconds=time.monotonic() - started)
     return Registered(fixed, moving, registration, model, tuple(dict.fromkeys(warnings)))
+
+
+def merge(
+    fixed: Volume,
+    moving: Volume,
+    alignment: Alignment,
+    options: MergeOptions = MergeOptions(),
+    progress: Progress = silent,
+) -> Merged:
+    """Make one volume of two that were registered, in the frame of the fixed one.
+
+    Synthetic slices that the volumes have already are left out; a gap stays a gap unless options.fill_gap.
+
+    Args:
+        fixed, moving: the CTs; they are not changed.
+        alignment: the transform and its verdict, from `read_alignment` or made of a registration.
+        options: the seam, the spacing, whether to fill a gap, whether to accept an unreliable registration.
+        progress: told of every step; may raise `Cancelled`.
+
+    Raises:
+        InputError: an option is not allowed, the registration is not reliable and that is not accepted, or a volume is
+            not the one that the transform was found for.
+        DeviceError, ModelError: a gap is to be filled and the device or the model is not there.
+    """
+    from .alignment import grid_of
+    from .merging import merge_volumes
+    from .merging.merge import gap_mm
+
+    options.check()
+    fixed, moving = real_part(fixed), real_part(moving)
+    warnings: list[str] = []
+    if alignment.reliable is False:
+        doubt = f"The registration behind {alignment.name} is not reliable ({'; '.join(alignment.reasons)})"
+        if not options.accept_unreliable:
+            raise InputError(
+                f"{doubt}; look at the overlay, and merge with --accept-unreliable (in Slicer: answer yes) if it is "
+                "right nevertheless."
+            )
+        warnings.append(f"{doubt}; it was merged because that was asked for.")
+    elif alignment.reliable is None:
+        warnings.append(
+            f"No verdict is known for {alignment.name} (no report of sspe register lies beside it); check the result."
+        )
+    for role, volume in (("fixed", fixed), ("moving", moving)):
+        alignment.check_frame(role, volume.frame_of_reference, volume.name)  # type: ignore[arg-type]
+        warnings += alignment.check_grid(role, grid_of(volume), volume.name)  # type: ignore[arg-type]
+    gap, share = gap_mm(fixed, moving, alignment.transform), 0.0
+    if gap and options.fill_gap:
+        share = EXPANSION_SHARE
+        fixed, moving, doubts = _grown_over(
+            fixed, moving, gap, alignment.transform, options, part(progress, 0.0, share)
+        )
+        warnings += doubts
+    elif gap:
+        warnings.append(f"There is a gap of up to {gap:.0f} mm between the volumes, which stays empty (--fill-gap).")
+    merged = merge_volumes(
+        fixed, moving, alignment.transform, options.seam_mm, options.spacing, part(progress, share, 1.0)
+    )
+    return replace(merged, warnings=tuple(dict.fromkeys((*warnings, *merged.warnings))))
+
+
+def _grown_over(
+    fixed: Volume, moving: Volume, gap: float, transform: sitk.Transform, options: MergeOptions, progress: Progress
+) -> tuple[Volume, Volume, list[str]]:
+    """Both volumes expanded toward each other over the whole gap, and warnings."""
+    from .alignment import matrix_of
+    from .registration.overlap import upper_of
+
+    expander = _expander(options.model, options.device)
+    ends: tuple[Direction, Direction] = ("inferior", "superior")
+    if upper_of(fixed, moving, matrix_of(transform)) == "moving":
+        ends = ("superior", "inferior")
+    slack = max(*fixed.spacing, *moving.spacing)
+    distance = min(max(gap + slack, DISTANCE.low or 0.0), DISTANCE.high or gap)
+    first, doubts = expander.expand(fixed, ends[0], distance, part(progress, 0.0, 0.5))
+    second, more = expander.expand(moving, ends[1], distance, part(progress, 0.5, 1.0))
+    return first, second, [*doubts, *more]
 
 
 def _expanded_toward(

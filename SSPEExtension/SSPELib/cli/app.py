@@ -12,6 +12,7 @@ from .. import __version__
 from ..errors import Cancelled, SSPEError
 from .apply import apply
 from .expand import expand
+from .merge import merge
 from .register import register
 
 BAD_INPUT = 2
@@ -44,7 +45,7 @@ def options(
     """Options before the command."""
 
 
-for command in (expand, register, apply):
+for command in (expand, register, merge, apply):
     app.command()(command)
 if importlib.util.find_spec("SSPEResearch") is not None:
     from SSPEResearch.cli import add_commands

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..volume import Provenance
 from .ct_series import ct_series, save_series
 from .segmentation import SYNTHETIC_LABEL, segmentation
 from .spatial_registration import spatial_registration
@@ -51,10 +52,9 @@ def export_registration(folder: Path, matrix: NDArray[np.float64], fixed: Source
     return warnings
 
 
-def export_volume(
-    folder: Path, volume: Volume, sources: Sequence[Source], synthetic: NDArray[np.bool_], name: str, derivation: str
-) -> None:
-    """Write a volume as a CT series, and where voxels (z, y, x) are synthetic, a segmentation of them."""
+def export_volume(folder: Path, volume: Volume, sources: Sequence[Source], name: str, derivation: str) -> None:
+    """Write a volume as a CT series, and a segmentation of its synthetic voxels where it has some."""
+    synthetic = volume.where(Provenance.SYNTHETIC)
     slices = ct_series(volume, sources, series_description=name, derivation=derivation, synthetic=synthetic)
     save_series(slices, folder)
     if synthetic.any():

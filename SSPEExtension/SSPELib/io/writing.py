@@ -59,6 +59,22 @@ class Outputs:
         self._targets.append(target)
         return self._staging[target.parent] / target.name
 
+    def folder(self, path: str | PathLike[str]) -> Path:
+        """Return an empty folder to write files into, which takes its place when all is complete.
+
+        Raises:
+            InputError: the path is there already and not an empty folder, or cannot be made.
+        """
+        target = Path(path)
+        try:
+            if target.is_dir():
+                target.rmdir()
+            place = self.beside(path)
+            place.mkdir()
+        except OSError as error:
+            raise InputError(f"{path} is there already, or cannot be made; give the name of a new folder.") from error
+        return place
+
     def image(self, image: sitk.Image, path: str | PathLike[str]) -> None:
         """Write an image, compressed where the format can.
 

@@ -26,7 +26,7 @@ def resample_moving(fixed: Volume, moving: Volume, transform: sitk.Transform) ->
         moving: the voxels.
         transform: maps fixed points to moving points, LPS mm.
     """
-    low, high = _covering(fixed, moving, transform)
+    low, high = covering(fixed, moving, transform)
     grid = sitk.Image([int(count) for count in high - low], sitk.sitkUInt8)
     grid.SetSpacing(fixed.spacing)
     grid.SetDirection(fixed.direction.ravel().tolist())
@@ -42,8 +42,8 @@ def resample_moving(fixed: Volume, moving: Volume, transform: sitk.Transform) ->
     )
 
 
-def _covering(fixed: Volume, moving: Volume, transform: sitk.Transform) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First index and one past the last (x, y, z) of the extended fixed grid."""
+def covering(fixed: Volume, moving: Volume, transform: sitk.Transform) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First index and one past the last (x, y, z) of the fixed grid made as large as both bodies need."""
     along = body_axis(fixed).index
     across = [axis for axis in range(3) if axis != along]
     corners = np.array(np.meshgrid(*[[0.0, count - 1.0] for count in moving.size])).reshape(3, -1).T

@@ -1,0 +1,103 @@
+"""`sspe merge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..options import MergeOptions, Spacing
+from .console import needs_extra, progress_bar, say, warn
+from .options import DeviceOption, ModelOption, check_outputs
+
+DEFAULTS = MergeOptions()
+
+
+def merge(
+    fixed: Annotated[
+        Path, typer.Argument(metavar="FIXED", help="CT that stays: .nii, .nii.gz, .nrrd, .mha, .mhd or a DICOM folder.")
+    ],
+    moving: Annotated[Path, typer.Argument(metavar="MOVING", help="CT that was registered to it.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The merged volume, in the frame of FIXED.")],
+    transform: Annotated[
+        Path, typer.Option(metavar="T", help="The transform that sspe register wrote, or a DICOM registration (.dcm).")
+    ],
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="REPORT.json", help="The report of the registration; else one beside the transform."),
+    ] = None,
+    provenance: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MAP",
+            help="Also write where each voxel comes from: 0 no data, 1 fixed, 2 moving, 3 both, 4 synthetic.",
+        ),
+    ] = None,
+    seam: Annotated[float, typer.Option(metavar="MM", help=MergeOptions.option("seam_mm").sentence)] = DEFAULTS.seam_mm,
+    spacing: Annotated[Spacing, typer.Option(help=MergeOptions.option("spacing").sentence)] = DEFAULTS.spacing,
+    fill_gap: Annotated[bool, typer.Option("--fill-gap", help=MergeOptions.option("fill_gap").sentence)] = False,
+    accept_unreliable: Annotated[
+        bool, typer.Option("--accept-unreliable", help=MergeOptions.option("accept_unreliable").sentence)
+    ] = False,
+    dicom: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Also write a new folder with the merged volume as a DICOM CT series, a registration object and a "
+            "segmentation of synthetic slices.",
+        ),
+    ] = None,
+    model: ModelOption = DEFAULTS.model,
+    device: DeviceOption = DEFAULTS.device,
+) -> None:
+    """Make one volume of two registered CTs.
+
+    Where one stands alone its voxels are taken, those of FIXED bit by bit; in the overlap a soft seam joins them. No
+    data never overwrite data, and a gap stays a gap unless it is filled with synthetic slices, which are marked.
+
+    Example: sspe merge chest.nii.gz abdomen.nii.gz merged.nii.gz --transform found.tfm --provenance map.nii.gz
+    """
+    from ..alignment import matrix_of, read_alignment
+    from ..io import Outputs, read_volume
+    from ..io.writing import IMAGE_SUFFIXES
+
+    options = MergeOptions(seam, spacing, fill_gap, accept_unreliable, model, device)
+    options.check()
+    check_outputs([(output, IMAGE_SUFFIXES), (provenance, IMAGE_SUFFIXES)], [fixed, moving, transform])
+    with needs_extra("dicom", "DICOM"):
+        if dicom is not None:
+            from ..dicom_objects.export import check_folder
+
+            check_folder(dicom)
+        alignment = read_alignment(transform, report)
+    volumes = read_volume(fixed), read_volume(moving)
+
+    from .. import tasks
+
+    with progress_bar("Merging") as progress:
+        merged = tasks.merge(*volumes, alignment, options, progress)
+    warnings = list(merged.warnings)
+    with Outputs() as outputs:
+        outputs.image(merged.volume.to_image(), output)
+        if provenance is not None:
+            outputs.image(merged.sources_image(), provenance)
+        if dicom is not None:
+            with needs_extra("dicom", "DICOM"):
+                from ..dicom_objects.export import export_registration, export_volume
+                from ..dicom_objects.source import source_of
+
+                sources = [source_of(path, volume) for path, volume in zip((fixed, moving), volumes, strict=True)]
+                folder = outputs.folder(dicom)
+                warnings += export_registration(folder, matrix_of(alignment.transform), *sources)
+                verdict = {True: "reliable", False: "NOT RELIABLE, accepted by the user", None: "not known"}
+                export_volume(
+                    folder,
+                    merged.volume,
+                    sources,
+                    "SSPE merged, research use",
+                    f"Merged from two CTs by registration (SSPE); verdict on the registration: "
+                    f"{verdict[alignment.reliable]}; soft seam of {options.seam_mm:g} mm in the overlap.",
+                )
+    warn(warnings)
+    say(f"{output}: {fixed} and {moving} merged.")

@@ -1,0 +1,250 @@
+"""Merge two aligned volumes: each where it stands alone, a soft seam between, and no data never overwrite data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..progress import Progress, silent
+from ..volume import AIR_HU, Provenance, Volume, body_axis
+from ..volume.body import BODY_THRESHOLD_HU
+from ..volume.resampling import covering
+from .placing import Placed, Worth, place
+from .seam import share_of_first
+
+FITS_FROM = 0.5
+FIT_VOXELS = 2000
+LARGEST_VOXELS = 2_000_000_000
+
+
+class MergedFrom(IntEnum):
+    """Where a voxel of a merged volume comes from; the values stand in the map that is written to a file."""
+
+    NO_DATA = 0
+    """Neither volume covers it."""
+    FIXED = 1
+    MOVING = 2
+    BOTH = 3
+    """The soft seam: a mean of both."""
+    SYNTHETIC = 4
+    """Made by the network, of one side or both."""
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """A merged volume.
+
+    Attributes:
+        volume: the voxels, in the frame of the fixed volume; its provenance marks synthetic voxels and no data.
+        sources: (z, y, x) uint8, values of `MergedFrom`.
+        warnings: what a clinician should know.
+    """
+
+    volume: Volume
+    sources: NDArray[np.uint8]
+    warnings: tuple[str, ...] = ()
+
+    def sources_image(self) -> sitk.Image:
+        """The map of sources as an image with the volume's geometry."""
+        return replace(self.volume, array=self.sources, provenance=None).to_image()
+
+
+def merge_volumes(
+    fixed: Volume,
+    moving: Volume,
+    transform: sitk.Transform,
+    seam_mm: float = 10.0,
+    spacing: str = "fixed",
+    progress: Progress = silent,
+) -> Merged:
+    """Merge two aligned volumes on the fixed volume's grid, made as large as both bodies need.
+
+    Real voxels go before synthetic ones, these before padding. Where one volume stands alone its voxels are taken: the
+    fixed one's bit by bit, the moving one's resampled once. Where both hold real voxels, a soft seam by distance joins
+    them in the middle of the overlap; synthetic voxels of both are mixed by their distance from real ones.
+
+    Args:
+        fixed, moving: volumes in HU, expanded or not.
+        transform: maps fixed points to moving points, LPS mm.
+        seam_mm: width of the seam.
+        spacing: "fixed", or "finer" for the finer spacing of both along each axis, for which the fixed volume is
+            resampled too unless its spacing is the finer one already.
+        progress: told of every step; may raise `Cancelled`.
+
+    Raises:
+        InputError: the volumes lie so far apart that no memory holds both.
+    """
+    grid = _grid(fixed, moving, transform, spacing)
+    progress(0.05, "Placing the fixed volume")
+    one = place(fixed, grid, None)
+    progress(0.2, "Resampling the moving volume")
+    other = place(moving, grid, transform)
+    progress(0.6, "Joining both")
+    dtype = _data_type(fixed, moving)
+    array = np.full(one.hu.shape, AIR_HU, dtype=dtype)
+    sources = np.zeros(array.shape, dtype=np.uint8)
+    _fill(array, sources, one, (one.worth > 0) & (one.worth >= other.worth), _source(one, MergedFrom.FIXED))
+    _fill(array, sources, other, other.worth > one.worth, _source(other, MergedFrom.MOVING))
+    for worth in (Worth.REAL, Worth.SYNTHETIC):
+        _blend(array, sources, one, other, worth, grid.GetSpacing(), seam_mm)
+    provenance = np.zeros(array.shape, dtype=np.uint8)
+    provenance[sources == MergedFrom.SYNTHETIC] = Provenance.SYNTHETIC
+    provenance[sources == MergedFrom.NO_DATA] = Provenance.NO_DATA
+    volume = Volume(
+        array,
+        grid.GetSpacing(),
+        grid.GetOrigin(),
+        np.array(grid.GetDirection()),
+        name=f"{fixed.name} and {moving.name}, merged",
+        frame_of_reference=fixed.frame_of_reference,
+        provenance=provenance if provenance.any() else None,
+    )
+    progress(1.0, "Merged")
+    return Merged(volume, sources, tuple(_doubts(one, other)))
+
+
+def gap_mm(fixed: Volume, moving: Volume, transform: sitk.Transform) -> float:
+    """The widest gap along the fixed body axis between two volumes in a column where both bodies are, mm; 0 if none."""
+    coarse = _grid(fixed, moving, transform, "fixed")
+    factors = [max(1, round(6.0 / step)) for step in coarse.GetSpacing()]
+    along = body_axis(fixed)
+    factors[along.index] = 1
+    coarse = sitk.Shrink(coarse, factors)
+    count = coarse.GetSize()[along.index]
+    held = []
+    for volume, to_volume in ((fixed, sitk.Transform(3, sitk.sitkIdentity)), (moving, transform)):
+        data = volume.like((~volume.where(Provenance.NO_DATA) & ~volume.where(Provenance.SYNTHETIC)).astype(np.uint8))
+        image = sitk.Resample(data.to_image(), coarse, to_volume, sitk.sitkNearestNeighbor, 0.0)
+        stack = np.moveaxis(sitk.GetArrayFromImage(image) > 0, along.numpy_axis, 0).reshape(count, -1)
+        held.append(stack)
+    both = held[0].any(axis=0) & held[1].any(axis=0)
+    if not both.any():
+        return 0.0
+    one, other = (stack[:, both] for stack in held)
+    empty_between = np.zeros(one.shape[1], dtype=int)
+    for first, second in ((one, other), (other, one)):
+        # From the last slice of the one to the first of the other above it.
+        last = count - 1 - np.argmax(first[::-1], axis=0)
+        start = np.argmax(second, axis=0)
+        empty_between = np.maximum(empty_between, np.where(start > last, start - last - 1, 0))
+    return float(empty_between.max() * coarse.GetSpacing()[along.index])
+
+
+def _grid(fixed: Volume, moving: Volume, transform: sitk.Transform, spacing: str) -> sitk.Image:
+    low, high = covering(fixed, moving, transform)
+    size = (high - low).astype(np.int64)
+    steps = np.array(fixed.spacing)
+    if spacing == "finer":
+        steps = np.minimum(steps, _spacing_along(fixed, moving, transform))
+        size = np.maximum(1, np.ceil(size * np.array(fixed.spacing) / steps - 1e-6)).astype(np.int64)
+    if float(np.prod(size.astype(np.float64))) > LARGEST_VOXELS:
+        raise InputError(
+            f"{fixed.name} and {moving.name} would need a volume of {' x '.join(map(str, size))} voxels: they lie "
+            "far apart under this transform, which is perhaps that of another pair."
+        )
+    grid = sitk.Image([int(count) for count in size], sitk.sitkUInt8)
+    grid.SetSpacing(steps.tolist())
+    grid.SetDirection(fixed.direction.ravel().tolist())
+    grid.SetOrigin((fixed.index_to_lps @ [*low, 1.0])[:3].tolist())
+    return grid
+
+
+def _spacing_along(fixed: Volume, moving: Volume, transform: sitk.Transform) -> NDArray[np.float64]:
+    """The moving volume's spacing along the fixed volume's axes, by the nearest of its own axes."""
+    from ..alignment import matrix_of
+
+    turned = np.linalg.inv(matrix_of(transform)[:3, :3]) @ moving.direction
+    nearest = np.argmax(np.abs(fixed.direction.T @ turned), axis=1)
+    return np.array(moving.spacing)[nearest]
+
+
+def _data_type(fixed: Volume, moving: Volume) -> Any:
+    """The fixed volume's data type, or a wider one where air or the moving volume's values do not fit into it."""
+    dtype = fixed.array.dtype
+    if np.issubdtype(dtype, np.floating):
+        return dtype
+    limits = np.iinfo(dtype)
+    lowest, highest = min(float(moving.array.min()), AIR_HU), float(moving.array.max())
+    if limits.min <= lowest and highest <= limits.max:
+        return dtype
+    return np.promote_types(np.promote_types(dtype, moving.array.dtype), np.int16)
+
+
+def _source(side: Placed, real: MergedFrom) -> NDArray[np.uint8]:
+    return np.where(side.worth == Worth.SYNTHETIC, MergedFrom.SYNTHETIC, real).astype(np.uint8)
+
+
+def _fill(
+    array: NDArray[Any], sources: NDArray[np.uint8], side: Placed, where: NDArray[np.bool_], source: NDArray[np.uint8]
+) -> None:
+    array[where] = _as_type(side.hu[where], array.dtype)
+    sources[where] = source[where]
+
+
+def _blend(
+    array: NDArray[Any],
+    sources: NDArray[np.uint8],
+    one: Placed,
+    other: Placed,
+    worth: Worth,
+    spacing: tuple[float, float, float],
+    seam_mm: float,
+) -> None:
+    """Mix both sides where both hold voxels of one worth."""
+    both = (one.worth == worth) & (other.worth == worth)
+    box = _box(both)
+    if box is None:
+        return
+    shared, first, second = both[box], one.worth[box], other.worth[box]
+    only_first, only_second = (first >= worth) & (second < worth), (second >= worth) & (first < worth)
+    if worth == Worth.SYNTHETIC:
+        only_first, only_second = first == Worth.REAL, second == Worth.REAL
+        seam_mm = np.inf
+    share = share_of_first(only_first, only_second, spacing, seam_mm)[shared]
+    mixed = share * one.hu[box][shared].astype(np.float32) + (1 - share) * other.hu[box][shared].astype(np.float32)
+    values, origins = array[box], sources[box]
+    values[shared] = np.where(share >= 1, values[shared], _as_type(mixed, array.dtype))
+    if worth == Worth.REAL:
+        origins[shared] = np.select([share >= 1, share <= 0], [MergedFrom.FIXED, MergedFrom.MOVING], MergedFrom.BOTH)
+
+
+def _as_type(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    if not np.issubdtype(dtype, np.integer) or np.issubdtype(values.dtype, np.integer):
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
+    """The smallest box around a mask, one voxel wider on each side; None where it is empty."""
+    box = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
+        if not hit.size:
+            return None
+        box.append(slice(max(0, int(hit[0]) - 1), int(hit[-1]) + 2))
+    return tuple(box)
+
+
+def _doubts(one: Placed, other: Placed) -> list[str]:
+    """A warning where what both show of the body does not agree."""
+    both = (one.worth == Worth.REAL) & (other.worth == Worth.REAL)
+    both &= (one.hu > BODY_THRESHOLD_HU) | (other.hu > BODY_THRESHOLD_HU)
+    if np.count_nonzero(both) < FIT_VOXELS:
+        return []
+    first, second = one.hu[both].astype(np.float64), other.hu[both].astype(np.float64)
+    if first.std() == 0 or second.std() == 0:
+        return []
+    fit = float(np.corrcoef(first, second)[0, 1])
+    if fit >= FITS_FROM:
+        return []
+    return [
+        f"Where both volumes show the body they do not agree (correlation {fit:.2f}); the transform is perhaps that of "
+        "another pair, or wrong."
+    ]

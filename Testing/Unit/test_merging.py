@@ -1,0 +1,236 @@
+"""One volume of two: real voxels as they were, a soft seam, no air over a body, synthetic slices only where asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from command_line import Run
+from geometries import Geometry, any_geometry, rotation
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from phantoms import torso, write
+
+from SSPELib import tasks
+from SSPELib.alignment import Alignment, matrix_of
+from SSPELib.errors import InputError
+from SSPELib.merging import MergedFrom, merge_volumes
+from SSPELib.merging.merge import gap_mm
+from SSPELib.merging.seam import share_of_first
+from SSPELib.options import MergeOptions
+from SSPELib.volume import AIR_HU, Provenance, Volume, real_part, slices
+from SSPELib.volume.points import indices_at
+
+TURN = sitk.VersorRigid3DTransform((0.3, -0.2, 1.0), 0.12, (15, -12, 25), (5, 10, -100))
+WHOLE = torso(size=(96, 72, 70), spacing=(4, 4, 4), noise_hu=0)
+
+
+def moved(volume: Volume, transform: sitk.Transform) -> Volume:
+    """The volume carried by a rigid transform: its points are where the transform takes them."""
+    matrix = matrix_of(transform)
+    return replace(volume, origin=transform.TransformPoint(volume.origin), direction=matrix[:3, :3] @ volume.direction)
+
+
+def parts(overlap: int) -> tuple[Volume, Volume]:
+    """Upper and lower part of the torso with a number of slices of overlap (a gap, where negative), the lower moved."""
+    return slices(WHOLE, 35, 70), moved(slices(WHOLE, 0, 35 + overlap), TURN)
+
+
+def window_of(volume: Volume, grid: Volume) -> tuple[slice, ...]:
+    """Where a volume lies in a grid of the same lattice."""
+    first = np.rint(indices_at(grid, np.array([volume.origin]))[0]).astype(int)
+    np.testing.assert_allclose(indices_at(grid, np.array([volume.origin]))[0], first, atol=1e-6)
+    return tuple(slice(int(a), int(a) + n) for a, n in zip(first[::-1], volume.array.shape, strict=True))
+
+
+@pytest.mark.parametrize("overlap", [10, 2, 0])
+def test_the_merged_volume_is_the_uncut_one(overlap: int) -> None:
+    fixed, moving = parts(overlap)
+    merged = merge_volumes(fixed, moving, TURN)
+    own = window_of(WHOLE, merged.volume)
+    found, sources = merged.volume.array[own].astype(float), merged.sources[own]
+    fixed_alone = np.zeros(WHOLE.array.shape, bool)
+    fixed_alone[35 + overlap :] = True
+    np.testing.assert_array_equal(found[fixed_alone], WHOLE.array[fixed_alone])
+    assert (sources[fixed_alone] == MergedFrom.FIXED).all()
+    assert (sources[: 35 - 2] == MergedFrom.MOVING).all()
+    # The lower part lies on other voxels, but these are those of the uncut one after the way back.
+    assert np.abs(found - WHOLE.array).max() <= 1
+    assert merged.warnings == ()
+    if overlap == 10:
+        # 40 mm of overlap, of which the seam takes the middle 10 mm.
+        assert 1 <= (sources[:, 36, 48] == MergedFrom.BOTH).sum() <= 4
+        assert sources[35, 36, 48] == MergedFrom.MOVING
+        assert sources[44, 36, 48] == MergedFrom.FIXED
+
+
+@settings(max_examples=8)
+@given(
+    fixed_grid=any_geometry(),
+    degrees=st.tuples(*[st.integers(-12, 12)] * 3),
+    shift=st.tuples(*[st.integers(-40, 40)] * 3),
+)
+def test_any_pair_of_grids(fixed_grid: Geometry, degrees, shift) -> None:
+    spacing = tuple(np.clip(fixed_grid.spacing, 2.5, 6.0) * 4)
+    size = (20, 18, 16)
+    fixed = torso(size=size, spacing=spacing, direction=fixed_grid.direction, center=(0, 0, 90), noise_hu=0)
+    transform = sitk.AffineTransform(rotation(degrees).ravel().tolist(), shift)
+    lower = torso(size=(26, 20, 22), spacing=(16, 16, 10), center=(0, 0, -90), noise_hu=0)
+    moving = moved(lower, transform)
+    merged = merge_volumes(fixed, moving, transform)
+    volume, sources = merged.volume, merged.sources
+    own = window_of(fixed, volume)
+    alone = sources[own] == MergedFrom.FIXED
+    np.testing.assert_array_equal(volume.array[own][alone], fixed.array[alone])
+    moving_alone = sources == MergedFrom.MOVING
+    resampled = sitk.Resample(
+        moving.to_image(), volume.to_image(), transform, sitk.sitkLinear, -1000.0, sitk.sitkFloat32
+    )
+    nearest = sitk.GetArrayFromImage(
+        sitk.Resample(
+            moving.like(np.ones_like(moving.array)).to_image(),
+            volume.to_image(),
+            transform,
+            sitk.sitkNearestNeighbor,
+            0.0,
+        )
+    )
+    assert (nearest[moving_alone] == 1).all()
+    assert moving_alone.sum() > 1000
+    # Both interpolations of such coarse voxels differ, but not in where they put the body.
+    linear = sitk.GetArrayFromImage(resampled)[moving_alone]
+    assert np.corrcoef(linear, volume.array[moving_alone])[0, 1] > 0.95
+    assert (sources == MergedFrom.NO_DATA).sum() == np.count_nonzero(volume.where(Provenance.NO_DATA))
+    outside = nearest == 0
+    outside[own] = False
+    assert (sources[outside] == MergedFrom.NO_DATA).all()
+    assert (volume.array[sources == MergedFrom.NO_DATA] == AIR_HU).all()
+    assert volume.array.min() >= -1024
+    assert volume.array.max() <= max(fixed.array.max(), moving.array.max())
+
+
+def test_no_data_never_overwrite_data() -> None:
+    fixed, moving = parts(12)
+    padded = fixed.array.copy()
+    # A circle of reconstruction that cuts the body of the fixed volume: air by its value, never measured.
+    x = np.arange(96) - 47.5
+    padded[:, :, np.abs(x) > 20] = -1024
+    wedge = np.zeros(moving.array.shape, np.uint8)
+    wedge[-6:, :, :30] = Provenance.NO_DATA
+    gone = np.where(wedge > 0, -2000, moving.array).astype(np.int16)
+    merged = merge_volumes(fixed.like(padded), replace(moving, array=gone, provenance=wedge), TURN)
+    own = window_of(WHOLE, merged.volume)
+    found, sources = merged.volume.array[own], merged.sources[own]
+    inside = WHOLE.array > -50
+    overlap = np.zeros(inside.shape, bool)
+    overlap[36:40] = True
+    assert np.abs(found.astype(int) - WHOLE.array)[inside & overlap].max() <= 1
+    assert merged.volume.array.min() >= -1024
+    assert (sources[42:47, :, 28:30][found[42:47, :, 28:30] > -1024] == MergedFrom.FIXED).all()
+
+
+def test_two_scanners_meet_in_a_seam_without_a_step() -> None:
+    fixed, moving = parts(15)
+    brighter = moving.like((moving.array + 60).astype(np.int16))
+    merged = merge_volumes(fixed, brighter, TURN, seam_mm=40.0)
+    own = window_of(WHOLE, merged.volume)
+    added = (merged.volume.array[own].astype(int) - WHOLE.array)[:, 36, 40]
+    assert (added[:34] >= 59).all()
+    assert (added[51:] == 0).all()
+    assert (np.diff(added) <= 1).all()
+    assert np.abs(np.diff(added)).max() < 12
+    hard = merge_volumes(fixed, brighter, TURN, seam_mm=0.0)
+    assert not (hard.sources == MergedFrom.BOTH).any()
+
+
+def test_the_seam_is_as_wide_as_asked() -> None:
+    first, second = np.zeros((60, 3, 3), bool), np.zeros((60, 3, 3), bool)
+    first[:10], second[50:] = True, True
+    share = share_of_first(first, second, (1.0, 1.0, 1.0), 10.0)[:, 1, 1]
+    assert (share[:24] == 1).all()
+    assert (share[36:] == 0).all()
+    assert share[29] == pytest.approx(0.5, abs=0.1)
+    assert (np.diff(share) <= 0).all()
+    np.testing.assert_array_equal(share_of_first(first, np.zeros_like(first), (1, 1, 1), 10.0), 1)
+
+
+def test_a_gap_stays_a_gap() -> None:
+    fixed, moving = parts(-8)
+    assert gap_mm(fixed, moving, TURN) == pytest.approx(32, abs=6)
+    assert gap_mm(*parts(8), TURN) == 0
+    merged = tasks.merge(fixed, moving, Alignment(TURN, reliable=True))
+    own = window_of(WHOLE, merged.volume)
+    assert (merged.sources[own][28:34] == MergedFrom.NO_DATA).all()
+    assert (merged.volume.array[own][28:34] == AIR_HU).all()
+    assert any("gap of up to" in warning for warning in merged.warnings)
+
+
+def test_a_gap_is_filled_by_both_and_marked(tiny_bundle) -> None:
+    fixed, moving = parts(-8)
+    options = MergeOptions(fill_gap=True, model=str(tiny_bundle.folder), device="cpu")
+    merged = tasks.merge(fixed, moving, Alignment(TURN, reliable=True), options)
+    own = window_of(WHOLE, merged.volume)
+    sources = merged.sources[own]
+    assert (sources[28:34, 20:50, 20:70] == MergedFrom.SYNTHETIC).all()
+    assert (merged.volume.provenance[own][28:34, 20:50, 20:70] == Provenance.SYNTHETIC).all()
+    np.testing.assert_array_equal(merged.volume.array[own][35:], fixed.array)
+    assert (sources[:26] == MergedFrom.MOVING).all()
+    assert real_part(fixed) is fixed
+
+
+def test_an_unreliable_registration_needs_a_yes() -> None:
+    fixed, moving = parts(10)
+    doubtful = Alignment(TURN, "found.tfm", reliable=False, reasons=("too little overlap",))
+    with pytest.raises(InputError, match=r"too little overlap.*--accept-unreliable"):
+        tasks.merge(fixed, moving, doubtful)
+    merged = tasks.merge(fixed, moving, doubtful, MergeOptions(accept_unreliable=True))
+    assert "not reliable" in merged.warnings[0]
+    assert "No verdict" in tasks.merge(fixed, moving, Alignment(TURN)).warnings[0]
+
+
+def test_the_transform_of_another_pair_is_noticed() -> None:
+    fixed, moving = parts(20)
+    other = sitk.VersorRigid3DTransform((0, 1, 0), 0.0, (60, 25, 20), (0, 0, 0))
+    assert any("another pair" in warning for warning in merge_volumes(fixed, moving, other).warnings)
+    framed = replace(fixed, frame_of_reference="1.2.3")
+    with pytest.raises(InputError, match=r"1\.2\.3"):
+        tasks.merge(framed, moving, Alignment(TURN, frames={"fixed": "1.2.4"}))
+    far = sitk.TranslationTransform(3, (0.0, 0.0, 1e9))
+    with pytest.raises(InputError, match="far apart"):
+        tasks.merge(fixed, moving, Alignment(far))
+
+
+def test_the_finer_spacing_and_data_types() -> None:
+    fixed, moving = parts(10)
+    coarse = torso(size=(48, 36, 20), spacing=(8, 8, 8), center=(0, 0, 120), noise_hu=0)
+    merged = merge_volumes(coarse, moving, TURN, spacing="finer")
+    np.testing.assert_allclose(merged.volume.spacing, (4, 4, 4))
+    unsigned = replace(fixed, array=np.clip(fixed.array, 0, None).astype(np.uint16))
+    assert merge_volumes(unsigned, moving, TURN).volume.array.dtype.kind in "if"
+    floats = fixed.like(fixed.array.astype(np.float32))
+    assert merge_volumes(floats, moving, TURN).volume.array.dtype == np.float32
+
+
+def test_merge_on_the_command_line(tmp_path: Path, run_without_model: Run) -> None:
+    fixed, moving = parts(10)
+    upper, lower = write(fixed, tmp_path / "upper.nii.gz"), write(moving, tmp_path / "lower.nii.gz")
+    sitk.WriteTransform(TURN, str(tmp_path / "found.tfm"))
+    report = {"matrix_fixed_to_moving_lps": matrix_of(TURN).tolist(), "reliable": False, "reasons": ["doubt"]}
+    (tmp_path / "found.json").write_text(json.dumps(report))
+    out, origin = tmp_path / "merged.nii.gz", tmp_path / "map.nii.gz"
+    arguments = ["merge", upper, lower, out, "--transform", tmp_path / "found.tfm", "--provenance", origin]
+    refused = run_without_model(*arguments)
+    assert refused.code == 2
+    assert "--accept-unreliable" in refused.err
+    assert not out.exists()
+    done = run_without_model(*arguments, "--accept-unreliable")
+    assert done.code == 0, done.err
+    assert "not reliable" in done.err
+    found, sources = sitk.ReadImage(str(out)), sitk.GetArrayFromImage(sitk.ReadImage(str(origin)))
+    assert set(np.unique(sources)) <= {int(one) for one in MergedFrom}
+    assert sources.shape == found.GetSize()[::-1]
+    assert np.isin([1, 2, 3], sources).all()
