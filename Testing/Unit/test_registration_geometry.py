@@ -14,7 +14,7 @@ from phantoms import torso
 from SSPELib.errors import InputError, RegistrationError
 from SSPELib.registration import predict_overlap
 from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
-from SSPELib.registration.parts import PartSource
+from SSPELib.registration.images import ImagePyramid
 from SSPELib.registration.poses import (
     about,
     apply,
@@ -128,7 +128,7 @@ def test_an_affine_case_is_resampled_to_fit_its_truth(small_torso):
 def test_parts_of_one_body_on_different_grids_show_the_same():
     turn = rotation_matrix(np.radians([8.0, -5.0, 12.0])) @ np.diag([-1.0, 1.0, 1.0])
     oblique = torso(size=(64, 56, 50), spacing=(6.0, 6.0, 4.0), direction=turn, seed=1)
-    one, other = PartSource(torso()).at(8.0), PartSource(oblique).at(8.0)
+    one, other = ImagePyramid(torso()).at(8.0), ImagePyramid(oblique).at(8.0)
     points = one.points((one.body > 0.9) & one.valid)
     index = np.rint((points - other.origin) / 8.0).astype(int)
     inside = ((index >= 0) & (index < np.array(other.hu.shape[::-1]))).all(axis=1)

@@ -2,7 +2,7 @@
 
 from .backends import Backend, RefinementImages, SimpleITKBackend
 from .overlap import OverlapPrediction, predict_overlap
-from .pipeline import register
+from .register import register
 from .result import Candidate, Registration, TransformType
 
 __all__ = [

@@ -3,64 +3,90 @@
 A mean similarity can always be raised by pulling the images apart until only a lucky rest overlaps. A sum of
 log-likelihood ratios cannot: no overlap is worth nothing, chance overlap costs, true overlap pays by the voxel. The
 model of an aligned pair is a heavy-tailed (Student t) difference in HU, wider where one of the voxels is synthetic;
-the model of an unrelated pair is the two parts' own HU distribution inside the body, so that soft tissue on soft
+the model of an unrelated pair is the two CTs' own HU distribution inside the body, so that soft tissue on soft
 tissue, which happens anywhere, counts little, and bone on bone much.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from .parts import Part
+from .images import GridImage
 
 DEGREES_OF_FREEDOM = 3.0
-REAL_TRUST = 0.9
-# Evidence of a pair of which both voxels lie in the body, and of which only one does. Two real parts overlap in soft
-# tissue anywhere, so that content alone must speak for them; of synthetic voxels the outline is the most reliable part.
-REAL_MISMATCH = -1.0
-SYNTHETIC_OUTLINE = (0.6, -1.6)
+STUDENT_CONSTANT = math.log(2.0 / (math.pi * math.sqrt(3.0)))
 HU_RANGE = (-1000.0, 1600.0)
 DENSITY_BINS = 130
 DENSITY_WIDTH_HU = 30.0
-BINS = 40
-OUTSIDE_WEIGHT = 100.0
-# The coarse search lives with half a step of rotation and half a voxel of shift: it forgives more.
-SEARCH_SCALE_HU = 90.0
-SEARCH_TRUST = 0.7
-SEARCH_OUTLINE = (-0.1, -0.6)
-# What a generous reading of the search adds to each pair of real voxels inside both bodies.
-SEARCH_GENEROSITY = 0.3
-SEARCH_SYNTHETIC_SCALE_HU = 100.0
-SEARCH_SYNTHETIC_TRUST = 0.5
 
+# Share of pairs that follow the model of aligned voxels; the rest says nothing either way.
+REAL_TRUST = 0.9
+# Evidence of a pair of which only one voxel lies in the body, for two real voxels. Two real images overlap in soft
+# tissue anywhere, so that content alone must speak for them; of synthetic voxels the outline is the most reliable part.
+REAL_OUTLINE_MISMATCH = -1.0
+# Evidence of a pair with a synthetic voxel of which both voxels lie in the body, and of which only one does.
+SYNTHETIC_OUTLINE_MATCH = 0.6
+SYNTHETIC_OUTLINE_MISMATCH = -1.6
 # Errors of synthetic voxels go together over whole organs, those of real ones over little more than a voxel: this is
 # what a synthetic voxel counts of a real one, however well it is predicted. Two synthetic voxels count it squared, so
-# that parts do not drift apart until only their inventions agree.
+# that images do not drift apart until only their inventions agree.
 SYNTHETIC_SHARE = 0.15
-
 # Of a synthetic voxel by its distance in mm from the last real slice: the expected difference in HU from the truth
-# (scale of Student's t), the share of voxels that say anything at all, and the share with which it counts in searches.
+# (scale of Student's t), and the share of voxels that say anything at all.
 SYNTHETIC_DEPTH_MM = (0.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 SYNTHETIC_SCALE_HU = (0.0, 30.0, 40.0, 60.0, 80.0, 100.0, 120.0)
 SYNTHETIC_TRUST = (1.0, 0.95, 0.85, 0.55, 0.3, 0.1, 0.02)
-SYNTHETIC_WEIGHT = (1.0, 0.95, 0.7, 0.4, 0.2, 0.05, 0.01)
+# Voxels are not independent witnesses: their errors go together over about this volume, mm^3.
+INDEPENDENT_MM3 = 2500.0
+# Noise and sharpness differ from scan to scan, so that a balance takes the scale of real differences that fits best:
+# a near perfect match of a short overlap must beat a fair one of a long overlap.
+SCALE_FACTORS = (0.35, 0.6, 1.6, 1.0)
+# Voxels that tell how much the slices of a body resemble each other.
+RESEMBLANCE_VOXELS = 20_000
+
+
+def independent_share(spacing_mm: float) -> float:
+    """Effective independent observations a voxel of a grid, by which its evidence is multiplied to give nats."""
+    return spacing_mm**3 / INDEPENDENT_MM3
+
+
+def log_match(difference: Tensor, scale_squared: Tensor, log_density: Tensor, trust: Tensor | float) -> Tensor:
+    """Log-likelihood ratio of a pair of voxels: 'the same place' against 'any two places of these bodies', nats.
+
+    Args:
+        difference: of the two voxels, HU.
+        scale_squared: expected square of it where they show the same place, HU^2.
+        log_density: mean of the log densities of the two values inside the bodies.
+        trust: share of pairs that follow the model.
+    """
+    ratio = difference * difference / (DEGREES_OF_FREEDOM * scale_squared)
+    student = STUDENT_CONSTANT - 0.5 * torch.log(scale_squared) - 2.0 * torch.log1p(ratio)
+    return torch.log1p(trust * torch.expm1((student - log_density).clamp(max=20.0)))
 
 
 @dataclass(frozen=True, eq=False)
 class Density:
-    """The HU distribution inside the bodies of two parts."""
+    """The HU distribution inside the bodies of two images.
+
+    Attributes:
+        centers: (n,) HU.
+        log_density: (n,) per HU.
+    """
 
     centers: NDArray[np.float64]
     log_density: NDArray[np.float64]
 
     @classmethod
-    def of(cls, parts: Sequence[Part]) -> Density:
-        """Estimate from the real voxels (all voxels where none is real)."""
-        values = np.concatenate([part.hu[(part.body > 0.9) & (part.depth == 0)] for part in parts])
+    def of(cls, images: Sequence[GridImage]) -> Density:
+        """Estimate from the real voxels."""
+        values = np.concatenate([image.hu[(image.body > 0.9) & (image.depth == 0)] for image in images])
         counts, edges = np.histogram(np.clip(values, *HU_RANGE), bins=DENSITY_BINS, range=HU_RANGE)
         width = edges[1] - edges[0]
         centers = (edges[1:] + edges[:-1]) / 2
@@ -81,114 +107,147 @@ class Density:
         return np.interp(np.arange(1, count) / count, cumulative, self.centers)
 
 
-def student_log_density(difference: NDArray[np.float64], scale: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Log density of Student's t with DEGREES_OF_FREEDOM = 3 at a difference in HU."""
-    constant = np.log(2.0 / (np.pi * np.sqrt(3.0)))
-    ratio = difference / scale
-    result: NDArray[np.float64] = constant - np.log(scale) - 2.0 * np.log1p(ratio * ratio / DEGREES_OF_FREEDOM)
-    return result
-
-
-def pair_table(
-    density: Density, scale_hu: float, trust: float, outline: tuple[float, float], bins: int = BINS
-) -> NDArray[np.float64]:
-    """Evidence (bins + 1, bins + 1) of pairs of voxels; bin 0 is 'outside the body', further bins are HU ranges.
-
-    Args:
-        density: HU distribution inside the bodies.
-        scale_hu: expected difference of an aligned pair.
-        trust: share of pairs that follow the model; the rest says nothing either way.
-        outline: what it is worth that both voxels lie in the body, and that only one does.
-    """
-    middles = density.quantiles(2 * bins)[::2]
-    log_density = density.log_at(middles)
-    ratio = student_log_density(middles[:, None] - middles, scale_hu) - 0.5 * (log_density[:, None] + log_density)
-    table = np.full((bins + 1, bins + 1), outline[1])
-    table[0, 0] = 0.0
-    table[1:, 1:] = np.log(trust * np.exp(ratio) + 1 - trust) + outline[0]
-    return table
-
-
 @dataclass(frozen=True, eq=False)
-class MatchTable:
-    """The evidence of a pair of voxels as a short sum of products, which Fourier transforms can correlate.
+class Voxels:
+    """What the evidence needs to know of voxels; tensors (...) of one shape.
 
     Attributes:
-        edges: (bins - 1,) HU edges; bin 0 of the table is 'outside the body', further bins are HU ranges.
-        features: (rank, bins + 1) value of each feature in each bin.
-        signs: (rank,) +1 or -1; evidence(a, b) = sum of signs * features[:, a] * features[:, b].
+        hu: HU.
+        log_density: of that value inside the bodies.
+        body: share inside the body.
+        valid: share inside the field of view.
+        real: 1 where real, 0 where synthetic.
+        scale_squared: expected squared error of a synthetic voxel, HU^2; 0 where real.
+        trust: share of voxels like this that say anything; 1 where real.
     """
 
-    edges: NDArray[np.float64]
-    features: NDArray[np.float64]
-    signs: NDArray[np.float64]
+    hu: Tensor
+    log_density: Tensor
+    body: Tensor
+    valid: Tensor
+    real: Tensor
+    scale_squared: Tensor
+    trust: Tensor
 
-    @classmethod
-    def of(cls, density: Density, table: NDArray[np.float64], rank: int = 8) -> MatchTable:
-        """Keep the strongest features of a symmetric table (bins + 1, bins + 1)."""
-        bins = table.shape[0] - 1
-        # Weighted low rank: the outside is met far more often than any one bin of the body and must be near exact.
-        weight = np.ones(bins + 1)
-        weight[0] = OUTSIDE_WEIGHT
-        values, vectors = np.linalg.eigh(table * np.sqrt(np.outer(weight, weight)))
-        kept = np.argsort(-np.abs(values))[:rank]
-        features = vectors[:, kept].T * np.sqrt(np.abs(values[kept]))[:, None] / np.sqrt(weight)
-        return cls(density.quantiles(bins), features, np.sign(values[kept]))
+    def chosen(self, index: Tensor) -> Voxels:
+        """Some of voxels in a row, by their indices."""
+        return Voxels(*(getattr(self, name)[index] for name in FIELDS))
 
-    def bins_of(self, part: Part) -> NDArray[np.int_]:
-        """Bin of every voxel (z, y, x)."""
-        inner = np.searchsorted(self.edges, part.hu) + 1
-        return np.where(part.body > 0.5, inner, 0)
+    @property
+    def weight(self) -> Tensor:
+        """Independent observations a voxel, relative to a real one."""
+        return SYNTHETIC_SHARE + (1.0 - SYNTHETIC_SHARE) * self.real
+
+
+# The fields of Voxels that carry a gradient over space; the others change slowly.
+SLOPED = ("hu", "log_density", "body", "valid", "real")
+FIELDS = (*SLOPED, "scale_squared", "trust")
+
+
+def voxel_fields(image: GridImage, density: Density) -> NDArray[np.float32]:
+    """The fields (field, z, y, x) of all voxels of an image, in the order of FIELDS."""
+    depth = image.depth
+    if depth.any():
+        scale = np.interp(depth, SYNTHETIC_DEPTH_MM, SYNTHETIC_SCALE_HU) ** 2
+        trust = np.interp(depth, SYNTHETIC_DEPTH_MM, SYNTHETIC_TRUST)
+    else:
+        scale, trust = np.zeros_like(depth), np.ones_like(depth)
+    fields = [image.hu, density.log_at(image.hu), image.body, image.valid, image.real, scale, trust]
+    return np.stack([np.asarray(values, dtype=np.float32) for values in fields])
+
+
+def spread(count: int, wanted: int) -> NDArray[np.int64]:
+    """At most wanted indices spread evenly over count, but not regularly: a fixed step would follow rows of a grid."""
+    if count <= wanted:
+        return np.arange(count)
+    jitter = np.random.default_rng(0).random(wanted)
+    return ((np.arange(wanted) + jitter) * (count / wanted)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a pair of voxels inside both bodies must be worth before an overlap of such pairs pays, nats.
+
+    Attributes:
+        real: of two real voxels.
+        synthetic: of two voxels of which at least one is synthetic, times the trust in them.
+    """
+
+    real: float = 0.0
+    synthetic: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
-    """A table with the share (z, y, x) with which each voxel of the fixed and the moving part counts in it."""
+class PairEvidence:
+    """The evidence of pairs of voxels.
 
-    table: MatchTable
-    fixed_weight: NDArray[np.float32]
-    moving_weight: NDArray[np.float32]
+    Attributes:
+        worth: (...) nats of a pair, before voxels that depend on each other are allowed for.
+        both: share inside both bodies.
+        real: share of two real voxels.
+    """
 
-
-def search_layers(fixed: Part, moving: Part, density: Density) -> list[Layer]:
-    """What the search sums: pairs of real voxels by the strict table, pairs with a synthetic one by a forgiving one."""
-    strict = pair_table(density, SEARCH_SCALE_HU, SEARCH_TRUST, SEARCH_OUTLINE)
-    if not (fixed.depth.any() or moving.depth.any()):
-        ones = np.ones(fixed.hu.shape, np.float32), np.ones(moving.hu.shape, np.float32)
-        return [Layer(MatchTable.of(density, strict), *ones)]
-    forgiving = pair_table(density, SEARCH_SYNTHETIC_SCALE_HU, SEARCH_SYNTHETIC_TRUST, SYNTHETIC_OUTLINE)
-    real = (fixed.depth == 0).astype(np.float32), (moving.depth == 0).astype(np.float32)
-    # The forgiving table counts for all pairs, the second layer makes up the difference where both are real.
-    return [
-        Layer(MatchTable.of(density, forgiving), weight_by_depth(fixed.depth), weight_by_depth(moving.depth)),
-        Layer(MatchTable.of(density, strict - forgiving), *real),
-    ]
+    worth: Tensor
+    both: Tensor
+    real: Tensor
 
 
-def generosity_layer(fixed: Part, moving: Part, density: Density) -> Layer:
-    """SEARCH_GENEROSITY for each pair of real voxels inside both bodies."""
-    inside = np.full((1, BINS + 1), np.sqrt(SEARCH_GENEROSITY))
-    inside[:, 0] = 0.0
-    table = MatchTable(density.quantiles(BINS), inside, np.ones(1))
-    return Layer(table, (fixed.depth == 0).astype(np.float32), (moving.depth == 0).astype(np.float32))
+@dataclass(frozen=True)
+class EvidenceModel:
+    """What a pair of voxels says for 'aligned'.
 
+    Attributes:
+        real_scale_hu: expected difference of two real voxels of the same place, HU.
+        threshold: what pairs must be worth before their overlap pays.
+    """
 
-def scale_by_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Expected error in HU of voxels (z, y, x) at a synthetic depth in mm; 0 where real."""
-    return np.interp(depth, SYNTHETIC_DEPTH_MM, SYNTHETIC_SCALE_HU).astype(np.float32)
+    real_scale_hu: float
+    threshold: Threshold = Threshold()
 
+    def of(self, fixed: Voxels, moving: Voxels, scale_factor: float = 1.0) -> PairEvidence:
+        """The evidence of pairs (...) of fixed and moving voxels.
 
-def trust_by_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Share, 0 to 1, of voxels (z, y, x) at a synthetic depth in mm that say anything; 1 where real."""
-    return np.interp(depth, SYNTHETIC_DEPTH_MM, SYNTHETIC_TRUST).astype(np.float32)
+        Args:
+            fixed, moving: of each pair.
+            scale_factor: of the expected difference of two real voxels.
+        """
+        scale_squared = (self.real_scale_hu * scale_factor) ** 2 + fixed.scale_squared + moving.scale_squared
+        trust = fixed.trust * moving.trust
+        matched = log_match(
+            fixed.hu - moving.hu,
+            scale_squared,
+            0.5 * (fixed.log_density + moving.log_density),
+            REAL_TRUST * trust,
+        )
+        both = fixed.body * moving.body * moving.valid
+        either = (fixed.body + moving.body) * moving.valid - 2.0 * both
+        real = fixed.real * moving.real
+        synthetic = trust * (1.0 - real)
+        reward = (SYNTHETIC_OUTLINE_MATCH - self.threshold.synthetic) * synthetic - self.threshold.real * real
+        penalty = SYNTHETIC_OUTLINE_MISMATCH * synthetic + REAL_OUTLINE_MISMATCH * real
+        worth = (both * (matched + reward) + penalty * either) * fixed.weight * moving.weight
+        return PairEvidence(worth, both, real)
 
+    def resemblance(self, image: GridImage, density: Density, displacement_mm: float) -> Threshold:
+        """Mean worth of pairs inside the body where an image meets itself, displaced along z; 0 where nothing meets.
 
-def weight_by_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Share, 0 to 1, with which voxels (z, y, x) at a synthetic depth in mm count in the search; 1 where real."""
-    weight = np.interp(depth, SYNTHETIC_DEPTH_MM, SYNTHETIC_WEIGHT) * share_by_depth(depth)
-    return weight.astype(np.float32)
-
-
-def share_by_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Independent observations a voxel (z, y, x), relative to a real one."""
-    return np.where(depth > 0, SYNTHETIC_SHARE, 1.0).astype(np.float32)
+        Args:
+            image: the image.
+            density: HU distribution inside the bodies.
+            displacement_mm: rounded to whole voxels.
+        """
+        step = round(displacement_mm / image.spacing)
+        both = image.valid[: max(0, image.valid.shape[0] - step)] & image.valid[step:]
+        lower = np.flatnonzero(both)
+        lower = lower[spread(lower.size, RESEMBLANCE_VOXELS)]
+        upper = lower + step * image.hu[0].size
+        one, other = (Voxels(*torch.from_numpy(voxel_fields(image.chosen(at), density))) for at in (lower, upper))
+        pairs = self.of(one, other)
+        shared = pairs.both * one.weight * other.weight
+        synthetic = 1.0 - pairs.real
+        trusted = shared * synthetic * one.trust * other.trust
+        # The mean counts voxels, so that it says nothing where the bodies share less than one.
+        return Threshold(
+            real=max(0.0, float((pairs.worth * pairs.real).sum() / (shared * pairs.real).sum().clamp(min=1))),
+            synthetic=max(0.0, float((pairs.worth * synthetic).sum() / trusted.sum().clamp(min=1))),
+        )

@@ -9,10 +9,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..volume import End, Volume, body_axis
+from ..volume import End, Provenance, Volume, body_axis
 from .poses import Matrix, apply, from_transform
 
 Upper = Literal["fixed", "moving"]
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -36,26 +37,20 @@ def predict_overlap(fixed: Volume, moving: Volume) -> OverlapPrediction:
     """Read the overlap of two volumes from their headers."""
     frames = (fixed.frame_of_reference, moving.frame_of_reference)
     same = None if None in frames else frames[0] == frames[1]
-    one = _span(fixed, np.eye(4), fixed)
-    other = _span(moving, np.eye(4), fixed)
-    shared = min(one[1], other[1]) - max(one[0], other[0])
+    one, other = _spans(fixed, moving, np.eye(4))
     shorter = min(one[1] - one[0], other[1] - other[0])
-    upper: Upper = "fixed" if sum(one) >= sum(other) else "moving"
-    return OverlapPrediction(same, shared, max(0.0, 100.0 * shared / shorter), upper)
+    shared = _shared(one, other)
+    return OverlapPrediction(same, shared, max(0.0, 100.0 * shared / shorter), _upper(one, other))
 
 
 def overlap_along_axis_mm(fixed: Volume, moving: Volume, pose: Matrix) -> float:
     """Shared length of two volumes along the fixed body axis under a pose (fixed to moving); negative for a gap."""
-    one = _span(fixed, np.eye(4), fixed)
-    other = _span(moving, np.linalg.inv(pose), fixed)
-    return min(one[1], other[1]) - max(one[0], other[0])
+    return _shared(*_spans(fixed, moving, pose))
 
 
 def upper_of(fixed: Volume, moving: Volume, pose: Matrix) -> Upper:
     """Which of two volumes lies nearer to the head under a pose (fixed to moving)."""
-    one = _span(fixed, np.eye(4), fixed)
-    other = _span(moving, np.linalg.inv(pose), fixed)
-    return "fixed" if sum(one) >= sum(other) else "moving"
+    return _upper(*_spans(fixed, moving, pose))
 
 
 def ends_that_meet(fixed: Volume, moving: Volume, start: str | sitk.Transform) -> tuple[list[End], list[End]]:
@@ -68,11 +63,19 @@ def ends_that_meet(fixed: Volume, moving: Volume, start: str | sitk.Transform) -
     return ["superior"], ["inferior"]
 
 
-def _span(volume: Volume, to_fixed: Matrix, fixed: Volume) -> tuple[float, float]:
-    """Inferior and superior end of a volume along the fixed volume's body axis (upward), mm."""
-    direction = _upward(fixed)
-    ends = apply(to_fixed, _end_centers(volume)) @ direction
-    return float(ends.min()), float(ends.max())
+def _spans(fixed: Volume, moving: Volume, pose: Matrix) -> tuple[Span, Span]:
+    """Inferior and superior end of two volumes along the fixed body axis under a pose (fixed to moving), mm."""
+    upward = _upward(fixed)
+    one, other = end_centers(fixed) @ upward, apply(np.linalg.inv(pose), end_centers(moving)) @ upward
+    return (float(one.min()), float(one.max())), (float(other.min()), float(other.max()))
+
+
+def _shared(one: Span, other: Span) -> float:
+    return float(min(one[1], other[1]) - max(one[0], other[0]))
+
+
+def _upper(one: Span, other: Span) -> Upper:
+    return "fixed" if sum(one) >= sum(other) else "moving"
 
 
 def _upward(volume: Volume) -> NDArray[np.float64]:
@@ -80,10 +83,18 @@ def _upward(volume: Volume) -> NDArray[np.float64]:
     return np.asarray(volume.direction[:, axis.index] * axis.superior, dtype=np.float64)
 
 
-def _end_centers(volume: Volume) -> Matrix:
-    """Centers (2, 3) of the outer faces of the first and last slice, LPS mm."""
-    axis = body_axis(volume).index
+def end_centers(volume: Volume) -> Matrix:
+    """Middles (2, 3) of the faces at which the real voxels begin and end along the body, LPS mm; index order.
+
+    Where padding or synthetic voxels share a slice with real ones the face is tilted, and its median counts.
+    """
+    axis = body_axis(volume)
+    first, last = -0.5, volume.size[axis.index] - 0.5
+    if volume.provenance is not None:
+        real = np.moveaxis(volume.provenance == Provenance.REAL, axis.numpy_axis, 0).reshape(volume.size[axis.index], -1)
+        real = real[:, real.any(axis=0)]
+        first = float(np.median(real.argmax(axis=0))) - 0.5
+        last = float(np.median(len(real) - real[::-1].argmax(axis=0))) - 0.5
     centers = np.tile((np.array(volume.size, dtype=np.float64) - 1) / 2, (2, 1))
-    centers[0, axis] = -0.5
-    centers[1, axis] = volume.size[axis] - 0.5
+    centers[:, axis.index] = first, last
     return apply(volume.index_to_lps, centers)

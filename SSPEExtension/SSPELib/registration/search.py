@@ -8,24 +8,52 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
+from torch import Tensor
 from torch.nn import functional
 
 from ..options import TransformType
 from ..progress import Progress
-from .evidence import Layer, MatchTable
-from .layout import lay_out
-from .parts import Part
-from .poses import Matrix, about, mean_distance, rotation_matrix
+from .evidence import (
+    SYNTHETIC_DEPTH_MM,
+    SYNTHETIC_OUTLINE_MATCH,
+    SYNTHETIC_OUTLINE_MISMATCH,
+    SYNTHETIC_SHARE,
+    Density,
+    independent_share,
+    log_match,
+)
+from .images import GridImage
+from .poses import Matrix, about, apply, mean_distance, rotation_matrix
+from .search_range import SearchRange
 from .side_by_side import side_by_side
-from .window import Window
 
-PEAKS_PER_ROTATION = 3
+# The search lives with half a step of rotation and half a voxel of shift: it forgives more than the refinement.
+REAL_SCALE_HU, REAL_TRUST = 90.0, 0.7
+REAL_OUTLINE_MATCH, REAL_OUTLINE_MISMATCH = -0.1, -0.6
+SYNTHETIC_SCALE_HU, SYNTHETIC_TRUST = 100.0, 0.5
+# What a generous reading adds to each pair of real voxels inside both bodies.
+GENEROSITY = 0.3
+# Share with which a synthetic voxel counts by its distance in mm from the last real slice (SYNTHETIC_DEPTH_MM).
+SYNTHETIC_WEIGHT = (1.0, 0.95, 0.7, 0.4, 0.2, 0.05, 0.01)
+# Bins of equal probability into which HU are sorted; features that stand for the table of all pairs of them.
+BINS = 40
+SYNTHETIC_FEATURES, REAL_FEATURES = 5, 6
+OUTSIDE_WEIGHT = 100.0
+
+PEAKS_PER_ROTATION = 4
 DISTINCT_MM = 12.0
 
 
 @dataclass(frozen=True, eq=False)
 class Peak:
-    """A pose worth refining."""
+    """A pose worth refining.
+
+    Attributes:
+        pose: (4, 4), fixed to moving.
+        score: evidence and prior, nats.
+        kind: of the transform.
+    """
 
     pose: Matrix
     score: float
@@ -33,45 +61,43 @@ class Peak:
 
 
 def search(
-    fixed: Part,
-    moving: Part,
-    readings: Sequence[Sequence[Layer]],
-    window: Window,
-    temper: float,
-    counts: Sequence[int],
+    fixed: GridImage,
+    moving: GridImage,
+    where: SearchRange,
+    counts: tuple[int, int],
+    device: torch.device,
     progress: Progress,
 ) -> list[Peak]:
     """Find the most telling poses.
 
+    Between the rotations that are tried, a long true overlap can lose so much that it looks worse than none, while a
+    generous reading prefers wrong long overlaps to right short ones: both propose poses.
+
     Args:
-        fixed, moving: parts on grids of the same voxel size.
-        readings: layers of evidence of voxel pairs; the first reading sums the first layers, each further one adds its
-            own to all before it.
-        window: where to look.
-        temper: effective independent observations a voxel, by which the evidence is multiplied before the prior counts.
-        counts: how many distinct peaks of each reading to return at most.
+        fixed, moving: on grids of the same voxel size.
+        where: to look.
+        counts: how many distinct poses of the strict and of the generous reading to return at most.
+        device: where to compute.
+        progress: told of every rotation; may raise `Cancelled`.
 
     Returns:
-        Peaks at least DISTINCT_MM apart, those of the first reading first, best first in each.
+        Poses at least DISTINCT_MM apart, those of the strict reading first, best first in each.
     """
-    engine = _Engine(fixed, moving, readings, window)
-    peaks: list[list[Peak]] = [[] for _ in readings]
+    correlator = Correlator(fixed, moving, layers(fixed, moving, Density.of([fixed, moving])), where, device)
 
     def look(rotation: NDArray[np.float64], tick: Progress) -> list[list[Peak]]:
-        return engine.peaks(rotation, temper)
+        return correlator.peaks(rotation)
 
-    for found in side_by_side(look, window.rotations, progress, "Searching over all positions"):
-        for own, new in zip(peaks, found, strict=True):
-            own += new
+    found = side_by_side(look, where.rotations, progress, "Searching over all positions", device)
     points = moving.points(moving.body > 0.5)[::97]
     chosen: list[Peak] = []
-    for own, count in zip(peaks, counts, strict=True):
-        own.sort(key=lambda peak: -peak.score)
+    for reading, count in enumerate(counts):
+        own = sorted((peak for peaks in found for peak in peaks[reading]), key=lambda peak: -peak.score)
         chosen = distinct(chosen + own, points, len(chosen) + count)
     return chosen
 
 
-def distinct(peaks: list[Peak], moving_points: NDArray[np.float64], count: int) -> list[Peak]:
+def distinct(peaks: Sequence[Peak], moving_points: NDArray[np.float64], count: int) -> list[Peak]:
     """The first peaks (sorted already) that take the moving body to places at least DISTINCT_MM apart."""
     kept: list[Peak] = []
     inverses: list[Matrix] = []
@@ -85,60 +111,230 @@ def distinct(peaks: list[Peak], moving_points: NDArray[np.float64], count: int) 
     return kept
 
 
-class _Engine:
-    """Fourier transforms of the fixed part, kept while the moving part is rotated."""
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Evidence of pairs of voxels as a short sum of products, which Fourier transforms can correlate.
 
-    def __init__(self, fixed: Part, moving: Part, readings: Sequence[Sequence[Layer]], window: Window) -> None:
-        self.window = window
-        self.layout = lay_out(fixed, moving, window)
-        # The shift in mm of every score (z, y, x).
-        self.shifts = np.stack(np.meshgrid(*self.layout.shifts_mm()[::-1], indexing="ij")[::-1], axis=-1)
-        layers = [layer for reading in readings for layer in reading]
-        self.features_of = [sum(len(layer.table.signs) for layer in reading) for reading in readings]
-        self.moving = moving
-        self.moving_features = torch.cat([_features(moving, layer.table, layer.moving_weight) for layer in layers])
-        fixed_features = torch.cat([_features(fixed, layer.table, layer.fixed_weight) for layer in layers])
-        signs = torch.cat([torch.from_numpy(layer.table.signs.astype(np.float32)) for layer in layers])
-        used = (slice(None), *self.layout.used)
-        spectrum = self._spectrum(fixed_features[used])
+    Attributes:
+        features: (rank, bins + 1) value of each feature by bin; bin 0 is 'outside the body', the others are HU ranges.
+        signs: (rank,) +1 or -1; evidence(a, b) = sum of signs * features[:, a] * features[:, b].
+        fixed_weight, moving_weight: (z, y, x) share with which each voxel counts.
+    """
+
+    features: NDArray[np.float64]
+    signs: NDArray[np.float64]
+    fixed_weight: NDArray[np.float32]
+    moving_weight: NDArray[np.float32]
+
+
+def layers(fixed: GridImage, moving: GridImage, density: Density) -> list[list[Layer]]:
+    """What the strict reading sums, and what the generous one adds to it."""
+    real = (fixed.depth == 0).astype(np.float32), (moving.depth == 0).astype(np.float32)
+    strict = pair_table(density, REAL_SCALE_HU, REAL_TRUST, REAL_OUTLINE_MATCH, REAL_OUTLINE_MISMATCH)
+    bonus = np.where(np.arange(BINS + 1) > 0, np.sqrt(GENEROSITY), 0.0)[None]
+    generous = [Layer(bonus, np.ones(1), *real)]
+    if not (fixed.depth.any() or moving.depth.any()):
+        return [[Layer(*factors(strict, REAL_FEATURES), *real)], generous]
+    forgiving = pair_table(
+        density, SYNTHETIC_SCALE_HU, SYNTHETIC_TRUST, SYNTHETIC_OUTLINE_MATCH, SYNTHETIC_OUTLINE_MISMATCH
+    )
+    weights = _weight(fixed.depth), _weight(moving.depth)
+    # The forgiving table counts for all pairs, the second layer makes up the difference where both are real.
+    both = [
+        Layer(*factors(forgiving, SYNTHETIC_FEATURES), *weights),
+        Layer(*factors(strict - forgiving, REAL_FEATURES), *real),
+    ]
+    return [both, generous]
+
+
+def pair_table(
+    density: Density, scale_hu: float, trust: float, outline_match: float, outline_mismatch: float
+) -> NDArray[np.float64]:
+    """Evidence (bins + 1, bins + 1) of pairs of voxels; bin 0 is 'outside the body', further bins are HU ranges.
+
+    Args:
+        density: HU distribution inside the bodies.
+        scale_hu: expected difference of an aligned pair.
+        trust: share of pairs that follow the model; the rest says nothing either way.
+        outline_match: what it is worth that both voxels lie in the body.
+        outline_mismatch: what it is worth that only one does.
+    """
+    middles = density.quantiles(2 * BINS)[::2]
+    log_density = torch.from_numpy(density.log_at(middles))
+    difference = torch.from_numpy(middles[:, None] - middles)
+    scale = torch.tensor(scale_hu**2, dtype=torch.float64)
+    match = log_match(difference, scale, 0.5 * (log_density[:, None] + log_density), trust)
+    table = np.full((BINS + 1, BINS + 1), outline_mismatch)
+    table[0, 0] = 0.0
+    table[1:, 1:] = match.numpy() + outline_match
+    return table
+
+
+def factors(table: NDArray[np.float64], rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Features (rank, bins + 1) and signs (rank,) that make up most of a symmetric table (bins + 1, bins + 1)."""
+    # Weighted low rank: the outside is met far more often than any one bin of the body and must be near exact.
+    weight = np.ones(len(table))
+    weight[0] = OUTSIDE_WEIGHT
+    values, vectors = np.linalg.eigh(table * np.sqrt(np.outer(weight, weight)))
+    kept = np.argsort(-np.abs(values))[:rank]
+    features = vectors[:, kept].T * np.sqrt(np.abs(values[kept]))[:, None] / np.sqrt(weight)
+    return features, np.sign(values[kept])
+
+
+def _weight(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share, 0 to 1, with which voxels (z, y, x) at a synthetic depth in mm count; 1 where real."""
+    weight = np.interp(depth, SYNTHETIC_DEPTH_MM, SYNTHETIC_WEIGHT) * np.where(depth > 0, SYNTHETIC_SHARE, 1.0)
+    return weight.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class CorrelationGrid:
+    """Grids, x, y, z, of the fixed and of the rotated moving image in the fixed frame, and shifts between them.
+
+    They are as small as the search range allows, as Fourier transforms of them are the whole cost of the search. A
+    shift of index s puts voxel j of the rotated moving image onto voxel j + s of the used fixed image.
+
+    Attributes:
+        spacing: voxel size, mm.
+        center: (3,) point about which the moving image is rotated, LPS mm.
+        origin: (3,) middle of the first voxel of the rotated moving image, LPS mm.
+        count: (3,) its number of voxels.
+        used: slices (z, y, x) of the fixed image that any shift of the range brings onto it.
+        base: (3,) the shift, not always whole, that leaves the moving body where the start puts it.
+        lowest, highest: (3,) first and last shift of the range.
+        shape: (z, y, x) of transforms in which no shift of the range wraps around.
+    """
+
+    spacing: float
+    center: NDArray[np.float64]
+    origin: NDArray[np.float64]
+    count: NDArray[np.int_]
+    used: tuple[slice, ...]
+    base: NDArray[np.float64]
+    lowest: NDArray[np.int_]
+    highest: NDArray[np.int_]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, fixed: GridImage, moving: GridImage, where: SearchRange) -> CorrelationGrid:
+        """The grids for two images of the same voxel size and all poses of a range."""
+        spacing = fixed.spacing
+        placed = apply(np.linalg.inv(where.start), moving.points(moving.body > 0.5))
+        middle = (placed.min(axis=0) + placed.max(axis=0)) / 2
+        # On a voxel of the moving image, so that without a rotation nothing is interpolated.
+        center = placed[np.argmin(((placed - middle) ** 2).sum(axis=1))]
+        limit = float(np.abs(where.rotations).max()) if where.rotations.size else 0.0
+        half = np.maximum(placed.max(axis=0) - center, center - placed.min(axis=0)) + 2 * spacing
+        # Corners of the box hardly ever hold body, hence the factor.
+        half = half + 0.8 * np.sin(limit) * (half.sum() - half)
+        count = (2 * np.ceil(half / spacing)).astype(int) + 1
+        fixed_count = np.array(fixed.hu.shape[::-1])
+        origin = center - (count - 1) / 2 * spacing
+        base = (origin - fixed.origin) / spacing
+        lowest = np.maximum(np.floor(where.low / spacing + base).astype(int), 1 - count)
+        highest = np.ceil(where.high / spacing + base).astype(int)
+        highest = np.maximum(np.minimum(highest, fixed_count - 1), lowest)
+        # What no shift of the range brings together needs no transform; a voxel is kept where nothing meets.
+        first, fixed_first = np.clip(-highest, 0, count - 1), np.clip(lowest, 0, fixed_count - 1)
+        used_count = np.maximum(1, np.minimum(fixed_count, count + highest) - fixed_first)
+        count = np.maximum(1, np.minimum(count, fixed_count - lowest) - first)
+        offset = first - fixed_first
+        base, lowest, highest = base + offset, lowest + offset, highest + offset
+        least = np.maximum.reduce([used_count, count, used_count - lowest, count + highest])
+        return cls(
+            spacing=spacing,
+            center=center,
+            origin=origin + first * spacing,
+            count=count,
+            used=tuple(slice(f, f + n) for f, n in zip(fixed_first[::-1], used_count[::-1], strict=True)),
+            base=base,
+            lowest=lowest,
+            highest=highest,
+            shape=tuple(next_fast_len(int(n), real=True) for n in least[::-1]),
+        )
+
+    def shifts_mm(self) -> NDArray[np.float64]:
+        """The shifts (z, y, x, 3) of the range, mm."""
+        spans = zip(self.lowest, self.highest, self.base, strict=True)
+        x, y, z = ((np.arange(low, high + 1) - base) * self.spacing for low, high, base in spans)
+        return np.stack(np.meshgrid(z, y, x, indexing="ij")[::-1], axis=-1)
+
+
+class Correlator:
+    """Fourier transforms of the fixed image, kept while the moving image is rotated."""
+
+    def __init__(
+        self,
+        fixed: GridImage,
+        moving: GridImage,
+        readings: Sequence[Sequence[Layer]],
+        where: SearchRange,
+        device: torch.device,
+    ) -> None:
+        self.where, self.moving, self.device = where, moving, device
+        self.grid = CorrelationGrid.of(fixed, moving, where)
+        self.nats_per_voxel = independent_share(fixed.spacing)
+        self.shifts = self.grid.shifts_mm()
+        self.without_rotation = torch.from_numpy(where.log_prior(self.shifts, 0.0).astype(np.float32)).to(device)
+        flat = [layer for reading in readings for layer in reading]
+        self.features_of = [sum(len(layer.signs) for layer in reading) for reading in readings]
+        density = Density.of([fixed, moving])
+        self.moving_features = self._features(moving, density, [(one.features, one.moving_weight) for one in flat])
+        fixed_features = self._features(fixed, density, [(one.features, one.fixed_weight) for one in flat])
+        signs = torch.from_numpy(np.concatenate([layer.signs for layer in flat]).astype(np.float32)).to(device)
+        spectrum = self._spectrum(fixed_features[(slice(None), *self.grid.used)])
         self.fixed_conjugate = (signs[:, None, None, None] * spectrum).conj().resolve_conj()
 
-    def peaks(self, rotation: NDArray[np.float64], temper: float) -> list[list[Peak]]:
-        """The best translations at one rotation, by each reading."""
-        pose_in = self.window.start @ about(rotation_matrix(rotation), self.layout.center, np.zeros(3))
-        products = (self.fixed_conjugate * self._spectrum(self._rotated(pose_in))).split(self.features_of)
-        total = torch.from_numpy(self.window.log_prior(self.shifts, rotation).astype(np.float32))
+    def peaks(self, rotation: NDArray[np.float64]) -> list[list[Peak]]:
+        """The best translations at one rotation (3,), radians, by each reading."""
+        turn = about(rotation_matrix(rotation), self.grid.center, np.zeros(3))
+        products = (self.fixed_conjugate * self._spectrum(self._rotated(self.where.start @ turn))).split(
+            self.features_of
+        )
+        angle = float(np.linalg.norm(rotation))
+        total = self.without_rotation - 0.5 * (angle / self.where.rotation_sigma) ** 2
         found = []
         for product in products:
-            correlation = torch.fft.irfftn(product.sum(dim=0).conj(), s=self.layout.shape, dim=(0, 1, 2))
-            total = total + self._in_window(correlation) * temper
-            found.append(self._local_maxima(total, rotation))
+            correlation = torch.fft.irfftn(product.sum(dim=0).conj(), s=self.grid.shape, dim=(0, 1, 2))
+            total = total + self._in_range(correlation) * self.nats_per_voxel
+            found.append(self._local_maxima(total, turn))
         return found
 
-    def _spectrum(self, features: torch.Tensor) -> torch.Tensor:
-        return torch.fft.rfftn(features, s=self.layout.shape, dim=(1, 2, 3))
+    def _features(
+        self,
+        image: GridImage,
+        density: Density,
+        layers_of_image: list[tuple[NDArray[np.float64], NDArray[np.float32]]],
+    ) -> Tensor:
+        """Features (feature, z, y, x) of all voxels."""
+        bins = np.where(image.body > 0.5, np.searchsorted(density.quantiles(BINS), image.hu) + 1, 0)
+        values = [features[:, bins] * (weight * image.valid) for features, weight in layers_of_image]
+        return torch.from_numpy(np.concatenate(values).astype(np.float32)).to(self.device)
 
-    def _in_window(self, scores: torch.Tensor) -> torch.Tensor:
+    def _spectrum(self, features: Tensor) -> Tensor:
+        return torch.fft.rfftn(features, s=self.grid.shape, dim=(1, 2, 3))
+
+    def _in_range(self, scores: Tensor) -> Tensor:
         """The part of a cyclic correlation (z, y, x) that belongs to the shifts looked at."""
         for dim, axis in enumerate((2, 1, 0)):
-            indices = torch.arange(int(self.layout.lowest[axis]), int(self.layout.highest[axis]) + 1)
-            scores = scores.index_select(dim, indices % self.layout.shape[dim])
+            indices = torch.arange(int(self.grid.lowest[axis]), int(self.grid.highest[axis]) + 1, device=self.device)
+            scores = scores.index_select(dim, indices % self.grid.shape[dim])
         return scores
 
-    def _rotated(self, pose: Matrix) -> torch.Tensor:
-        """Features of the moving part, resampled (feature, z, y, x) on the grid of the layout."""
-        part = self.moving
+    def _rotated(self, pose: Matrix) -> Tensor:
+        """Features of the moving image, resampled (feature, z, y, x) on the grid of the correlation."""
         to_index = np.eye(4)
-        to_index[:3, :3] /= part.spacing
-        to_index[:3, 3] = -part.origin / part.spacing
+        to_index[:3, :3] /= self.moving.spacing
+        to_index[:3, 3] = -self.moving.origin / self.moving.spacing
         from_grid = np.eye(4)
-        from_grid[:3, :3] *= self.layout.spacing
-        from_grid[:3, 3] = self.layout.origin
-        matrix = to_index @ pose @ from_grid
-        grid = sample_grid(matrix, tuple(self.layout.count[::-1]), part.hu.shape)
-        return functional.grid_sample(self.moving_features[None], grid[None], align_corners=True)[0]
+        from_grid[:3, :3] *= self.grid.spacing
+        from_grid[:3, 3] = self.grid.origin
+        places = sampling_grid(to_index @ pose @ from_grid, tuple(self.grid.count[::-1]), self.moving.hu.shape)
+        return functional.grid_sample(
+            self.moving_features[None], places[None].to(self.device), align_corners=True
+        )[0]
 
-    def _local_maxima(self, total: torch.Tensor, rotation: NDArray[np.float64]) -> list[Peak]:
+    def _local_maxima(self, total: Tensor, turn: Matrix) -> list[Peak]:
         highest = functional.max_pool3d(total[None, None], 3, 1, 1)[0, 0]
         maxima = torch.where(total >= highest, total, torch.full_like(total, -torch.inf)).ravel()
         best = torch.topk(maxima, min(PEAKS_PER_ROTATION, maxima.numel()))
@@ -146,16 +342,14 @@ class _Engine:
         for score, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
             if not np.isfinite(score):
                 continue
-            shift = self.shifts[np.unravel_index(place, tuple(total.shape))]
             # The rotated image shifted by s shows at x what lay at x - s.
-            back = about(rotation_matrix(rotation), self.layout.center, np.zeros(3))
             undo = np.eye(4)
-            undo[:3, 3] = -shift
-            found.append(Peak(self.window.start @ back @ undo, score))
+            undo[:3, 3] = -self.shifts[np.unravel_index(place, tuple(total.shape))]
+            found.append(Peak(self.where.start @ turn @ undo, score))
         return found
 
 
-def sample_grid(matrix: Matrix, shape: tuple[int, ...], source_shape: tuple[int, ...]) -> torch.Tensor:
+def sampling_grid(matrix: Matrix, shape: tuple[int, ...], source_shape: tuple[int, ...]) -> Tensor:
     """Sampling positions (z, y, x, 3) in the -1 to 1 of grid_sample for a map of indices (x, y, z) to indices."""
     size = np.array(source_shape[::-1], dtype=np.float64)
     scale = 2.0 / np.maximum(size - 1, 1)
@@ -168,8 +362,3 @@ def sample_grid(matrix: Matrix, shape: tuple[int, ...], source_shape: tuple[int,
         + z[:, None, None, None] * linear[:, 2]
         + shift
     )
-
-
-def _features(part: Part, table: MatchTable, weight: NDArray[np.float32]) -> torch.Tensor:
-    values = table.features[:, table.bins_of(part)] * (weight * part.valid)
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

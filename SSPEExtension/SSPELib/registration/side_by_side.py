@@ -19,15 +19,20 @@ LONGEST_SILENCE_S = 0.2
 
 
 def side_by_side(
-    work: Callable[[Item, Progress], Result], items: Iterable[Item], progress: Progress, message: str
+    work: Callable[[Item, Progress], Result],
+    items: Iterable[Item],
+    progress: Progress,
+    message: str,
+    device: torch.device | None = None,
 ) -> list[Result]:
-    """The results of all items in their order, from as many threads as torch has.
+    """The results of all items in their order, from as many threads as torch has; from one for work on a GPU.
 
     Args:
         work: gets an item and a callback that it should call often, which raises `Cancelled` when all is to end.
         items: what to work on.
         progress: told of in this thread only; may raise `Cancelled`, which ends the work begun and is passed on.
         message: what it is told.
+        device: where the work is done; a CPU where none is given.
     """
     threads = torch.get_num_threads()
     stop = threading.Event()
@@ -37,7 +42,8 @@ def side_by_side(
             raise Cancelled
 
     results = []
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    workers = threads if device is None or device.type == "cpu" else 1
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
         futures = [pool.submit(work, item, tick) for item in items]
         for number, future in enumerate(futures):

@@ -1,9 +1,9 @@
-"""The stages of a registration: search everywhere, refine the best few coarse to fine, finish on real voxels."""
+"""The steps of a registration: search everywhere, refine the best few coarse to fine, finish on real voxels."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,33 +11,68 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import RegistrationError
+from ..options import TransformType
 from ..progress import Progress, part
-from ..volume import Volume, body_length_mm
 from .backends import Backend
-from .evidence import Density, generosity_layer, search_layers
-from .finish import REAL_FINISH_MM, Ending, Finished
-from .overlap import upper_of
-from .pair import Pair
-from .poses import Matrix, apply, rotation_angle, to_transform
-from .real_overlap import correlation
-from .refine import STRETCH_COST, Account, Climber, Threshold, stretch_log_prior
-from .result import Candidate, TransformType
+from .evidence import Density, EvidenceModel, Threshold
+from .final_refinement import REAL_VOXELS_FROM_MM, FinalRefinement, Refined
+from .images import GridImage, ImagePyramid
+from .native import correlation
+from .overlap import end_centers, overlap_along_axis_mm, upper_of
+from .overlay import Overlay
+from .poses import Matrix, apply, to_transform
+from .refine import STRETCH_COST, Climb, climb, stretch_log_prior
+from .result import Candidate
 from .search import Peak, distinct, search
+from .search_range import Start, search_range
 from .side_by_side import side_by_side
-from .stages import SEARCH_MM, STAGES, Stage, temper
-from .start import Start, window_for
 from .verdict import Findings, Verdict, judge
 
-# Between the rotations that the search tries, a long true overlap can lose so much that it looks worse than none, while
-# a generous reading prefers wrong long overlaps to right short ones: both propose candidates.
+# Voxel size of the search over all positions, and of what needs no finer one.
+SEARCH_MM = 8.0
+# Poses that the search proposes at most, by its strict and its generous reading.
 SEARCH_PEAKS = (12, 8)
 # From which overlap on a position still to be refined may turn out a stretched one.
 STRETCH_FROM_MM = 20.0
 STRETCHED_PEAKS = 4
-# Slices of one body resemble each other, those of a chest far more than those of a head: what pairs are worth where a
-# part meets itself, displaced along the body, no overlap may earn. Displacement of real pairs, and of synthetic ones.
+# Slices of one body resemble each other, those of a chest far more than those of a head: what pairs are worth where an
+# image meets itself, displaced along the body, no overlap may earn. Displacement of real pairs, and of synthetic ones.
 NEIGHBOR_MM = 12.0
 STRANGER_MM = 32.0
+CANDIDATES_TOLD = 8
+# A level moves a pose by less than this, so that nothing farther from the other image is looked at, mm.
+CLIMBED_MM = 24.0
+CORRELATION_MM = 4.0
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of refinement.
+
+    Slices some 10 to 40 mm apart resemble each other better than chance, so that a wrong overlap of real slices has
+    0.1 to 0.4 nats a pair at the finest level; a right one has 0.6 to 1.5. The threshold between them keeps CTs that
+    only touch from being pushed together. Farther from the answer, at coarser levels, right overlaps have less.
+
+    Attributes:
+        spacing_mm: voxel size.
+        real_scale_hu: expected difference of two real voxels, HU.
+        real_threshold: nats that a real pair must be worth before its overlap pays.
+        climb: steps and voxels.
+        kept: how many poses go on to the next level.
+    """
+
+    spacing_mm: float
+    real_scale_hu: float
+    real_threshold: float
+    climb: Climb
+    kept: int
+
+
+LEVELS = (
+    Level(6.0, 80.0, 0.15, Climb(steps=25, first_mm=3.0, last_mm=0.5, points=15000), kept=4),
+    Level(4.0, 60.0, 0.3, Climb(steps=30, first_mm=1.5, last_mm=0.2, points=20000), kept=2),
+    Level(3.0, 45.0, 0.4, Climb(steps=30, first_mm=0.6, last_mm=0.05, points=40000), kept=1),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,152 +92,171 @@ class Found:
 
 
 class Solver:
-    """Solves one pair."""
+    """Solves one pair of CTs.
 
-    def __init__(self, fixed: Volume, moving: Volume, start: Start, backend: Backend) -> None:
-        self.start = start
-        self.backend = backend
-        self.pair = Pair.of(fixed, moving)
+    Attributes:
+        fixed, moving: the CTs.
+        start: of the search.
+        backend: of the last refinement.
+        device: where to compute.
+    """
+
+    def __init__(
+        self, fixed: ImagePyramid, moving: ImagePyramid, start: Start, backend: Backend, device: torch.device
+    ) -> None:
+        self.fixed, self.moving = fixed, moving
+        self.start, self.backend = start, backend
+        # PyTorch lacks three-dimensional pooling on Apple's GPUs.
+        self.device = torch.device("cpu") if device.type == "mps" else device
+        self.synthetic = fixed.synthetic or moving.synthetic
 
     def solve(self, transform_type: TransformType, progress: Progress) -> Found:
-        """Run all stages."""
+        """Take all steps."""
         peaks = self._search(part(progress, 0.02, 0.4))
-        ranked, climber = self._refine(peaks, transform_type, part(progress, 0.4, 0.8))
-        ending = Ending(self.pair, climber, self.body_points, self.backend)
-        done = ending.finish(ranked[0], transform_type, part(progress, 0.8, 0.98))
+        ranked, overlay = self._refine(peaks, transform_type, part(progress, 0.4, 0.8))
+        final = FinalRefinement(self.fixed, self.moving, overlay, self.body_points, self.backend, self.device)
+        refined = final.refine(ranked[0], transform_type, part(progress, 0.8, 0.98))
         progress(0.98, "Judging the position")
-        overlap = self.pair.overlap_mm(done.pose)
-        findings = self._findings(done, ranked, climber, overlap)
-        real = overlap >= REAL_FINISH_MM
-        value = correlation(self.pair.fixed.at(4.0), self.pair.moving.at(4.0), done.pose, real)
+        overlap = self._overlap_mm(refined.pose)
+        findings = self._findings(refined, ranked, overlay, overlap)
+        real = overlap >= REAL_VOXELS_FROM_MM
+        value = correlation(self.fixed.at(CORRELATION_MM), self.moving.at(CORRELATION_MM), refined.pose, real)
         name = "correlation of real voxels" if real else "correlation of real and synthetic voxels"
         return Found(
-            transform=to_transform(done.pose, done.kind, self._center()),
-            transform_type=done.kind,
-            backend=done.by,
+            transform=to_transform(refined.pose, refined.kind, self.range.center),
+            transform_type=refined.kind,
+            backend=refined.backend,
             overlap_mm=overlap,
             correlation=value,
-            correlation_name=name if self.pair.synthetic else "correlation of real voxels",
+            correlation_name=name if self.synthetic else "correlation of real voxels",
             findings=findings,
             verdict=judge(findings),
-            notes=done.notes,
+            notes=refined.notes,
             candidates=tuple(self._candidate(peak) for peak in ranked),
         )
 
     def _search(self, progress: Progress) -> list[Peak]:
         progress(0.0, "Preparing the search")
-        fixed, moving = self.pair.fixed.at(SEARCH_MM), self.pair.moving.at(SEARCH_MM)
-        self.window = window_for(self.start, fixed, moving)
-        density = Density.of([fixed, moving])
-        readings = search_layers(fixed, moving, density), [generosity_layer(fixed, moving, density)]
-        self.body_points = moving.points((moving.body > 0.5) & (moving.depth == 0))[::29]
-        peaks = search(fixed, moving, readings, self.window, temper(SEARCH_MM), SEARCH_PEAKS, progress)
+        fixed, moving = self.fixed.at(SEARCH_MM), self.moving.at(SEARCH_MM)
+        self.range = search_range(self.start, fixed, moving)
+        self.body_points = moving.real_body_points()[::29]
+        peaks = search(fixed, moving, self.range, SEARCH_PEAKS, self.device, progress)
         if not peaks:
             raise RegistrationError("No position at which the two bodies could meet was found. Check the inputs.")
         return peaks
 
-    def _refine(self, peaks: list[Peak], wanted: TransformType, progress: Progress) -> tuple[list[Peak], Climber]:
-        """Peaks refined stage by stage, best first; the first of them went through all stages."""
+    def _refine(self, peaks: list[Peak], wanted: TransformType, progress: Progress) -> tuple[list[Peak], Overlay]:
+        """Poses refined level by level, best first; the first of them went through all levels."""
         done: list[Peak] = []
-        climber = None
-        for number, stage in enumerate(STAGES):
-            share = part(progress, number / len(STAGES), (number + 1) / len(STAGES))
-            climber = self._climber(stage, part(share, 0.0, 0.1))
-            tries = [(peak, peak.kind) for peak in peaks]
+        overlay = None
+        for number, level in enumerate(LEVELS):
+            share = part(progress, number / len(LEVELS), (number + 1) / len(LEVELS))
+            share(0.0, "Preparing the refinement")
+            overlay = self._overlay(level, peaks)
+            tries = list(peaks)
             if wanted == "affine":
-                tries += [(peak, "affine") for peak in self._perhaps_stretched(peaks)]
-            climb = partial(self._climbed, climber, stage)
-            better = side_by_side(climb, tries, part(share, 0.1, 1.0), "Refining the best positions")
+                tries += [Peak(peak.pose, peak.score, "affine") for peak in self._perhaps_stretched(peaks)]
+            better = self._climbed(overlay, level, tries, part(share, 0.1, 1.0))
             better.sort(key=lambda peak: -peak.score)
             peaks = distinct(better, self.body_points, len(better))
-            done = peaks[stage.survivors :] + done
-            peaks = peaks[: stage.survivors]
-        assert climber is not None
-        others = distinct(peaks + sorted(done, key=lambda peak: -peak.score), self.body_points, 8)
-        return [peaks[0], *[peak for peak in others if peak is not peaks[0]]], climber
+            done = peaks[level.kept :] + done
+            peaks = peaks[: level.kept]
+        assert overlay is not None
+        others = distinct(peaks + sorted(done, key=lambda peak: -peak.score), self.body_points, CANDIDATES_TOLD)
+        return [peaks[0], *[peak for peak in others if peak is not peaks[0]]], overlay
 
-    def _climbed(self, climber: Climber, stage: Stage, attempt: tuple[Peak, TransformType], tick: Progress) -> Peak:
-        """A peak refined as a transform of some kind."""
-        peak, kind = attempt
-        pose = climber.climb(peak.pose, stage.steps, stage.first_mm, stage.last_mm, kind, tick)
-        if kind == "affine" and self.pair.overlap_mm(pose) < REAL_FINISH_MM:
-            # It was stretched until too little overlap was left to support that.
-            pose, kind = peak.pose, peak.kind
-        return Peak(pose, self._score(climber.account(pose), pose, kind, stage), kind)
+    def _climbed(self, overlay: Overlay, level: Level, tries: Sequence[Peak], progress: Progress) -> list[Peak]:
+        """Poses refined as transforms of their kinds, in as many groups as there are cores."""
+        groups = torch.get_num_threads() if self.device.type == "cpu" else 1
+        dealt = [list(tries[first::groups]) for first in range(min(groups, len(tries)))]
 
-    def _perhaps_stretched(self, peaks: list[Peak]) -> list[Peak]:
-        """The best rigid peaks with an overlap that may turn out a stretched one.
+        def work(group: list[Peak], tick: Progress) -> list[Peak]:
+            kinds = [peak.kind for peak in group]
+            poses = climb(overlay, [peak.pose for peak in group], kinds, level.climb, tick)
+            found = []
+            for peak, pose, kind in zip(group, poses, kinds, strict=True):
+                if kind == "affine" and self._overlap_mm(pose) < REAL_VOXELS_FROM_MM:
+                    # It was stretched until too little overlap was left to support that.
+                    continue
+                (evidence,) = overlay.evidence(pose[None])
+                found.append(Peak(pose, evidence.total + self._log_prior(pose, kind), kind))
+            return found
+
+        refined = side_by_side(work, dealt, progress, "Refining the best positions", self.device)
+        return [peak for group in refined for peak in group]
+
+    def _perhaps_stretched(self, peaks: Sequence[Peak]) -> list[Peak]:
+        """The best rigid poses with an overlap that may turn out a stretched one.
 
         A stretched overlap looks worse than none to a rigid transform, so that stretch cannot wait for the end.
         """
-        overlapping = [p for p in peaks if p.kind == "rigid" and self.pair.overlap_mm(p.pose) >= STRETCH_FROM_MM]
+        overlapping = [p for p in peaks if p.kind == "rigid" and self._overlap_mm(p.pose) >= STRETCH_FROM_MM]
         return sorted(overlapping, key=lambda peak: -peak.score)[:STRETCHED_PEAKS]
 
-    def _climber(self, stage: Stage, progress: Progress) -> Climber:
-        """A climber whose thresholds are measured on the parts themselves."""
-        parts, real, synthetic = [], [], []
-        for number, source in enumerate((self.pair.fixed, self.pair.moving)):
-            progress(number / 5, "Preparing the refinement")
-            parts.append(source.at(stage.spacing_mm))
-        density = Density.of(parts)
-        for number, one in enumerate(parts, 2):
-            progress(number / 5, "Preparing the refinement")
-            alone = Climber(one, one, density, stage.real_scale_hu, Threshold())
-            real.append(alone.displaced(NEIGHBOR_MM).real)
-            synthetic.append(alone.displaced(STRANGER_MM).synthetic)
-        progress(0.8, "Preparing the refinement")
-        threshold = Threshold(stage.real_threshold + float(np.mean(real)), float(np.mean(synthetic)))
-        return Climber(parts[0], parts[1], density, stage.real_scale_hu, threshold, stage.temper, stage.points)
+    def _overlay(self, level: Level, peaks: Sequence[Peak]) -> Overlay:
+        """The images of a level as far as the poses bring them together, thresholds measured on the images."""
+        whole = self.fixed.at(level.spacing_mm), self.moving.at(level.spacing_mm)
+        density = Density.of(whole)
+        alone = EvidenceModel(level.real_scale_hu)
+        real = [alone.resemblance(image, density, NEIGHBOR_MM).real for image in whole]
+        synthetic = [alone.resemblance(image, density, STRANGER_MM).synthetic for image in whole]
+        threshold = Threshold(level.real_threshold + float(np.mean(real)), float(np.mean(synthetic)))
+        images = _brought_together(*whole, [peak.pose for peak in peaks])
+        return Overlay(*images, density, EvidenceModel(level.real_scale_hu, threshold), self.device)
 
-    def _score(self, account: Account, pose: Matrix, kind: TransformType, stage: Stage) -> float:
-        score = stage.nats(account.total) + self._log_prior(pose)
+    def _log_prior(self, pose: Matrix, kind: TransformType) -> float:
+        prior = self.range.log_prior_of(pose)
         if kind == "affine":
-            score += float(stretch_log_prior(torch.from_numpy(pose[:3, :3]))) - STRETCH_COST
-        return score
+            prior += float(stretch_log_prior(pose[None, :3, :3])[0]) - STRETCH_COST
+        return prior
 
-    def _log_prior(self, pose: Matrix) -> float:
-        shift, vector = self._from_start(pose)
-        return float(self.window.log_prior(shift, vector))
+    def _overlap_mm(self, pose: Matrix) -> float:
+        return overlap_along_axis_mm(self.fixed.volume, self.moving.volume, pose)
 
-    def _from_start(self, pose: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Shift (3,) of the moving body's center in the fixed frame and rotation vector-like angle, from the start."""
-        center = self._center()
-        shift = apply(np.linalg.inv(pose), center[None])[0] - apply(np.linalg.inv(self.window.start), center[None])[0]
-        angle = np.radians(rotation_angle(np.linalg.inv(self.window.start) @ pose))
-        return shift, np.array([angle, 0.0, 0.0])
-
-    def _center(self) -> NDArray[np.float64]:
-        return np.asarray((self.body_points.min(axis=0) + self.body_points.max(axis=0)) / 2)
-
-    def _findings(self, done: Finished, ranked: list[Peak], climber: Climber, overlap: float) -> Findings:
-        stage = STAGES[-1]
-        account = climber.account(done.pose)
-        evidence = self._score(account, done.pose, done.kind, stage)
+    def _findings(self, refined: Refined, ranked: Sequence[Peak], overlay: Overlay, overlap: float) -> Findings:
+        (evidence,) = overlay.evidence(refined.pose[None])
+        total = evidence.total + self._log_prior(refined.pose, refined.kind)
         elsewhere = max((peak.score for peak in ranked[1:]), default=0.0)
-        pairs = account.real_voxels + account.mixed_voxels
-        shorter = min(body_length_mm(self.pair.fixed_real), body_length_mm(self.pair.moving_real))
+        pairs = max(evidence.real_voxels + evidence.mixed_voxels, 1.0)
+        lengths = [float(np.linalg.norm(np.diff(end_centers(image.volume), axis=0))) for image in (self.fixed, self.moving)]
         agrees = None
         if self.start != "unknown":
-            parts = self.pair.fixed_real, self.pair.moving_real
-            agrees = upper_of(*parts, self.window.start) == upper_of(*parts, done.pose)
+            volumes = self.fixed.volume, self.moving.volume
+            agrees = upper_of(*volumes, self.range.start) == upper_of(*volumes, refined.pose)
         return Findings(
-            evidence=evidence,
-            real_evidence=stage.nats(account.real),
-            margin=evidence - max(elsewhere, 0.0),
-            mean_evidence=account.total / max(pairs, 1),
-            real_share=account.real_voxels / max(pairs, 1),
+            evidence=total,
+            real_evidence=evidence.real,
+            margin=total - max(elsewhere, 0.0),
+            mean_evidence=evidence.total / overlay.nats_per_voxel / pairs,
+            real_share=evidence.real_voxels / pairs,
             overlap_mm=overlap,
-            shared_share=overlap / shorter,
+            shared_share=overlap / min(lengths),
             order_agrees=agrees,
-            synthetic=self.pair.synthetic,
+            synthetic=self.synthetic,
         )
 
     def _candidate(self, peak: Peak) -> Candidate:
-        shift, vector = self._from_start(peak.pose)
+        shift, angle = self.range.from_start(peak.pose)
         return Candidate(
-            transform=to_transform(peak.pose, peak.kind, self._center()),
+            transform=to_transform(peak.pose, peak.kind, self.range.center),
             evidence=peak.score,
-            overlap_mm=self.pair.overlap_mm(peak.pose),
+            overlap_mm=self._overlap_mm(peak.pose),
             shift_mm=float(np.linalg.norm(shift)),
-            rotation_degrees=float(np.degrees(vector[0])),
+            rotation_degrees=float(np.degrees(angle)),
         )
+
+
+def _brought_together(
+    fixed: GridImage, moving: GridImage, poses: Sequence[Matrix]
+) -> tuple[GridImage, GridImage]:
+    """The parts of two images that any of some poses, fixed to moving, brings near the other."""
+    there = _box(moving, [np.linalg.inv(pose) for pose in poses])
+    return fixed.cropped(*there), moving.cropped(*_box(fixed.cropped(*there), poses))
+
+
+def _box(image: GridImage, poses: Sequence[Matrix]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest place (3,), LPS mm, to which poses take the grid of an image, and a margin."""
+    ends = np.stack([image.origin, image.origin + (np.array(image.hu.shape[::-1]) - 1) * image.spacing])
+    corners = np.array(np.meshgrid(*ends.T)).reshape(3, -1).T
+    places = np.concatenate([apply(pose, corners) for pose in poses])
+    return places.min(axis=0) - CLIMBED_MM, places.max(axis=0) + CLIMBED_MM

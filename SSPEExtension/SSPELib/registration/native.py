@@ -1,4 +1,4 @@
-"""What the last refinement compares, and the correlation that the report states."""
+"""Real voxels on the CTs' own grids: what the last refinement compares, and the correlation that the report states."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .backends import RefinementImages
-from .parts import Part, PartSource
+from .images import GridImage, ImagePyramid
 from .poses import Matrix, apply, to_transform
 
 FINEST_MM = 1.6
 REACH_MM = 10.0
+CENTER_GRID_MM = 8.0
 
 
-def native_images(fixed: PartSource, moving: PartSource, pose: Matrix) -> RefinementImages:
-    """Real voxels near the overlap under a pose, on the parts' own grids (averaged down to about FINEST_MM)."""
-    fixed_image, fixed_mask = fixed.masked_image(), fixed.mask_image(real=True)
-    moving_image, moving_mask = moving.masked_image(), moving.mask_image(real=True)
+def native_images(fixed: ImagePyramid, moving: ImagePyramid, pose: Matrix) -> RefinementImages:
+    """Real voxels near the overlap under a pose, on their own grids (averaged down to about FINEST_MM)."""
+    fixed_image, fixed_mask = fixed.masked_image(), fixed.real_mask()
+    moving_image, moving_mask = moving.masked_image(), moving.real_mask()
     fixed_image, fixed_mask = _cropped(fixed_image, fixed_mask, moving_mask, pose)
     moving_image, moving_mask = _cropped(moving_image, moving_mask, fixed_mask, np.linalg.inv(pose))
     return RefinementImages(
@@ -26,7 +27,18 @@ def native_images(fixed: PartSource, moving: PartSource, pose: Matrix) -> Refine
     )
 
 
-def correlation(fixed: Part, moving: Part, pose: Matrix, real_only: bool) -> float:
+def overlap_center(fixed: ImagePyramid, moving: ImagePyramid, pose: Matrix) -> NDArray[np.float64]:
+    """Center (3,) of the real overlap in the fixed frame, LPS mm; of the fixed body where there is none."""
+    points = fixed.at(CENTER_GRID_MM).real_body_points()
+    there = moving.at(CENTER_GRID_MM)
+    index = np.rint((apply(pose, points) - there.origin) / there.spacing).astype(int)
+    inside = ((index >= 0) & (index < np.array(there.hu.shape[::-1]))).all(axis=1)
+    x, y, z = index[inside].T
+    inside[inside] = (there.valid & there.real)[z, y, x]
+    return np.asarray((points[inside] if inside.any() else points).mean(axis=0))
+
+
+def correlation(fixed: GridImage, moving: GridImage, pose: Matrix, real_only: bool) -> float:
     """Pearson correlation of HU inside both bodies under a pose, -1 to 1; 0 where they do not meet."""
     kept = fixed.valid & (fixed.body > 0.5)
     wanted = (moving.body > 0.5) & moving.valid

@@ -1,4 +1,4 @@
-"""Registration from volumes to a judged transform."""
+"""Registration: from two CTs to a judged transform."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 
 from ..errors import RegistrationError
+from ..options import DeviceName, TransformType
 from ..progress import Progress, silent
 from ..volume import Volume, synthetic_mm
 from .backends import Backend, SimpleITKBackend
-from .result import Registration, TransformType
+from .images import ImagePyramid
+from .result import Registration
 
 if TYPE_CHECKING:
-    from .start import Start
+    from .search_range import Start
 
 
 def register(
@@ -24,6 +26,7 @@ def register(
     start: Start,
     transform_type: TransformType,
     backend: Backend | None = None,
+    device: DeviceName = "auto",
     progress: Progress = silent,
 ) -> Registration:
     """Find the transform from fixed points to moving points.
@@ -34,18 +37,22 @@ def register(
             linear SimpleITK transform (fixed to moving) is looked around closely.
         transform_type: "affine" is spent only where real overlap supports it.
         backend: does the last refinement on real voxels; SimpleITK where none is given.
+        device: where to search and to refine.
         progress: told of every stage; may raise `Cancelled`.
 
     Raises:
         RegistrationError: a volume shows no body, or the start is no linear transform.
+        DeviceError: the device is not there.
     """
     # Here because the search needs torch, which takes seconds to load and which Slicer installs on demand.
+    from ..model.device import choose_device
     from .solver import Solver
 
     started = time.monotonic()
     if start not in ("header", "unknown") and not isinstance(start, sitk.Transform):
         raise RegistrationError(f"The start {start!r} is unknown. Choose header, unknown, or give a linear transform.")
-    solver = Solver(fixed, moving, start, backend or SimpleITKBackend())
+    images = ImagePyramid(fixed), ImagePyramid(moving)
+    solver = Solver(*images, start, backend or SimpleITKBackend(), choose_device(device)[0])
     found = solver.solve(transform_type, progress)
     verdict = found.verdict
     progress(1.0, "Registered")

@@ -1,0 +1,236 @@
+"""Two images laid over each other: their evidence under poses, and how it changes with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .evidence import (
+    FIELDS,
+    SCALE_FACTORS,
+    SLOPED,
+    Density,
+    EvidenceModel,
+    Voxels,
+    independent_share,
+    spread,
+    voxel_fields,
+)
+from .images import GridImage
+from .poses import Matrix, apply
+
+# Fixed voxels looked at in one go: as many as stay in the cache of a core, and as keep a GPU busy.
+CPU_CHUNK = 30_000
+GPU_CHUNK = 4_000_000
+
+
+@dataclass(frozen=True)
+class PoseEvidence:
+    """The evidence of a pose, split by where it comes from.
+
+    Attributes:
+        total: log-likelihood ratio, all voxels of the overlap, nats.
+        real: the part of it from pairs of two real voxels.
+        real_voxels, mixed_voxels: pairs inside both bodies, both real / at least one synthetic.
+    """
+
+    total: float
+    real: float
+    real_voxels: float
+    mixed_voxels: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Fixed voxels that are looked at for each of b poses.
+
+    Attributes:
+        index: (b, n) of the voxels.
+        weight: (b, n) how many voxels each stands for; 0 where there are fewer than n.
+        centers: (b, 3) mean position, LPS mm.
+    """
+
+    index: Tensor
+    weight: Tensor
+    centers: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the voxels of an overlap: real evidence by each of SCALE_FACTORS, the rest, and numbers of pairs."""
+
+    real: list[float]
+    mixed: float
+    real_voxels: float
+    mixed_voxels: float
+
+
+class FieldSampler:
+    """The fields of an image at any place: of the nearest voxel, carried on by their slope there.
+
+    One look at the memory for each place, where trilinear interpolation takes eight, and the slope is at hand.
+    """
+
+    def __init__(self, image: GridImage, density: Density, device: torch.device) -> None:
+        fields = torch.from_numpy(voxel_fields(image, density)).to(device)
+        self.size = image.hu.shape[::-1]
+        sloped = fields[: len(SLOPED)]
+        slopes = [_slope(sloped, dim) for dim in (3, 2, 1)]
+        # Further on there are no data: an empty voxel stands for all that lies outside.
+        table = torch.cat([fields, *slopes]).flatten(1)
+        self.table = torch.cat([table, table.new_zeros(table.shape[0], 1)], dim=1)
+
+    def at(self, place: Tensor) -> Voxels:
+        """The fields at places (3, ...) in voxels (x, y, z); differentiable with respect to them."""
+        with torch.no_grad():
+            nearest = place.round()
+            x, y, z = nearest
+            width, height, depth = self.size
+            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (z >= 0) & (z < depth)
+            index = torch.where(inside, (z * height + y) * width + x, float(self.table.shape[1] - 1)).int()
+            rows = self.table.index_select(1, index.flatten()).view(-1, *index.shape)
+        values = rows[: len(FIELDS)]
+        offset = place - nearest
+        count = len(SLOPED)
+        slopes = rows[len(FIELDS) :].view(3, count, *index.shape)
+        carried = values[:count] + slopes[0] * offset[0] + slopes[1] * offset[1] + slopes[2] * offset[2]
+        hu, log_density, body, valid, real = carried
+        return Voxels(
+            hu, log_density, body.clamp(0, 1), valid.clamp(0, 1), real.clamp(0, 1), values[count], values[count + 1]
+        )
+
+
+class Overlay:
+    """The evidence of poses of one fixed and one moving image on grids of one voxel size."""
+
+    def __init__(
+        self, fixed: GridImage, moving: GridImage, density: Density, model: EvidenceModel, device: torch.device
+    ) -> None:
+        """Prepare.
+
+        Args:
+            fixed, moving: images on upright grids.
+            density: HU distribution inside the bodies.
+            model: of pairs of voxels.
+            device: where to compute.
+        """
+        self.fixed, self.moving = fixed, moving
+        self.model, self.device = model, device
+        self.nats_per_voxel = independent_share(fixed.spacing)
+        self.points = fixed.points(fixed.valid)
+        self.fixed_fields = torch.from_numpy(voxel_fields(fixed.chosen(fixed.valid), density)).to(device)
+        self.fixed_points = torch.from_numpy(self.points.T.astype(np.float32)).contiguous().to(device)
+        self.sampler = FieldSampler(moving, density, device)
+
+    def sample(self, poses: NDArray[np.float64], count: int, reach_mm: float) -> Sample:
+        """Choose at most count fixed voxels for each of poses (b, 4, 4) that those take near the moving grid.
+
+        Args:
+            poses: fixed to moving.
+            count: of voxels for each pose; evenly spread over all that are near.
+            reach_mm: how far from the moving grid is near.
+        """
+        chosen, weights, centers = [], [], []
+        for pose in poses:
+            near = self._near(pose, reach_mm)
+            kept = near[spread(near.size, count)]
+            chosen.append(kept)
+            weights.append(np.full(kept.size, near.size / max(kept.size, 1), dtype=np.float32))
+            centers.append(self.points[kept].mean(axis=0) if kept.size else np.zeros(3))
+        longest = max(1, *(one.size for one in chosen))
+        index = np.stack([np.pad(one, (0, longest - one.size)) for one in chosen])
+        weight = np.stack([np.pad(one, (0, longest - one.size)) for one in weights])
+        return Sample(torch.from_numpy(index).to(self.device), torch.from_numpy(weight).to(self.device), np.array(centers))
+
+    def slopes(self, poses: NDArray[np.float64], sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Evidence (b,) of poses (b, 4, 4) in nats and its gradient (b, 3, 4) for their upper rows."""
+        values, gradients = [], []
+        for part in self._chunks(sample):
+            index, weight = sample.index[part], sample.weight[part]
+            place = self._place(poses[part], index).requires_grad_()
+            pairs = self.model.of(self._fixed_voxels(index), self.sampler.at(place))
+            value = (pairs.worth * weight).sum(dim=1)
+            (slope,) = torch.autograd.grad(value.sum(), place)
+            # What moves a place in the moving grid by the entries of a pose: the fixed point itself, and 1.
+            points = self.fixed_points[:, index]
+            linear = torch.einsum("rbn,cbn->brc", slope, points)
+            gradients.append(torch.cat([linear, slope.sum(dim=2).T[:, :, None]], dim=2))
+            values.append(value.detach())
+        scale = self.nats_per_voxel
+        gradient = torch.cat(gradients).cpu().numpy().astype(np.float64) / self.moving.spacing
+        return torch.cat(values).cpu().numpy().astype(np.float64) * scale, gradient * scale
+
+    def evidence(self, poses: NDArray[np.float64]) -> list[PoseEvidence]:
+        """The evidence of poses (b, 4, 4), fixed to moving, by all voxels."""
+        found = []
+        for pose in poses:
+            sums = self._sums(pose)
+            real, scale = max(sums.real), self.nats_per_voxel
+            total = (real + sums.mixed) * scale
+            found.append(PoseEvidence(total, real * scale, sums.real_voxels, sums.mixed_voxels))
+        return found
+
+    def fitting_scale_hu(self, pose: Matrix) -> float:
+        """The expected difference of two real voxels, HU, by which a pose (4, 4) has most evidence."""
+        return self.model.real_scale_hu * SCALE_FACTORS[int(np.argmax(self._sums(pose).real))]
+
+    def _sums(self, pose: Matrix) -> Sums:
+        real, mixed, real_voxels, mixed_voxels = np.zeros(len(SCALE_FACTORS)), 0.0, 0.0, 0.0
+        near = torch.from_numpy(self._near(pose, 0.0)).to(self.device)
+        with torch.no_grad():
+            for index in near.split(self._chunk()):
+                fixed, moving = self._fixed_voxels(index), self.sampler.at(self._place(pose[None], index[None])[:, 0])
+                pairs = self.model.of(fixed, moving)
+                mixed += float((pairs.worth * (1.0 - pairs.real)).sum())
+                real_voxels += float((pairs.both * pairs.real).sum())
+                mixed_voxels += float((pairs.both * (1.0 - pairs.real)).sum())
+                kept = torch.nonzero((pairs.real > 0) & (pairs.worth != 0))[:, 0]
+                fixed, moving = fixed.chosen(kept), moving.chosen(kept)
+                for number, factor in enumerate(SCALE_FACTORS):
+                    pairs = self.model.of(fixed, moving, factor)
+                    real[number] += float((pairs.worth * pairs.real).sum())
+        return Sums(real.tolist(), mixed, real_voxels, mixed_voxels)
+
+    def _fixed_voxels(self, index: Tensor) -> Voxels:
+        return Voxels(*self.fixed_fields[:, index])
+
+    def _place(self, poses: NDArray[np.float64], index: Tensor) -> Tensor:
+        """Where poses (b, 4, 4) take fixed voxels (b, n): places (3, b, n) in voxels of the moving grid."""
+        shift = (poses[:, :3, 3] - self.moving.origin) / self.moving.spacing
+        linear = torch.from_numpy((poses[:, :3, :3] / self.moving.spacing).astype(np.float32)).to(self.device)
+        places = torch.einsum("brc,cbn->rbn", linear, self.fixed_points[:, index])
+        return places + torch.from_numpy(shift.T[:, :, None].astype(np.float32)).to(self.device)
+
+    def _chunk(self) -> int:
+        return CPU_CHUNK if self.device.type == "cpu" else GPU_CHUNK
+
+    def _chunks(self, sample: Sample) -> list[slice]:
+        """Poses that are looked at in one go."""
+        count, each = sample.index.shape
+        step = max(1, self._chunk() // each)
+        return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+    def _near(self, pose: Matrix, reach_mm: float) -> NDArray[np.int64]:
+        """Indices of the fixed voxels that a pose takes into the moving grid, or within reach of it."""
+        low = self.moving.origin - reach_mm
+        high = self.moving.origin + (np.array(self.moving.hu.shape[::-1]) - 1) * self.moving.spacing + reach_mm
+        # Points are sorted along the body, of which the images share a little: the rest need not be mapped.
+        corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
+        heights = apply(np.linalg.inv(pose), corners)[:, 2]
+        first = int(np.searchsorted(self.points[:, 2], heights.min(), "left"))
+        last = int(np.searchsorted(self.points[:, 2], heights.max(), "right"))
+        mapped = apply(pose, self.points[first:last])
+        inside = ((mapped >= low) & (mapped <= high)).all(axis=1)
+        return np.asarray(first + np.flatnonzero(inside))
+
+
+def _slope(fields: Tensor, dim: int) -> Tensor:
+    """Central differences of fields (field, z, y, x) along a dimension, a voxel; one-sided at the ends."""
+    if fields.shape[dim] == 1:
+        return torch.zeros_like(fields)
+    (slope,) = torch.gradient(fields, dim=dim)
+    return slope
