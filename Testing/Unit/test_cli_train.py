@@ -15,8 +15,8 @@ TOML_READER = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 @pytest.mark.parametrize(
     ("arguments", "missing", "importers"),
     [
-        (["train", "config.toml"], "lightning_fabric", ["run"]),
-        (["bundle", ".", "model"], TOML_READER, ["bundling", "config"]),
+        (["train", "config.toml"], TOML_READER, ["settings", "config"]),
+        (["bundle", ".", "model"], TOML_READER, ["settings", "config", "bundling"]),
     ],
 )
 def test_training_and_bundling_without_their_packages_say_how_to_get_them(

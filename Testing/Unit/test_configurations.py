@@ -23,14 +23,15 @@ def load(name: str) -> TrainingConfig:
 
 def rest(config: TrainingConfig) -> dict[str, Any]:
     """All settings that have nothing to do with the name, the backbone and the lambda-losses."""
-    settings = config.model_dump(exclude={"name": True, "losses": {"new_weight", "gradient_matching"}})
+    settings = config.settings()
+    del settings["name"], settings["losses"]["new_weight"], settings["losses"]["gradient_matching"]
     for own in ("architecture", "bottom_blocks", "layers", "heads"):
         settings["generator"].pop(own, None)
     return settings
 
 
 def test_the_six_systems_are_shipped_at_both_scales():
-    others = ["bundled", "ablation/both-sides", "ablation/opposite-target"]
+    others = ["bundled", "continued", "ablation/both-sides", "ablation/opposite-target"]
     assert sorted(shipped_configurations()) == sorted([*others, *SYSTEMS, *(f"paper/{name}" for name in SYSTEMS)])
 
 
@@ -56,7 +57,7 @@ def test_generators_have_the_base_and_depth_of_the_paper():
 
 
 def test_initial_weights_lie_where_the_file_that_names_them_says(tmp_path):
-    for name in ("ablation/both-sides", "ablation/opposite-target"):
+    for name in ("continued", "ablation/both-sides", "ablation/opposite-target"):
         weights = load(name).initial_weights
         assert weights is not None
         assert weights.resolve() == (models_folder() / "lambda-ResGAN" / "weights.pt").resolve()

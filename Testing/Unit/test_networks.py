@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from SSPELib.errors import Cancelled
 from SSPELib.model.bundle import build_generator, load_bundle
 from SSPELib.model.networks import GENERATORS
-from SSPELib.model.networks.blocks import ResidualBlock, ScopeStem, Upsample
+from SSPELib.model.networks.blocks import InstanceNorm, ResidualBlock, ScopeStem, Upsample
 from SSPELib.model.networks.convolution import Convolution
 from SSPELib.model.networks.discriminator import PatchDiscriminator
 from SSPELib.model.networks.interruption import followed
@@ -205,3 +205,20 @@ def test_a_pass_can_be_followed_and_cancelled_inside_and_leaves_no_hook():
     heard.clear()
     network(scope)
     assert not heard
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_the_normalization_of_a_gpu_is_that_of_the_cpu_and_keeps_layout_and_type(kind: torch.dtype):
+    torch.manual_seed(1)
+    norm = InstanceNorm(6)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    features = (3 + 2 * torch.randn(2, 6, 4, 5, 7)).requires_grad_()
+    expected = norm(features)
+    given = features.to(kind).to(memory_format=torch.channels_last_3d)
+    found = norm.normalized(given)
+    assert found.dtype == kind
+    assert found.is_contiguous(memory_format=torch.channels_last_3d)
+    assert torch.allclose(found.float(), expected, atol=1e-5 if kind == torch.float32 else 0.08)
+    gradients = [torch.autograd.grad(made.float().square().sum(), norm.weight)[0] for made in (expected, found)]
+    assert torch.allclose(*gradients, rtol=1e-4 if kind == torch.float32 else 0.02, atol=0.5)

@@ -1,4 +1,4 @@
-"""Training: the scopes that are cut, and a run that resumes as if it had never stopped."""
+"""Training: runs that resume as if they had never stopped, and the model bundles that they become."""
 
 from __future__ import annotations
 
@@ -7,125 +7,39 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from matplotlib.image import imread
-from phantoms import torso, write
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_training import configuration
 
 from SSPELib.errors import Cancelled, DeviceError, InputError, SSPEError
 from SSPELib.model.bundle import load_bundle
-from SSPEResearch.training import run
+from SSPEResearch.training import checkpoint, machine
 from SSPEResearch.training.bundling import bundle_run
-from SSPEResearch.training.config import AugmentationConfig, ScopeConfig, read_config
-from SSPEResearch.training.data import ScopeDataset
+from SSPEResearch.training.config import read_config
+from SSPEResearch.training.game import Game
 from SSPEResearch.training.journal import sagittal_picture
 from SSPEResearch.training.loop import MOST_SKIPPED_IN_A_ROW, Trainer, TrainingDiverged
-from SSPEResearch.training.memory import measure
-from SSPEResearch.training.run import make_trainer, train_from_file
+from SSPEResearch.training.machine import Machine
+from SSPEResearch.training.preparing import prepared_once
+from SSPEResearch.training.run import output_folder, train
+from SSPEResearch.training.scopes import ScopeSampler
 
-SCOPE = ScopeConfig(size=(16, 16, 16), step=8, shortest_context=6)
-
-
-def counting_volume(depth: int = 40) -> np.ndarray:
-    """Every voxel of slice z holds 10 z HU."""
-    return np.broadcast_to((np.arange(depth) * 10)[:, None, None], (depth, 20, 24)).astype(np.int16)
+CPU = Machine(torch.device("cpu"), "32-true")
+LEARNING = ("generator", "discriminator", "averaged")
 
 
-def test_scopes_are_one_step_apart_and_never_see_past_the_volume():
-    dataset = ScopeDataset([(1.0, [counting_volume()])], SCOPE, None, seed=1, length=60)
-    shortest = 16
-    for number in range(len(dataset)):
-        current, following = (part[0, :, 8, 8] * 1000 for part in dataset[number])
-        assert (len(current), len(following)) == (16, 8)
-        known = current > -1000
-        shortest = min(shortest, int(known.sum()))
-        values = torch.cat([current[known], following])
-        steps = values.diff()
-        # Real slices only, in order, in either direction; what lies before the volume's first slice is air.
-        assert torch.allclose(steps.abs(), torch.full_like(steps, 10.0), atol=0.01)
-        assert (steps > 0).all() or (steps < 0).all()
-        assert values.min() > -0.01
-        assert values.max() < 390.01
-    assert shortest == SCOPE.shortest_context
-
-
-def test_scope_number_is_the_same_scope_whatever_came_before():
-    groups = [(1.0, [counting_volume()]), (2.0, [counting_volume(50)])]
-    first = ScopeDataset(groups, SCOPE, AugmentationConfig(), seed=1, length=9)
-    again = ScopeDataset(groups, SCOPE, AugmentationConfig(), seed=1, length=9)
-    assert all(torch.equal(a, b) for a, b in zip([*first[3], *first[7]], [*again[3], *again[7]], strict=True))
-    other = ScopeDataset(groups, SCOPE, AugmentationConfig(), seed=2, length=9)
-    assert not torch.equal(first[3][0], other[3][0])
-
-
-def test_scopes_fitted_to_the_body_hold_all_of_it_and_no_less_than_the_least_size():
-    volume = np.full((40, 60, 100), -1000, np.int16)
-    volume[:, 4:54, 10:30] = 40
-    scope = ScopeConfig(size=(16, 32, 48), step=8, shortest_context=16, fits_body=True)
-    current, following = ScopeDataset([(1.0, [volume])], scope, None, seed=1, length=1)[0]
-    # 50 rows and 3 voxels on either side make 64, a multiple of 16; 20 columns fit into the least number.
-    assert current.shape == (1, 16, 64, 48)
-    assert following.shape == (1, 8, 64, 48)
-    assert int((current[0, 0] > 0).sum()) == 50 * 20
-
-
-def test_second_steps_bring_two_steps_of_following_slices_where_the_volume_has_them():
-    scope = ScopeConfig(size=(16, 16, 16), step=8, shortest_context=6, second_steps=1.0)
-    plain = AugmentationConfig(
-        flip_left_right=False, shift_mm=0, scale=0, rotation_degrees=0, tilt_degrees=0, noise_hu=0, warp_mm=0
-    )
-    long, short = (ScopeDataset([(1.0, [counting_volume(n)])], scope, plain, seed=1, length=20) for n in (40, 20))
-    for number in range(20):
-        current, following = (part[0, :, 8, 8] * 1000 for part in long[number])
-        assert len(following) == 16
-        assert torch.allclose(torch.cat([current[-1:], following]).diff().abs(), torch.full((16,), 10.0), atol=0.01)
-        assert short[number][1].shape[1] == 8
-
-
-def configuration(folder: Path, iterations: int, **schedule: object) -> Path:
-    """A tiny run on one phantom; returns the path of its TOML file."""
-    data = folder / "data"
-    if not data.exists():
-        data.mkdir(parents=True)
-        write(torso(), data / "one.nii.gz")
-    settings = {"iterations": iterations, "cosine": "false", "warm_up": 1, **schedule}
-    lines = "\n".join(f"{name} = {value}" for name, value in settings.items())
-    path = folder / "run.toml"
-    path.write_text(
-        f"""
-name = "tiny"
-output = "run"
-precision = "32-true"
-[generator]
-base = 2
-depth = 2
-bottom_blocks = 1
-[discriminator]
-base = 2
-depth = 2
-[scope]
-size = [16, 16, 16]
-step = 8
-shortest_context = 6
-[data]
-sources = [{{ pattern = "one.nii.gz" }}]
-validation = [{{ pattern = "one.nii.gz" }}]
-[schedule]
-{lines}
-[logging]
-log_every = 1
-validate_every = 4
-validation_scopes = 2
-checkpoint_every = 4
-""",
-        encoding="utf-8",
-    )
-    return path
+def train_from_file(path: Path, output: Path | None = None, deadline: float = float("inf")) -> Path:
+    """Train as `sspe train` does; returns the folder of the results."""
+    config = read_config(path)
+    folder = output or output_folder(path, config)
+    train(config, prepared_once(config.data, config.scope.spacing_mm, folder.parent / "cache"), folder, deadline)
+    return folder
 
 
 def rows(file: Path) -> list[dict[str, float]]:
@@ -151,12 +65,12 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, monkeypa
 
 
 def test_losses_between_two_rows_of_the_log_survive_an_interruption(tmp_path, monkeypatch):
-    plain = Trainer.step
+    plain = Trainer._step
 
-    def interrupted(self: Trainer, *scopes: torch.Tensor) -> dict[str, float]:
+    def interrupted(self: Trainer, *sampler: ScopeSampler) -> None:
         if self.iteration == 5:
             raise KeyboardInterrupt
-        return plain(self, *scopes)
+        plain(self, *sampler)
 
     logs = []
     for name in ("whole", "resumed"):
@@ -165,22 +79,47 @@ def test_losses_between_two_rows_of_the_log_survive_an_interruption(tmp_path, mo
         path = configuration(folder, 8, cosine="true")
         path.write_text(path.read_text(encoding="utf-8").replace("log_every = 1", "log_every = 3"), encoding="utf-8")
         if name == "resumed":
-            monkeypatch.setattr(Trainer, "step", interrupted)
+            monkeypatch.setattr(Trainer, "_step", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 train_from_file(path)
-            monkeypatch.setattr(Trainer, "step", plain)
+            monkeypatch.setattr(Trainer, "_step", plain)
         logs.append(rows(train_from_file(path) / "losses.csv"))
     # The checkpoint is of iteration 4; the row of 6 has losses from before and after it.
     assert [row["iteration"] for row in logs[0]] == [3, 6, 8]
     assert logs[1] == logs[0]
 
 
-def test_a_skipped_step_of_the_discriminator_leaves_the_columns_of_the_log_in_place(tmp_path, monkeypatch):
+def test_the_log_has_a_column_a_loss_and_one_for_the_skipped_steps_of_each_network(tmp_path, monkeypatch):
     monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(Trainer, "_update", lambda self, network, loss: network != "discriminator")
-    [first, *_] = rows(train_from_file(configuration(tmp_path, 4)) / "losses.csv")
+    [first, *_] = rows(train_from_file(configuration(tmp_path, 1)) / "losses.csv")
     assert list(first) == ["iteration", "rec", "gm", "disc", "adv", "fm", "generator_skipped", "discriminator_skipped"]
-    assert np.isnan([first["adv"], first["fm"]]).all()
+    assert first["generator_skipped"] == first["discriminator_skipped"] == 0
+
+
+def test_a_run_with_a_budget_ends_by_the_clock_and_its_rates_follow_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    folder = train_from_file(configuration(tmp_path, 100000, minutes=0.02, cosine="true"))
+    found = checkpoint.read(folder)
+    assert found is not None
+    assert found["finished"]
+    assert 1.2 <= found["seconds"] < 6
+    assert 1 < found["iteration"] < 100000
+    trainer = Trainer(read_config(folder / "config.json"), CPU, folder)
+    trainer.seconds, trainer.iteration = 0.6, 50
+    assert trainer._rate() == pytest.approx(0.5)
+
+
+def test_a_training_stops_at_its_deadline_and_the_same_call_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    path = configuration(tmp_path, 6)
+    folder = train_from_file(path, deadline=0.0)
+    stopped = checkpoint.read(folder)
+    assert stopped is not None
+    assert (stopped["iteration"], stopped["finished"]) == (1, False)
+    train_from_file(path)
+    whole = configuration(tmp_path / "whole", 6)
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "whole" / "data"))
+    assert rows(folder / "losses.csv") == rows(train_from_file(whole) / "losses.csv")
 
 
 def test_rows_written_after_the_last_checkpoint_are_not_there_twice(tmp_path, monkeypatch):
@@ -242,80 +181,73 @@ def test_two_processes_learn_as_one_with_twice_the_batch(tmp_path, monkeypatch):
     assert losses[0] == pytest.approx(losses[1], rel=1e-3, abs=1e-5)
 
 
-def test_memory_of_a_step_is_measured_in_a_process_of_its_own(tmp_path):
-    found = measure(configuration(tmp_path, 1))
-    assert 0 < found.before_gb <= found.peak_gb < 4
-    assert found.seconds > 0
-    assert found.precision == "32-true"
-
-
 @pytest.mark.parametrize(
-    ("accelerator", "device", "has_bf16", "expected"),
-    [
-        ("cpu", "cuda", False, "32-true"),
-        ("auto", "cpu", False, "32-true"),
-        ("auto", "cpu", True, "bf16-mixed"),
-        ("auto", "cuda", False, "bf16-mixed"),
-        ("gpu", "cuda", False, "bf16-mixed"),
-    ],
+    ("device", "has_bf16", "expected"),
+    [("cpu", False, "32-true"), ("cpu", True, "bf16-mixed"), ("cuda", False, "bf16-mixed")],
 )
-def test_bf16_is_not_imitated_by_a_cpu_without_it(tmp_path, monkeypatch, accelerator, device, has_bf16, expected):
-    monkeypatch.setattr(run, "choose_device", lambda name: (torch.device(device), None))
-    monkeypatch.setattr(run, "computes_bf16", lambda: has_bf16)
+def test_bf16_is_not_imitated_by_a_cpu_without_it(tmp_path, monkeypatch, device, has_bf16, expected):
+    monkeypatch.setattr(machine, "computes_bf16", lambda: has_bf16)
     config = read_config(configuration(tmp_path, 1))
-    wanted = config.model_copy(update={"accelerator": accelerator, "precision": "bf16-mixed"})
-    assert run.usable_precision(wanted) == expected
-    assert run.usable_precision(config) == "32-true"
+    wanted = replace(config, precision="bf16-mixed")
+    assert machine.usable_precision(wanted, torch.device(device)) == expected
+    assert machine.usable_precision(config, torch.device(device)) == "32-true"
 
 
-def test_generator_and_discriminator_both_learn(tmp_path):
-    config = read_config(configuration(tmp_path, 1))
-    trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1), tmp_path)
-    before = {name: p.clone() for name, p in trainer.generator.named_parameters()}
-    judge = {name: p.clone() for name, p in trainer.discriminator.named_parameters()}
+def test_generator_discriminator_and_average_all_learn(tmp_path):
+    game = Game(read_config(configuration(tmp_path, 1)), CPU)
+    before = {name: [p.clone() for p in getattr(game, name).parameters()] for name in LEARNING}
     scope, following = torch.randn(1, 1, 16, 16, 16), torch.randn(1, 1, 8, 16, 16)
     for _ in range(2):
-        losses = trainer.step(scope, following)
+        losses = game.step(scope, following, 0.5)
     assert set(losses) == {"rec", "gm", "disc", "adv", "fm"}
-    assert any(not torch.equal(before[name], p) for name, p in trainer.generator.named_parameters())
-    assert any(not torch.equal(judge[name], p) for name, p in trainer.discriminator.named_parameters())
+    for name in LEARNING:
+        now = list(getattr(game, name).parameters())
+        assert any(not torch.equal(old, new) for old, new in zip(before[name], now, strict=True)), name
+    assert all(parameter.grad is not None for parameter in game.discriminator.parameters())
 
 
 def test_the_second_step_starts_from_what_the_generator_made_of_the_first(tmp_path):
-    config = read_config(configuration(tmp_path, 1))
-    trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1), tmp_path)
+    game = Game(read_config(configuration(tmp_path, 1)), CPU)
     scope, following = torch.randn(1, 1, 16, 16, 16), torch.randn(1, 1, 16, 16, 16)
-    advanced, target = trainer._advanced(scope, following)
+    advanced, target = game.advanced(scope, following)
     with torch.no_grad():
-        made = trainer.averaged(scope)[:, :, -8:]
+        made = game.averaged(scope)[:, :, -8:]
     assert torch.equal(advanced, torch.cat([scope[:, :, 8:], made], dim=2))
     assert torch.equal(target, torch.cat([made, following[:, :, 8:]], dim=2))
 
 
-def test_a_loss_that_stays_non_finite_ends_the_run_and_keeps_the_weights(tmp_path):
-    config = read_config(configuration(tmp_path, 1))
-    trainer = make_trainer(config, Fabric(accelerator="cpu", devices=1), tmp_path)
-    before = {name: value.clone() for name, value in trainer.generator.state_dict().items()}
+def test_steps_that_are_not_finite_are_skipped_and_many_in_a_row_end_the_run(tmp_path):
+    trainer = Trainer(read_config(configuration(tmp_path, 1)), CPU, tmp_path)
+    trainer.iteration, game = 1, trainer.game
+    before = {name: [p.clone() for p in getattr(game, name).parameters()] for name in LEARNING}
     scope, following = torch.randn(1, 1, 16, 16, 16), torch.full((1, 1, 8, 16, 16), float("nan"))
     for _ in range(MOST_SKIPPED_IN_A_ROW):
-        trainer.step(scope, following)
-    with pytest.raises(TrainingDiverged, match="not finite"):
-        trainer.step(scope, following)
-    assert all(torch.equal(before[name], value) for name, value in trainer.generator.state_dict().items())
+        game.step(scope, following, 0.5)
+    trainer._log(None, 1.0)
+    for name in LEARNING:
+        assert all(torch.equal(a, b) for a, b in zip(before[name], getattr(game, name).parameters(), strict=True))
+    game.step(scope, following, 0.5)
+    with pytest.raises(TrainingDiverged, match="not finite in 21 steps in a row"):
+        trainer._log(None, 1.0)
+    # A good step ends the row.
+    game.step(scope, torch.zeros_like(following), 0.5)
+    game.most_skipped()
+    trainer._log(None, 1.0)
+    assert game.most_skipped() == {"generator": 0, "discriminator": 0}
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
-    trainer = make_trainer(read_config(configuration(tmp_path, 1)), Fabric(accelerator="cpu", devices=1), tmp_path)
-    trainer.save(tmp_path / "last.ckpt")
+    trainer = Trainer(read_config(configuration(tmp_path, 1)), CPU, tmp_path)
+    trainer.save()
     before = (tmp_path / "last.ckpt").read_bytes()
 
-    def full_disk(path: Path, state: object) -> None:
+    def full_disk(state: object, path: Path) -> None:
         path.write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(trainer.fabric, "save", full_disk)
+    monkeypatch.setattr(torch, "save", full_disk)
     with pytest.raises(SSPEError, match="No space left on device"):
-        trainer.save(tmp_path / "last.ckpt")
+        trainer.save()
     assert (tmp_path / "last.ckpt").read_bytes() == before
     assert not list(tmp_path.glob("*.part"))
 
@@ -330,6 +262,12 @@ def test_a_run_becomes_a_bundle_that_says_how_it_was_trained_and_measured(tmp_pa
     assert bundle.card.training["scope"] == [16, 16, 16]
     assert bundle.card.training["iterations"] == 4
     assert bundle.card.training["started_from"] == "random weights"
+    # What the card says is what the configuration says, not what was true of another training.
+    assert bundle.card.limits == "phantoms only"
+    assert bundle.card.license == "CC0-1.0"
+    assert bundle.card.training["data_licenses"] == "public domain"
+    assert bundle.card.training["sources"][0]["shows"] == "a made-up torso"
+    assert bundle.card.training["volumes"] == bundle.card.training["sources"][0]["volumes"] == 1
     figures = bundle.card.held_out["one.nii.gz, 64 mm"]
     assert figures["cases"] >= 2
     assert figures["error_hu"] > 0
@@ -353,7 +291,7 @@ def test_a_run_becomes_a_bundle_that_says_how_it_was_trained_and_measured(tmp_pa
     ("text", "message"),
     [
         ("name = ", "no valid TOML"),
-        ('name = "x"\noutput = "y"\n[data]\nsources = []\n[scope]\nstep = 40', "must be smaller than the 32 slices"),
+        ('name = "x"\n[data]\nsources = [{pattern = "a"}]\n[scope]\nstep = 40', "must be smaller than the 32 slices"),
         ('name = "x"\noutput = "y"\nspeed = 3\n[data]\nsources = []', "speed"),
         ('name = "x"\n[data]\nsources = []', "data.sources"),
         ('name = "x"\n[data]\nsources = [{pattern = "a"}]\n[scope]\nsize = [32, 64, 100]', "multiples of 16"),
@@ -394,14 +332,15 @@ def _with(old: str, new: str) -> Callable[[Path], None]:
     ("spoil", "error", "message"),
     [
         (_damaged_volume, InputError, r"one\.nii\.gz is damaged"),
-        (_damaged_checkpoint, InputError, r"last\.ckpt is damaged or does not fit"),
+        (_damaged_checkpoint, InputError, r"last\.ckpt is damaged"),
         (
             _with("precision", 'initial_weights = "gone.pt"\nprecision'),
             InputError,
             r"initial weights .*gone\.pt are missing",
         ),
         (_with("shortest_context = 6", "shortest_context = 80"), InputError, r"as long as .* 352 mm; give longer ones"),
-        (_with("precision", 'accelerator = "abacus"\nprecision'), DeviceError, "does not have accelerator 'abacus'"),
+        (_with("precision", 'device = "abacus"\nprecision'), InputError, "device is 'abacus', but must be one of auto"),
+        (_with("precision", 'device = "mps"\nprecision'), DeviceError, "PyTorch .* finds no Apple GPU"),
     ],
 )
 def test_what_keeps_a_training_from_beginning_is_one_sentence(tmp_path, monkeypatch, spoil, error, message):
@@ -433,8 +372,8 @@ def test_all_settings_are_kept_beside_the_results(tmp_path, monkeypatch):
     path.write_text('extends = "run.toml"\nseed = 3', encoding="utf-8")
     folder = train_from_file(path, tmp_path / "elsewhere")
     assert folder == tmp_path / "elsewhere"
-    kept = read_config(folder / "config.toml")
+    kept = read_config(folder / "config.json")
     assert kept.seed == 3
     assert kept == read_config(path)
     # A default that changes later does not change what the run was.
-    assert f"average_decay = {kept.schedule.average_decay}\n" in (folder / "config.toml").read_text(encoding="utf-8")
+    assert f'"average_decay": {kept.schedule.average_decay}' in (folder / "config.json").read_text(encoding="utf-8")

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..hounsfield import HU_SCALE
 from ..options import Direction
 from ..progress import Progress, part, silent
 from ..volume import AIR_HU, End, Volume, body_axis
 from ..volume.body import mask_of_slices, outside_to_air
 from ..volume.checks import check_length
 from .continuation import continued, whole_slices
-from .working_grid import WorkingVolume, append_to_own_grid, body_window, to_working
+from .window import body_window
+from .working_grid import WorkingVolume, append_to_own_grid, to_working
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from ..model.bundle import ModelBundle
 
-HU_SCALE = 1000.0
 DOUBTFUL_MM = 150.0
 FIGURES_QUOTED = 4
 SEAM_FADES_MM = 12.0

@@ -15,7 +15,6 @@ from ..volume.resampling import resample_averaged
 
 DETAIL_FADES_MM = 8.0
 BACKGROUND_BELOW_HU = -950.0
-MARGIN_VOXELS = 3
 # The working body is a little thin, as voxels on the skin are part air and fall below the threshold: brought back at
 # one half its outline would lie inside the skin. Held-out patients have the smallest error at 0.2, air included.
 BODY_FROM_SHARE = 0.2
@@ -58,25 +57,6 @@ def to_working(volume: Volume, spacing_mm: float, end: End) -> WorkingVolume:
     array = sitk.GetArrayFromImage(resample_averaged(upright, reference, AIR_HU))
     mask = mask_of_slices(array, [spacing_mm, spacing_mm])
     return WorkingVolume(outside_to_air(array, mask), mask, reference, end)
-
-
-def body_window(mask: NDArray[np.bool_], smallest: tuple[int, int], multiple: int) -> tuple[slice, slice]:
-    """Rows and columns around the body that the network is given, in training as in use; they may reach past the grid.
-
-    Args:
-        mask: the body in the scope (z, y, x).
-        smallest: least number of rows and columns: shoulders are wider than the head from which they grow.
-        multiple: number that the sizes must be multiples of, 2 ** depth of the network.
-    """
-    windows = []
-    for axis, least in ((1, smallest[0]), (2, smallest[1])):
-        inside = np.flatnonzero(mask.any(axis=(0, 3 - axis)))
-        low, high = (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, mask.shape[axis])
-        wanted = max(least, high - low + 2 * MARGIN_VOXELS)
-        wanted += -wanted % multiple
-        start = (low + high - wanted) // 2
-        windows.append(slice(start, start + wanted))
-    return windows[0], windows[1]
 
 
 def _reference(upright: sitk.Image, spacing_mm: float, end: End) -> sitk.Image:

@@ -9,9 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from ..hounsfield import AIR_HU as AIR_HU
 from .provenance import Provenance
-
-AIR_HU = -1000
 
 
 @dataclass(frozen=True, eq=False)

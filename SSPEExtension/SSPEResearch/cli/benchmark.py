@@ -193,21 +193,24 @@ def calibrate(
 
 
 @benchmark.command()
-def memory(
+def training(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="A training configuration: a path or a name.")],
+    batch: Annotated[list[int] | None, typer.Option(metavar="N", help="Scopes a step; may be repeated. [1]")] = None,
+    compiling: Annotated[
+        list[str] | None,
+        typer.Option("--compile", help="no, default, max-autotune-no-cudagraphs; may be repeated. [no]"),
+    ] = None,
+    seconds: Annotated[float, typer.Option(metavar="N", help="How long each is measured.", min=0.1)] = 20.0,
+    profile: Annotated[bool, typer.Option("--profile", help="Print the operations that take most of a step.")] = False,
+    device: DeviceOption = "auto",
 ) -> None:
-    """Peak memory of one training step on the CPU, in a process of its own. Needs pip install 'sspe[train]'.
+    """Scopes a second, share of the device's matrix rate, and memory of training. Needs pip install 'sspe[train]'.
 
-    Example: sspe benchmark memory paper/lambda-ResGAN
+    Example: sspe benchmark training continued --batch 1 --batch 4
     """
     with needs_extra("train", "Training"):
-        from ..training.config import find_config
-        from ..training.memory import measure
-    found = measure(find_config(config))
-    print(
-        f"peak {found.peak_gb:.2f} GiB, before the step {found.before_gb:.2f} GiB, "
-        f"{found.seconds:.0f} s a step in {found.precision}"
-    )
+        from ..training.__main__ import benchmark as run
+    run(config, device, batch or [1], compiling or ["no"], seconds, profile)
 
 
 def _tell(text: str, table: Path | None) -> None:

@@ -11,7 +11,7 @@ from SSPELib.cli.console import needs_extra, progress_bar
 
 
 def bundle(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run: last.ckpt, config.toml.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run: last.ckpt, config.json.")],
     folder: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Folder to write model.json and weights.pt to.")],
     measure: Annotated[
         bool, typer.Option(help="Measure it for the model card; without, only for a comparison that measures it.")

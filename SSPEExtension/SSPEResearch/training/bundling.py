@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-
-import torch
 
 from SSPELib.errors import InputError
 from SSPELib.expansion.expander import Expander
@@ -17,15 +14,12 @@ from SSPELib.model.bundle import ModelBundle, ModelCard, save_bundle
 from SSPELib.progress import Progress, part, silent
 
 from ..evaluation.expansion.hiding import ExpansionScore, error_by_distance, scores, summary
+from . import checkpoint
 from .config import TrainingConfig, read_config
-from .data import data_root, find_volumes
+from .preparing import data_root, find_volumes
+from .run import CONFIG_FILE
 
 DISTANCES_MM = (64.0, 128.0)
-LIMITS = (
-    "Seen in training: heads and necks down to the upper chest of adults (radiotherapy planning CT), and chests and "
-    "abdomens of few people. Not seen: legs, children, metal implants other than dental, many contrast phases. "
-    "Slices near the edge are plausible, farther ones are the likely mean of what anatomy could follow."
-)
 RESEARCH_USE = "Research use only. No medical device; synthetic slices must not be read for diagnosis."
 
 
@@ -41,19 +35,18 @@ def bundle_run(run: Path, folder: Path, progress: Progress = silent, measured: b
     Raises:
         InputError: the run has no checkpoint or no configuration, or the folder cannot be written.
     """
-    checkpoint = run / "last.ckpt"
-    if not checkpoint.is_file():
-        raise InputError(f"{run} holds no last.ckpt; give the output folder of a training run.")
-    config = read_config(run / "config.toml")
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    card = _card(config, saved["iteration"], _hours(run))
+    state = checkpoint.read(run)
+    if state is None:
+        raise InputError(f"{run} holds no {checkpoint.LAST}; give the output folder of a training run.")
+    config = read_config(run / CONFIG_FILE)
+    card = _card(config, state)
     make_folder(folder)
     if measured:
         with TemporaryDirectory() as scratch:
-            draft = save_bundle(Path(scratch), card, saved["averaged"])
+            draft = save_bundle(Path(scratch), card, state["averaged"])
             held_out, results = _measure(config, draft, progress)
         card = _with_figures(card, held_out, error_by_distance(results))
-    return save_bundle(folder, card, saved["averaged"])
+    return save_bundle(folder, card, state["averaged"])
 
 
 def _measure(
@@ -73,22 +66,9 @@ def _measure(
     return held_out, everything
 
 
-def _hours(run: Path) -> float:
-    """How long a run took, from the pace in its log.
-
-    Raises:
-        InputError: there is no log.
-    """
-    log = run / "losses.csv"
-    if not log.is_file():
-        raise InputError(f"{run} holds no losses.csv, which says how long the training took; restore it.")
-    with log.open(newline="", encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
-    return float(last["seconds_per_iteration"]) * int(last["iteration"]) / 3600
-
-
-def _card(config: TrainingConfig, iterations: int, hours: float) -> ModelCard:
-    scope = config.scope
+def _card(config: TrainingConfig, state: dict[str, Any]) -> ModelCard:
+    scope, schedule = config.scope, config.schedule
+    sources = [{**asdict(source), "volumes": len(state["volumes"][source.pattern])} for source in config.data.sources]
     return ModelCard(
         name=config.name,
         architecture=config.generator.architecture,
@@ -100,18 +80,20 @@ def _card(config: TrainingConfig, iterations: int, hours: float) -> ModelCard:
         weights_sha256="",
         error_by_distance=(),
         training={
-            "sources": [source.model_dump() for source in config.data.sources],
-            "volumes": sum(len(find_volumes(source, data_root())) for source in config.data.sources),
+            "sources": sources,
+            "volumes": sum(source["volumes"] for source in sources),
             "scope": list(scope.size),
-            "iterations": iterations,
-            "hours": round(hours, 1),
+            "iterations": state["iteration"],
+            "batch": schedule.batch,
+            "hours": round(state["seconds"] / 3600, 2),
             "started_from": "random weights" if config.initial_weights is None else config.initial_weights.name,
-            "losses": config.losses.model_dump(),
-            "data_licenses": "OpenKBP (MIT); TCIA collections (CC BY 3.0 and 4.0); matRad (CORT)",
+            "losses": asdict(config.losses),
+            "augmentation": asdict(config.augmentation),
+            "data_licenses": "; ".join(dict.fromkeys(source.license for source in config.data.sources)),
         },
         held_out={},
-        limits=LIMITS,
-        license="Apache-2.0",
+        limits=config.card.limits,
+        license=config.card.license,
         research_use=RESEARCH_USE,
     )
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from typing import Any, Literal
 
 from SSPELib.errors import InputError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+from .settings import merged, read_file, read_section, setting
 
 SHIPPED = Path(__file__).parent / "configs"
 
+Precision = Literal["32-true", "bf16-mixed"]
+Compiling = Literal["no", "default", "max-autotune-no-cudagraphs"]
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class _ShapeConfig(_Section):
+@dataclass(frozen=True)
+class _ShapeConfig:
     """Constructor arguments that all generators have."""
 
     architecture: str
@@ -35,9 +29,10 @@ class _ShapeConfig(_Section):
     @property
     def arguments(self) -> dict[str, Any]:
         """What the constructor of the network is given."""
-        return self.model_dump(exclude={"architecture"})
+        return {name: value for name, value in asdict(self).items() if name != "architecture"}
 
 
+@dataclass(frozen=True)
 class ResUNetConfig(_ShapeConfig):
     """Generator of ResGAN."""
 
@@ -45,78 +40,74 @@ class ResUNetConfig(_ShapeConfig):
     bottom_blocks: int = 6
 
 
+@dataclass(frozen=True)
 class TransUNetConfig(_ShapeConfig):
     """Generator of TransGAN or TransResGAN."""
 
-    architecture: Literal["TransUNet", "TransResUNet"]
+    architecture: Literal["TransUNet", "TransResUNet"] = "TransUNet"
     layers: int = 12
     heads: int = 8
 
 
-def _architecture(section: Any) -> str:
-    return str(section.get("architecture", "ResUNet") if isinstance(section, dict) else section.architecture)
-
-
-GeneratorConfig = Annotated[
-    Annotated[ResUNetConfig, Tag("ResUNet")]
-    | Annotated[TransUNetConfig, Tag("TransUNet")]
-    | Annotated[TransUNetConfig, Tag("TransResUNet")],
-    Discriminator(_architecture),
-]
-"""Which network, and its constructor arguments."""
-
-
-class DiscriminatorConfig(_Section):
+@dataclass(frozen=True)
+class DiscriminatorConfig:
     """The patch discriminator."""
 
     base: int = 16
     depth: int = 4
 
 
-class ScopeConfig(_Section):
-    """The working grid and the sliding scope. Sizes in voxels (z, y, x)."""
+@dataclass(frozen=True)
+class ScopeConfig:
+    """The working grid and the sliding scope. Sizes in voxels (z, y, x).
 
-    spacing_mm: float = Field(default=4.0, gt=0)
+    Attributes:
+        spacing_mm: voxel size.
+        size: slices, rows and columns.
+        step: new slices a step.
+        window_hu: HU that the network is shown; what lies outside is clipped.
+        plane_in_use: least rows and columns that the network is given in use, instead of the scope's own: a wide plane
+            costs time in training, a narrow one cuts off what grows out of it.
+        fits_body: widen the rows and columns of every batch to its bodies, as in use. Planes of many sizes keep a GPU
+            from its best.
+        second_steps, third_steps: share of the batches in which the generator continues its own output of one or of
+            two steps.
+        shortest_context: slices of real context that a training scope has at least.
+    """
+
+    spacing_mm: float = setting(4.0, above=0)
     size: tuple[int, int, int] = (32, 64, 112)
-    step: int = Field(default=16, gt=0)
+    step: int = setting(16, above=0)
     window_hu: tuple[float, float] = (-1000.0, 2000.0)
-    plane_in_use: tuple[int, int] | None = Field(
-        default=None,
-        description="least rows and columns that the network is given in use, instead of the scope's own: a wide plane "
-        "costs time in training, a narrow one cuts off what grows out of it",
-    )
-    fits_body: bool = Field(
-        default=False, description="widen the scope's rows and columns to the body, as in use; needs a batch of 1"
-    )
-    second_steps: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="share of scopes in which the generator continues its own output; needs a batch of 1",
-    )
-    shortest_context: int = Field(
-        default=10, gt=0, description="slices of real context that a training scope has at least"
-    )
+    plane_in_use: tuple[int, int] | None = None
+    fits_body: bool = False
+    second_steps: float = setting(0.0, least=0, most=1)
+    third_steps: float = setting(0.0, least=0, most=1)
+    shortest_context: int = setting(10, above=0)
 
-    @model_validator(mode="after")
-    def _step_within_scope(self) -> ScopeConfig:
+    def __post_init__(self) -> None:
         if self.step >= self.size[0]:
             raise ValueError(f"step {self.step} must be smaller than the {self.size[0]} slices of the scope")
-        return self
 
 
-class LossConfig(_Section):
+@dataclass(frozen=True)
+class LossConfig:
     """Weights of eq. 4 to 7; new_weight is lambda, body_weight (1 in the paper) that of the body against the air."""
 
     new_weight: float = 4.0
-    body_weight: float = Field(default=1.0, gt=0)
+    body_weight: float = setting(1.0, above=0)
     gradient_matching: float = 1.0
     adversarial: float = 0.01
     feature_matching: float = 0.1
 
 
-class AugmentationConfig(_Section):
-    """Random changes of a training scope; each value is the largest."""
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Random changes of a training scope; each value is the largest.
+
+    Of HU, noise_hu is the standard deviation in what the network sees; contrast (a share of the HU above air) and
+    offset_hu change the slices that follow alike, as another scanner or contrast agent would.
+    """
 
     flip_left_right: bool = True
     shift_mm: float = 24.0
@@ -125,28 +116,64 @@ class AugmentationConfig(_Section):
     tilt_degrees: float = 3.0
     noise_hu: float = 30.0
     warp_mm: float = 8.0
+    contrast: float = setting(0.0, least=0, most=0.5)
+    offset_hu: float = setting(0.0, least=0)
 
 
-class DataSource(_Section):
-    """Volumes matching a pattern below the data root, drawn with a weight against the other sources."""
+@dataclass(frozen=True)
+class DataSource:
+    """Volumes matching a pattern below the data root, drawn with a weight against the other sources.
+
+    Attributes:
+        pattern: from the data root, as torso/*.nii.gz.
+        weight: how often it is drawn.
+        exclude: parts of file names that are left out.
+        shows: what the volumes show, for the model card.
+        license: under which licences they are, for the model card.
+    """
 
     pattern: str
     weight: float = 1.0
-    exclude: list[str] = []
+    exclude: tuple[str, ...] = ()
+    shows: str = "not stated"
+    license: str = "not stated"
 
 
-class DataConfig(_Section):
+@dataclass(frozen=True)
+class DataConfig:
     """Where the volumes are."""
 
-    sources: list[DataSource] = Field(min_length=1)
-    validation: list[DataSource] = []
+    sources: tuple[DataSource, ...] = setting(least=1)
+    validation: tuple[DataSource, ...] = ()
 
 
-class ScheduleConfig(_Section):
-    """How long and how fast."""
+@dataclass(frozen=True)
+class CardConfig:
+    """What the model card says that no figure can: limits of use, and the licence of the weights."""
 
-    iterations: int = Field(default=4000, gt=0)
-    batch: int = Field(default=1, gt=0)
+    limits: str = "not stated"
+    license: str = "not stated"
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """How long and how fast.
+
+    Attributes:
+        iterations: batches until the end.
+        minutes: time until the end, if it comes first; validation and pieces that stop and go on are left out of it.
+            The rates then follow the clock, so that such a run comes out a little different every time.
+        batch: scopes a step and process.
+        generator_rate, discriminator_rate: Adam's.
+        warm_up: batches in which the rates rise from 0.
+        cosine: whether the rates fall to 0 by the end.
+        clip_norm: largest norm of a gradient.
+        average_decay, average_warm_up: of the averaged weights.
+    """
+
+    iterations: int = setting(4000, above=0)
+    minutes: float | None = None
+    batch: int = setting(1, above=0)
     generator_rate: float = 4e-4
     discriminator_rate: float = 2e-4
     warm_up: int = 100
@@ -156,62 +183,68 @@ class ScheduleConfig(_Section):
     average_warm_up: int = 10
 
 
-class LoggingConfig(_Section):
+@dataclass(frozen=True)
+class LoggingConfig:
     """What is written while it runs, every so many iterations."""
 
-    log_every: int = Field(default=20, gt=0)
-    validate_every: int = Field(default=500, gt=0)
-    validation_scopes: int = Field(default=24, gt=0)
-    checkpoint_every: int = Field(default=250, gt=0)
+    log_every: int = setting(20, above=0)
+    validate_every: int = setting(500, above=0)
+    validation_scopes: int = setting(24, above=0)
+    checkpoint_every: int = setting(250, above=0)
 
 
-Precision = Literal["32-true", "bf16-mixed"]
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that defines a training run.
 
-
-class TrainingConfig(_Section):
-    """Everything that defines a training run."""
+    Attributes:
+        name: of the system.
+        data, generator, discriminator, scope, losses, augmentation, schedule, logging, card: sections.
+        output: folder of the results, from the file's own; runs/ and the file's name by default.
+        seed: decides everything random.
+        precision: bf16-mixed or 32-true.
+        device: auto, cpu, cuda or mps.
+        compile: mode of torch.compile for both networks.
+        activation_checkpointing: compute activations again in the backward pass instead of keeping them.
+        initial_weights: a file of weights to begin with, from the folder of the file that says so.
+    """
 
     name: str
-    output: Path | None = Field(
-        default=None, description="folder of the results, from the file's own; runs/ and the file's name by default"
-    )
+    data: DataConfig
+    output: Path | None = None
     seed: int = 1
     precision: Precision = "bf16-mixed"
-    accelerator: str = "auto"
-    devices: int | str = "auto"
-    nodes: int = 1
-    generator: GeneratorConfig = ResUNetConfig()
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    compile: Compiling = "no"
+    generator: ResUNetConfig | TransUNetConfig = ResUNetConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     scope: ScopeConfig = ScopeConfig()
     losses: LossConfig = LossConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
-    data: DataConfig
     schedule: ScheduleConfig = ScheduleConfig()
     logging: LoggingConfig = LoggingConfig()
-    activation_checkpointing: bool = Field(
-        default=False, description="compute activations again in the backward pass instead of keeping them"
-    )
-    workers: int = Field(default=1, ge=0, description="processes that prepare scopes; 0 for none beside the main one")
-    initial_weights: Path | None = Field(default=None, description="from the folder of the file that says so")
+    card: CardConfig = CardConfig()
+    activation_checkpointing: bool = False
+    initial_weights: Path | None = None
 
-    @model_validator(mode="after")
-    def _scope_can_be_halved(self) -> TrainingConfig:
-        multiple = 2**self.generator.depth
-        if any(size % multiple for size in self.scope.size):
+    def __post_init__(self) -> None:
+        if any(size % self.multiple for size in self.scope.size):
             raise ValueError(
-                f"scope.size {self.scope.size} must be multiples of {multiple}, 2 to the generator's depth"
+                f"scope.size {self.scope.size} must be multiples of {self.multiple}, 2 to the generator's depth"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _one_size_per_batch(self) -> TrainingConfig:
-        if self.scope.fits_body and self.schedule.batch > 1:
-            raise ValueError(
-                f"scope.fits_body makes scopes of different sizes; set batch to 1, not {self.schedule.batch}"
-            )
-        if self.scope.second_steps > 0 and self.schedule.batch > 1:
-            raise ValueError(f"scope.second_steps mixes lengths in a batch; set batch to 1, not {self.schedule.batch}")
-        return self
+    @property
+    def multiple(self) -> int:
+        """Number that the sizes of a scope are multiples of."""
+        return int(2**self.generator.depth)
+
+    def with_minutes(self, minutes: float) -> TrainingConfig:
+        """The same with a budget in minutes."""
+        return replace(self, schedule=replace(self.schedule, minutes=minutes))
+
+    def settings(self) -> dict[str, Any]:
+        """All settings, defaults included, as a JSON file can hold them."""
+        return dict(asdict(self, dict_factory=_plain))
 
 
 def shipped_configurations() -> list[str]:
@@ -237,48 +270,44 @@ def find_config(name_or_path: str | Path) -> Path:
     )
 
 
-def read_config(path: Path) -> TrainingConfig:
+def read_config(path: Path, changes: dict[str, Any] | None = None) -> TrainingConfig:
     """Read and check a configuration.
 
     A file that says `extends = "other.toml"` (a path from its own folder) takes every setting from there that it does
     not have itself, section by section; that file may extend a further one. initial_weights, too, is a path from the
     folder of the file that has it.
 
+    Args:
+        path: a TOML file, or the JSON file that a run keeps.
+        changes: settings that replace those of the file.
+
     Raises:
-        InputError: a file is missing, is no TOML, extends itself, or holds an unknown or impossible setting.
+        InputError: a file is missing, cannot be parsed, extends itself, or holds an unknown or impossible setting.
     """
     try:
-        return TrainingConfig.model_validate(_merged_settings(path))
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InputError(f"The configuration {path} has wrong settings: {faults}. Correct them.") from error
+        return read_section(TrainingConfig, merged(_merged_settings(path), changes or {}))
+    except InputError as error:
+        if str(error).startswith("The configuration"):
+            raise
+        raise InputError(f"The configuration {path} has a wrong setting: {error}. Correct it.") from error
 
 
 def _merged_settings(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read the settings of a file and of all that it extends, unchecked; below are the files that extend this one.
 
     Raises:
-        InputError: a file is missing, is no TOML or extends itself.
+        InputError: a file is missing, cannot be parsed or extends itself.
     """
     if path.resolve() in below:
         raise InputError(f"The configuration {path} extends itself. Remove extends from one file of that circle.")
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"The configuration {path} cannot be read: {error.strerror}. Check the path.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"The configuration {path} is no valid TOML: {error}. Correct that line.") from error
-    if "initial_weights" in settings:
+    settings = read_file(path)
+    if settings.get("initial_weights") is not None:
         settings["initial_weights"] = str(path.resolve().parent / str(settings["initial_weights"]))
     extended = settings.pop("extends", None)
     if extended is None:
         return settings
-    return _merged(_merged_settings(path.parent / str(extended), (*below, path.resolve())), settings)
+    return merged(_merged_settings(path.parent / str(extended), (*below, path.resolve())), settings)
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in changes.items():
-        both_sections = isinstance(value, dict) and isinstance(base.get(name), dict)
-        merged[name] = _merged(base[name], value) if both_sections else value
-    return merged
+def _plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in pairs}

@@ -1,17 +1,18 @@
-"""What a training run writes while it runs: CSV files, the same for TensorBoard, and sample pictures."""
+"""What a training run writes while it runs: CSV files, curves for TensorBoard where it is installed, and pictures."""
 
 from __future__ import annotations
 
 import csv
+import struct
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib.image import imsave
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
-from SSPELib.expansion.expander import HU_SCALE
+from SSPELib.hounsfield import HU_SCALE
 
 WINDOW_HU = (-500.0, 800.0)
 PIXELS_A_VOXEL = 3
@@ -30,7 +31,7 @@ class Journal:
         self.folder = folder
         for file in folder.glob("*.csv"):
             _drop_after(file, iteration)
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=iteration + 1)
+        self.board = _tensorboard(folder / "tensorboard", iteration)
 
     def row(self, name: str, iteration: int, values: dict[str, float]) -> None:
         """Append a row to NAME.csv and a point to each TensorBoard curve NAME/VALUE."""
@@ -41,9 +42,10 @@ class Journal:
             if fresh:
                 writer.writeheader()
             writer.writerow({"iteration": iteration, **{key: round(value, 6) for key, value in values.items()}})
-        for key, value in values.items():
-            self.board.add_scalar(f"{name}/{key}", value, iteration)
-        self.board.flush()
+        if self.board is not None:
+            for key, value in values.items():
+                self.board.add_scalar(f"{name}/{key}", value, iteration)
+            self.board.flush()
 
     def sample(self, name: str, iteration: int, scopes: list[Tensor]) -> None:
         """Write samples/NAME-ITERATION.png: the mid-sagittal plane of scopes (1, z, y, x), HU / 1000, side by side."""
@@ -51,12 +53,14 @@ class Journal:
         plain = "".join(letter if letter.isalnum() else "_" for letter in name)
         path = self.folder / "samples" / f"{plain}-{iteration:06d}.png"
         path.parent.mkdir(exist_ok=True)
-        imsave(path, image, cmap="gray", vmin=0, vmax=255)
-        self.board.add_image(f"samples/{plain}", image[None], iteration)
+        path.write_bytes(_png(image))
+        if self.board is not None:
+            self.board.add_image(f"samples/{plain}", image[None], iteration)
 
     def close(self) -> None:
         """Write what is still kept back."""
-        self.board.close()
+        if self.board is not None:
+            self.board.close()
 
 
 def sagittal_picture(scopes: list[NDArray[np.floating]]) -> NDArray[np.uint8]:
@@ -66,6 +70,28 @@ def sagittal_picture(scopes: list[NDArray[np.floating]]) -> NDArray[np.uint8]:
     planes = [part for scope in scopes for part in (scope[::-1, :, scope.shape[2] // 2], gap)][:-1]
     gray = np.clip((np.concatenate(planes, axis=1) - low) / (high - low), 0, 1) * 255
     return gray.astype(np.uint8).repeat(PIXELS_A_VOXEL, axis=0).repeat(PIXELS_A_VOXEL, axis=1)
+
+
+def _tensorboard(folder: Path, iteration: int) -> Any:
+    """A writer of curves that go on from an iteration; None where TensorBoard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=iteration + 1)
+
+
+def _png(gray: NDArray[np.uint8]) -> bytes:
+    """A gray picture (row, column) as PNG, which no package of a bare machine writes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = gray.shape
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    lines = np.pad(gray, ((0, 0), (1, 0))).tobytes()
+    parts = (chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def _drop_after(file: Path, iteration: int) -> None:

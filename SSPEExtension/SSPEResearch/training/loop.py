@@ -1,50 +1,40 @@
-"""The training loop: generator and discriminator in turn, averaged weights, checkpoints that resume exactly."""
+"""The training loop: batches, rates, log, validation and checkpoints that resume exactly."""
 
 from __future__ import annotations
 
-import copy
 import math
-import pickle
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
 
 from SSPELib.errors import InputError, SSPEError
 
+from . import checkpoint
 from .config import TrainingConfig
+from .game import Game
 from .journal import Journal
-from .losses import (
-    BODY_ABOVE,
-    adversarial_loss,
-    discriminator_loss,
-    feature_matching_loss,
-    gradient_matching_loss,
-    reconstruction_loss,
-)
+from .losses import BODY_ABOVE, sobel_gradient
+from .machine import Machine
+from .scopes import ScopeSampler
 
 MOST_SKIPPED_IN_A_ROW = 20
-
-Pairs = Dataset[tuple[Tensor, Tensor]]
 
 
 class TrainingDiverged(SSPEError):
     """Losses or gradients stayed non-finite; the last good checkpoint is kept."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Validation:
-    """Error on fixed validation scopes, new slices only, body voxels only, against repeating the edge slice."""
+    """Scopes on which the averaged generator is measured: the first ones of a sampler without augmentation."""
 
     name: str
-    pairs: Pairs
-    ratios: list[float] = field(default_factory=list)
+    sampler: ScopeSampler
 
 
 class Trainer:
@@ -52,249 +42,200 @@ class Trainer:
 
     Args:
         config: the run.
-        fabric: device, precision and processes.
-        generator: maps a scope to the next one.
-        discriminator: the patch discriminator.
+        machine: device, precision and processes.
         folder: where checkpoints, logs and pictures go.
+        volumes: names of the training volumes by pattern, which the checkpoint keeps for the model card.
     """
 
     def __init__(
-        self, config: TrainingConfig, fabric: Fabric, generator: nn.Module, discriminator: nn.Module, folder: Path
+        self, config: TrainingConfig, machine: Machine, folder: Path, volumes: dict[str, list[str]] | None = None
     ) -> None:
-        self.config = config
-        self.fabric = fabric
-        self.folder = folder
-        schedule = config.schedule
-        self.averaged = fabric.to_device(copy.deepcopy(generator).eval().requires_grad_(False))
-        if fabric.device.type == "cuda":
-            # On the CPU the backward pass of group norm makes this layout half as fast as the default one.
-            generator.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.generator, self.generator_optimizer = fabric.setup(
-            generator, torch.optim.Adam(generator.parameters(), schedule.generator_rate, betas=(0.9, 0.99), fused=True)
-        )
-        self.discriminator, self.discriminator_optimizer = fabric.setup(
-            discriminator,
-            torch.optim.Adam(discriminator.parameters(), schedule.discriminator_rate, betas=(0.5, 0.99), fused=True),
-        )
+        self.config, self.machine, self.folder = config, machine, folder
+        self.volumes = volumes or {}
+        self.game = Game(config, machine)
         self.iteration = 0
-        # Sums of the losses of the steps that no row of the log holds yet, and the number of these steps.
-        self.unlogged: dict[str, float] = {}
+        self.seconds = 0.0
+        # Where Adam's moments began, from which the rates rise.
+        self.warm_from = 0
+        # Sums of the losses that no row of the log holds yet, on the device, and the number of their steps.
+        self.unlogged: dict[str, Tensor] = {}
         self.unlogged_steps = 0
-        # Steps in a row whose loss or gradient was not finite, by network: a good step of one must not hide the other.
-        self.skipped = {"generator": 0, "discriminator": 0}
 
-    def train(self, pairs: Pairs, validations: list[Validation]) -> None:
-        """Run from the present iteration to the last one.
+    @property
+    def share(self) -> float:
+        """How much of the schedule is done, by iterations or by minutes, whichever is more."""
+        schedule = self.config.schedule
+        by_clock = self.seconds / (60 * schedule.minutes) if schedule.minutes else 0.0
+        return max(self.iteration / schedule.iterations, by_clock)
+
+    def train(self, sampler: ScopeSampler, validations: Sequence[Validation], deadline: float = math.inf) -> bool:
+        """Run from the present iteration to the last one, or until a time is over.
+
+        Args:
+            sampler: cuts training scopes.
+            validations: what to validate on.
+            deadline: when to stop, on the clock of time.monotonic().
+
+        Returns:
+            Whether the schedule is done; else a checkpoint from which to go on has been written.
 
         Raises:
             TrainingDiverged: too many steps in a row had a loss or gradient that was not finite.
         """
-        schedule, logging = self.config.schedule, self.config.logging
-        started, first = time.monotonic(), self.iteration
-        journal = Journal(self.folder, self.iteration) if self.fabric.global_rank == 0 else None
-        for scope, following in self._batches(pairs):
-            self._set_rates()
-            for name, value in self.step(scope, following).items():
-                self.unlogged[name] = self.unlogged.get(name, 0.0) + value
-            self.unlogged_steps += 1
-            self.iteration += 1
-            last = self.iteration == schedule.iterations
-            if self.iteration % logging.log_every == 0 or last:
-                pace = (time.monotonic() - started) / (self.iteration - first)
-                means = {name: value / self.unlogged_steps for name, value in self._unlogged_of_all().items()}
+        logging, schedule = self.config.logging, self.config.schedule
+        journal = Journal(self.folder, self.iteration) if self.machine.rank == 0 else None
+        before, first, idle, stopped = self.seconds, self.iteration, 0.0, False
+        begun = time.monotonic()
+        time_left = deadline - begun
+        while self.share < 1 and not stopped:
+            self._step(sampler)
+            if self.iteration == first + 1 and self.machine.device.type == "cuda":
+                # The first step compiles and looks for the fastest convolutions, which is no time of training.
+                torch.cuda.synchronize()
+                idle += time.monotonic() - begun
+            row = self.iteration % logging.log_every == 0
+            if row or self.machine.world == 1 or self.iteration == schedule.iterations:
+                elapsed = self._agreed(time.monotonic() - begun)
+                self.seconds, stopped = before + elapsed - idle, elapsed > time_left
+            last = self.share >= 1
+            if row or last:
+                self._log(journal, (self.seconds - before) / (self.iteration - first))
+            if validations and (self.iteration % logging.validate_every == 0 or last):
+                validating = time.monotonic()
                 if journal is not None:
-                    skipped = {f"{name}_skipped": count for name, count in self.skipped.items()}
-                    journal.row("losses", self.iteration, {**means, **skipped, "seconds_per_iteration": pace})
-                self.fabric.print(
-                    f"{self.iteration}/{schedule.iterations} "
-                    + " ".join(f"{name} {value:.4f}" for name, value in means.items())
-                    + f", {pace:.2f} s each, {pace * (schedule.iterations - self.iteration) / 60:.0f} min left",
-                    flush=True,
-                )
-                self.unlogged, self.unlogged_steps = {}, 0
-            if journal is not None and validations and (self.iteration % logging.validate_every == 0 or last):
-                self.validate(validations, journal)
-            if self.iteration % logging.checkpoint_every == 0 or last:
-                self.save(self.folder / "last.ckpt")
+                    self._validate(validations, journal)
+                idle += time.monotonic() - validating
+            if self.iteration % logging.checkpoint_every == 0 or last or stopped:
+                self.save()
         if journal is not None:
             journal.close()
+        return self.share >= 1
 
-    def step(self, scope: Tensor, following: Tensor) -> dict[str, float]:
-        """One step of the discriminator and one of the generator; returns the losses, NaN where none was computed.
-
-        Args:
-            scope: X[t], (n, 1, z, y, x) in HU / 1000.
-            following: the slices that follow it, one step or more; all steps before the last are left to the generator.
-        """
-        weights = self.config.losses
-        scope, target = self._advanced(scope, following)
-        generated = self.generator(scope)
-        values: dict[str, Tensor] = {}
-        total = torch.zeros((), device=generated.device)
-        step = self.config.scope.step
-        values["rec"] = reconstruction_loss(generated, target, step, weights.new_weight, weights.body_weight)
-        total = total + values["rec"]
-        if weights.gradient_matching > 0:
-            values["gm"] = gradient_matching_loss(generated, target)
-            total = total + weights.gradient_matching * values["gm"]
-        if weights.adversarial > 0 or weights.feature_matching > 0:
-            judged, features = self.discriminator(torch.cat([generated.detach(), target]))
-            judged_generated, judged_real = judged.chunk(2)
-            values["disc"] = discriminator_loss(judged_generated, judged_real)
-            if not self._update("discriminator", values["disc"]):
-                none = torch.tensor(math.nan)
-                return {name: float(value.detach()) for name, value in {**values, "adv": none, "fm": none}.items()}
-            real_features = [feature.detach().chunk(2)[1] for feature in features]
-            self.discriminator.requires_grad_(False)
-            judged_generated, generated_features = self.discriminator(generated)
-            values["adv"] = adversarial_loss(judged_generated)
-            values["fm"] = feature_matching_loss(generated_features, real_features)
-            total = total + weights.adversarial * values["adv"] + weights.feature_matching * values["fm"]
-            self.discriminator.requires_grad_(True)
-        if self._update("generator", total):
-            self._average()
-        return {name: float(value.detach()) for name, value in values.items()}
-
-    def _advanced(self, scope: Tensor, following: Tensor) -> tuple[Tensor, Tensor]:
-        """The scope from which the last step starts, and X[t + delta] for it; the overlap stays as it was given."""
-        step = self.config.scope.step
-        while following.shape[2] > step:
-            with torch.no_grad(), self.fabric.autocast():
-                predicted = self.averaged(scope)[:, :, -step:].to(scope.dtype)
-            scope, following = torch.cat([scope[:, :, step:], predicted], dim=2), following[:, :, step:]
-        return scope, torch.cat([scope[:, :, step:], following], dim=2)
-
-    def validate(self, validations: list[Validation], journal: Journal) -> None:
-        """Log the error of the averaged generator on the validation scopes, and show its first prediction of each."""
-        step = self.config.scope.step
-        row: dict[str, float] = {}
-        for validation in validations:
-            error = baseline = 0.0
-            for number in range(len(validation.pairs)):  # type: ignore[arg-type]
-                scope, new = (self.fabric.to_device(t[None]) for t in validation.pairs[number])
-                with torch.no_grad(), self.fabric.autocast():
-                    predicted = self.averaged(scope).float()
-                if number == 0:
-                    truth = torch.cat([scope[0, :, step:], new[0]], dim=1)
-                    journal.sample(validation.name, self.iteration, [scope[0], predicted[0], truth])
-                body = new > BODY_ABOVE
-                error += float((predicted[:, :, -step:] - new).abs()[body].sum())
-                baseline += float((scope[:, :, -1:] - new).abs()[body].sum())
-            row[validation.name] = error / max(baseline, 1e-6)
-        journal.row("validation", self.iteration, row)
-        self.fabric.print(f"validation at {self.iteration}: {row}", flush=True)
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint beside, then rename.
+    def save(self) -> None:
+        """Write a checkpoint.
 
         Raises:
             SSPEError: it cannot be written, as on a full disk.
         """
-        partial = path.with_suffix(".part")
-        unlogged = {"losses": self._unlogged_of_all(), "steps": self.unlogged_steps}
-        try:
-            self.fabric.save(partial, {**self._state(), "unlogged": unlogged})
-            if self.fabric.global_rank == 0:
-                partial.replace(path)
-        except (OSError, RuntimeError) as error:
-            # torch reports a failed write as a RuntimeError.
-            partial.unlink(missing_ok=True)
-            raise SSPEError(
-                f"The checkpoint of iteration {self.iteration} cannot be written to {path.parent} ({error}). Make room "
-                "there and start the same command again: it resumes from the checkpoint before, if there is one."
-            ) from error
-        self.fabric.barrier()
+        losses = {name: float(value) for name, value in self._over_processes(self.unlogged).items()}
+        if self.machine.rank == 0:
+            counts = {"iteration": self.iteration, "seconds": self.seconds, "warm_from": self.warm_from}
+            unlogged = {"losses": losses, "steps": self.unlogged_steps}
+            state = {**self.game.state(), **counts, "unlogged": unlogged}
+            state |= {"finished": self.share >= 1, "volumes": self.volumes}
+            checkpoint.write(self.folder / checkpoint.LAST, state)
+        self.machine.wait()
 
-    def resume(self, path: Path) -> None:
+    def resume(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint as if the run had never stopped.
 
         Raises:
-            InputError: the file is damaged or of other networks.
+            InputError: it is of other networks.
         """
-        state = self._state()
         try:
-            rest = self.fabric.load(path, state)
-        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            self.game.load(checkpoint.weights(state))
+            self.iteration, self.seconds = state["iteration"], state["seconds"]
+            self.unlogged_steps = state["unlogged"]["steps"]
+            self.warm_from = state["warm_from"] if checkpoint.is_whole(state) else self.iteration
+            losses = state["unlogged"]["losses"].items()
+        except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(
-                f"The checkpoint {path} is damaged or does not fit the networks of the configuration; restore one of "
-                "both, or give another output folder to begin anew."
+                f"The checkpoint in {self.folder} does not fit the networks of the configuration; restore one of both, "
+                "or give another output folder to begin anew."
             ) from error
-        self.iteration, self.skipped = state["iteration"], dict(state["skipped"])
-        if "unlogged" in rest:
-            self.unlogged, self.unlogged_steps = dict(rest["unlogged"]["losses"]), rest["unlogged"]["steps"]
+        self.unlogged = {name: self._on_device(value) for name, value in losses}
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "averaged": self.averaged,
-            "generator_optimizer": self.generator_optimizer,
-            "discriminator_optimizer": self.discriminator_optimizer,
-            "iteration": self.iteration,
-            "skipped": self.skipped,
-        }
-
-    def _batches(self, pairs: Pairs) -> Iterator[tuple[Tensor, Tensor]]:
-        world, rank, batch = self.fabric.world_size, self.fabric.global_rank, self.config.schedule.batch
-        numbers = [
-            [(iteration * world + rank) * batch + index for index in range(batch)]
-            for iteration in range(self.iteration, self.config.schedule.iterations)
-        ]
-        loader = DataLoader(pairs, batch_sampler=numbers, num_workers=self.config.workers)
-        for scope, following in loader:
-            yield self.fabric.to_device(scope), self.fabric.to_device(following)
-
-    def _unlogged_of_all(self) -> dict[str, float]:
-        """The sums of losses as the mean over all processes."""
-        if self.fabric.world_size == 1 or not self.unlogged:
-            return dict(self.unlogged)
-        means = self._over_processes(torch.tensor(list(self.unlogged.values()), dtype=torch.float64), "mean")
-        return dict(zip(self.unlogged, means.tolist(), strict=True))
-
-    def _over_processes(self, values: Tensor, operation: Literal["mean", "min"]) -> Tensor:
-        reduced = self.fabric.all_reduce(self.fabric.to_device(values), reduce_op=operation)
-        assert isinstance(reduced, Tensor)
-        return reduced
-
-    def _set_rates(self) -> None:
-        schedule = self.config.schedule
-        factor = min(1.0, (self.iteration + 1) / max(1, schedule.warm_up))
-        if schedule.cosine:
-            factor *= 0.5 * (1 + math.cos(math.pi * self.iteration / schedule.iterations))
-        for optimizer, rate in (
-            (self.generator_optimizer, schedule.generator_rate),
-            (self.discriminator_optimizer, schedule.discriminator_rate),
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
-
-    def _update(self, network: Literal["generator", "discriminator"], loss: Tensor) -> bool:
-        """Take a step unless loss or gradient are not finite; many such steps in a row end the run."""
-        module, optimizer = {
-            "generator": (self.generator, self.generator_optimizer),
-            "discriminator": (self.discriminator, self.discriminator_optimizer),
-        }[network]
-        optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(module.parameters(), self.config.schedule.clip_norm)
-        # All processes must come to the same decision, or their weights part.
-        finite = (torch.isfinite(loss) & torch.isfinite(norm)).float()
-        if self._over_processes(finite, "min").item() == 1:
-            optimizer.step()
-            self.skipped[network] = 0
-            return True
-        self.skipped[network] += 1
-        if self.skipped[network] > MOST_SKIPPED_IN_A_ROW:
-            raise TrainingDiverged(
-                f"The loss of the {network} was not finite in {self.skipped[network]} steps in a row at iteration "
-                f"{self.iteration}. The last good checkpoint is {self.folder / 'last.ckpt'}. "
-                "Lower the learning rate or train in 32-true precision."
-            )
-        return False
-
-    def _average(self) -> None:
+    def _step(self, sampler: ScopeSampler) -> None:
+        schedule, machine = self.config.schedule, self.machine
+        first = (self.iteration * machine.world + machine.rank) * schedule.batch
+        scopes = sampler.draw(range(first, first + schedule.batch), sampler.steps(self.iteration))
+        self.game.set_rates(self._rate())
         # Early on the weights change fast: a slow average would remember their beginnings for thousands of steps.
+        average = min(schedule.average_decay, (1 + self.iteration) / (schedule.average_warm_up + self.iteration))
+        for name, value in self.game.step(*scopes, average).items():
+            self.unlogged[name] = self.unlogged.get(name, self._on_device(0.0)) + value
+        self.unlogged_steps += 1
+        self.iteration += 1
+
+    def _rate(self) -> float:
         schedule = self.config.schedule
-        decay = min(schedule.average_decay, (1 + self.iteration) / (schedule.average_warm_up + self.iteration))
-        for average, value in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
-            average.detach().lerp_(value.detach(), 1 - decay)
+        factor = min(1.0, (self.iteration - self.warm_from + 1) / max(1, schedule.warm_up))
+        return factor * 0.5 * (1 + math.cos(math.pi * self.share)) if schedule.cosine else factor
+
+    def _log(self, journal: Journal | None, pace: float) -> None:
+        """A row of the log; the only place where a step waits for the device.
+
+        Raises:
+            TrainingDiverged: too many steps in a row were skipped.
+        """
+        means = {
+            name: float(value) / self.unlogged_steps for name, value in self._over_processes(self.unlogged).items()
+        }
+        self.unlogged, self.unlogged_steps = {}, 0
+        skipped = self.game.most_skipped()
+        if journal is not None:
+            counts = {f"{name}_skipped": count for name, count in skipped.items()}
+            journal.row("losses", self.iteration, {**means, **counts, "seconds_per_iteration": pace})
+        share = self.share
+        left = max(0.0, self.seconds * (1 - share) / share / 60)
+        self.machine.say(
+            f"{self.iteration}, {100 * share:.1f} %: "
+            + " ".join(f"{name} {value:.4f}" for name, value in means.items())
+            + f", {pace:.3f} s each, {left:.0f} min left"
+        )
+        for name, count in skipped.items():
+            if count > MOST_SKIPPED_IN_A_ROW:
+                raise TrainingDiverged(
+                    f"The loss of the {name} was not finite in {count} steps in a row before iteration "
+                    f"{self.iteration}. The last good checkpoint is {self.folder / checkpoint.LAST}. "
+                    "Lower the learning rate or train in 32-true precision."
+                )
+
+    def _validate(self, validations: Sequence[Validation], journal: Journal) -> None:
+        """Log how good the averaged generator is on the validation scopes, and show its first prediction of each.
+
+        Errors and gradients count in body voxels of the new slices. The error is given over that of repeating the edge
+        slice, the gradient over that of the truth.
+        """
+        step, row = self.config.scope.step, {}
+        for validation in validations:
+            sums = {"": torch.zeros(4), "up": torch.zeros(4), "down": torch.zeros(4)}
+            for number in range(self.config.logging.validation_scopes):
+                scope, new = validation.sampler.draw([number])
+                predicted = self.game.predicted(scope)
+                if number == 0:
+                    truth = torch.cat([scope[0, :, step:], new[0]], dim=1)
+                    journal.sample(validation.name, self.iteration, [scope[0], predicted[0], truth])
+                found = _figures(predicted[:, :, -step:], new, scope[:, :, -1:])
+                for direction in ("", "up" if validation.sampler.grows_upward(number) else "down"):
+                    sums[direction] += found
+            for direction, (error, repeated, gradient, true_gradient) in sums.items():
+                name = f"{validation.name} {direction}".strip()
+                row[name] = float(error / repeated.clamp_min(1e-6))
+                if not direction:
+                    row[f"{name} gradient"] = float(gradient / true_gradient.clamp_min(1e-6))
+        journal.row("validation", self.iteration, row)
+        self.machine.say(f"validation at {self.iteration}: {row}")
+
+    def _over_processes(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Sums of losses as the mean over all processes."""
+        if not sums:
+            return {}
+        means = self.machine.reduced(torch.stack(list(sums.values())), "mean")
+        return dict(zip(sums, means.cpu().unbind(), strict=True))
+
+    def _on_device(self, value: float) -> Tensor:
+        kind = torch.float32 if self.machine.device.type == "mps" else torch.float64
+        return torch.tensor(value, dtype=kind, device=self.machine.device)
+
+    def _agreed(self, seconds: float) -> float:
+        """The longest time of all processes, which must stop together."""
+        return float(self.machine.reduced(self._on_device(seconds), "max")) if self.machine.world > 1 else seconds
+
+
+def _figures(predicted: Tensor, new: Tensor, edge: Tensor) -> Tensor:
+    """Sums over body voxels: error, that of repeating the edge slice, gradient magnitude, that of the truth."""
+    body = new > BODY_ABOVE
+    errors = (predicted - new).abs(), (edge - new).abs()
+    gradients = (sobel_gradient(slices).norm(dim=1, keepdim=True) for slices in (predicted, new))
+    return torch.stack([(values * body).sum() for values in (*errors, *gradients)]).cpu()

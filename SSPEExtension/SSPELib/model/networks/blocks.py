@@ -15,9 +15,28 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 LEAKY_SLOPE = 0.01
 
 
-def instance_norm(channels: int) -> nn.GroupNorm:
-    """Instance normalization as a group norm of one channel a group, which stays finite in bfloat16 on the CPU."""
-    return nn.GroupNorm(channels, channels)
+class InstanceNorm(nn.GroupNorm):
+    """Instance normalization as a group norm of one channel a group, which stays finite in bfloat16 on the CPU.
+
+    PyTorch's group norm on a GPU leaves the layout with channels last and, under autocast, bfloat16: `normalized` keeps
+    both.
+
+    Args:
+        channels: of the features.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.normalized(features) if features.is_cuda else super().forward(features)
+
+    def normalized(self, features: Tensor) -> Tensor:
+        """The same in operations that keep layout and type, with mean and variance in float32."""
+        variance, mean = torch.var_mean(features.float(), dim=(2, 3, 4), correction=0, keepdim=True)
+        scale = self.weight.view(1, -1, 1, 1, 1) * torch.rsqrt(variance + self.eps)
+        shift = self.bias.view(1, -1, 1, 1, 1) - mean * scale
+        return torch.addcmul(shift.to(features.dtype), features, scale.to(features.dtype))
 
 
 def convolution(
@@ -54,10 +73,10 @@ class ConvolutionBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             convolution(in_channels, out_channels, kernel_size, padding_mode=padding_mode),
-            instance_norm(out_channels),
+            InstanceNorm(out_channels),
             nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
             convolution(out_channels, out_channels, kernel_size, padding_mode=padding_mode),
-            instance_norm(out_channels),
+            InstanceNorm(out_channels),
         )
         self.activation = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
 
@@ -87,7 +106,7 @@ class Downsample(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             convolution(in_channels, out_channels, 3, stride=2, padding_mode=padding_mode),
-            instance_norm(out_channels),
+            InstanceNorm(out_channels),
             nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
         )
 
@@ -105,7 +124,7 @@ class Upsample(nn.Module):
         super().__init__()
         self.reduce = nn.Sequential(
             nn.Conv3d(in_channels, out_channels, 1),
-            instance_norm(out_channels),
+            InstanceNorm(out_channels),
             nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
         )
 

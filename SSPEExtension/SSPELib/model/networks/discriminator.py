@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from .blocks import InstanceNorm
+
 DISCRIMINATOR_SLOPE = 0.2
 
 
@@ -26,7 +28,7 @@ class PatchDiscriminator(nn.Module):
             layers.append(
                 nn.Sequential(
                     nn.Conv3d(channels, width, 4, stride=2, padding=1, padding_mode="reflect"),
-                    nn.GroupNorm(width, width) if level else nn.Identity(),
+                    InstanceNorm(width) if level else nn.Identity(),
                     nn.LeakyReLU(DISCRIMINATOR_SLOPE),
                 )
             )

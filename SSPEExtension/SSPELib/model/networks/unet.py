@@ -31,8 +31,8 @@ class UNet(nn.Module):
         kernel_size: kernel of the blocks.
         end_kernel_size: kernel of the first and the last convolution (7 in the paper's code).
         padding_mode: how convolutions see past the border.
-        deep_precision_level: levels from this one on run in float32 under autocast: the bfloat16 weight gradient of
-            convolutions with 128 and more channels is at fault in torch 2.13 on the CPU.
+        deep_precision_level: levels from this one on run in float32 under autocast on the CPU: there the bfloat16
+            weight gradient of convolutions with 128 and more channels is at fault in torch 2.13.
 
     Attributes:
         activation_checkpointing: while training, forget what the layers of a level made and compute it again in the
@@ -71,8 +71,9 @@ class UNet(nn.Module):
 
     def level(self, features: Tensor, level: int) -> Tensor:
         """Run one level of the U and all below it on features (n, c, z, y, x)."""
-        if level == self.deep_precision_level and torch.is_autocast_enabled(features.device.type):
-            with torch.autocast(features.device.type, enabled=False):
+        on_cpu = features.device.type == "cpu"
+        if on_cpu and level == self.deep_precision_level and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
                 return self.level(features.float(), level)
         if level == self.depth:
             return self.bottom(features)

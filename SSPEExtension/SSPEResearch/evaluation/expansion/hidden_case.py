@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from SSPELib.errors import InputError
 from SSPELib.expansion.expander import scope_at_end
-from SSPELib.expansion.working_grid import End, WorkingVolume, body_window, to_working
+from SSPELib.expansion.window import body_window
+from SSPELib.expansion.working_grid import End, WorkingVolume, to_working
 from SSPELib.model.bundle import ModelCard
 from SSPELib.volume import AIR_HU, Volume, body_axis
 from SSPELib.volume.body import mask_of_slices, outside_to_air
