@@ -154,7 +154,7 @@ def merge(
 
     options.check()
     fixed, moving = real_part(fixed), real_part(moving)
-    warnings: list[str] = []
+    warnings = [*fixed.remarks, *moving.remarks]
     if alignment.reliable is False:
         doubt = f"The registration behind {alignment.name} is not reliable ({'; '.join(alignment.reasons)})"
         if not options.accept_unreliable:

@@ -8,8 +8,16 @@ from typing import Annotated
 import typer
 
 from ..options import Direction, ExpandOptions, ReadOptions
-from .console import progress_bar, say, warn
-from .options import AssumeLpsOption, DeviceOption, DistanceOption, ModelOption, SeriesOption, check_outputs
+from .console import needs_extra, progress_bar, say, warn
+from .options import (
+    AssumeLpsOption,
+    DeviceOption,
+    DicomOption,
+    DistanceOption,
+    ModelOption,
+    SeriesOption,
+    check_outputs,
+)
 
 DEFAULTS = ExpandOptions()
 
@@ -27,6 +35,7 @@ def expand(
             help="Also write where each voxel comes from: 0 real, 1 synthetic, 2 no data (padding in the input)."
         ),
     ] = None,
+    dicom: DicomOption = None,
     model: ModelOption = DEFAULTS.model,
     device: DeviceOption = DEFAULTS.device,
     series: SeriesOption = None,
@@ -39,12 +48,16 @@ def expand(
 
     Example: sspe expand chest.nii.gz longer.nii.gz --direction inferior --distance 64 --mask synthetic.nii.gz
     """
+    from ..dicom_objects.export import check_folder, export_volume
+    from ..dicom_objects.source import source_of
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
 
     options = ExpandOptions(direction, distance, model, device)
     options.check()
     check_outputs([(output, IMAGE_SUFFIXES), (mask, IMAGE_SUFFIXES)], [input_path])
+    with needs_extra("dicom", "--dicom"):
+        check_folder(dicom)
     volume = read_volume(input_path, ReadOptions(series, assume_lps))
 
     from .. import tasks
@@ -56,6 +69,14 @@ def expand(
         outputs.image(done.volume.to_image(), output)
         if mask is not None:
             outputs.image(done.volume.provenance_image(), mask)
+        if dicom is not None:
+            export_volume(
+                outputs.folder(dicom),
+                done.volume,
+                [source_of(input_path, volume, series)],
+                "SSPE expanded, research use",
+                f"CT continued beyond its end by the generative network {done.model} (SSPE).",
+            )
     warn(done.warnings)
     added = ", ".join(f"{mm:.1f} mm {end}" for end, mm in synthetic_mm(done.volume).items() if mm > 0)
     say(f"{output}: {added} of synthetic slices added to {input_path}.")

@@ -9,7 +9,7 @@ import typer
 
 from ..options import MergeOptions, Spacing
 from .console import needs_extra, progress_bar, say, warn
-from .options import DeviceOption, ModelOption, check_outputs
+from .options import DeviceOption, DicomOption, ModelOption, check_outputs
 
 DEFAULTS = MergeOptions()
 
@@ -40,14 +40,7 @@ def merge(
     accept_unreliable: Annotated[
         bool, typer.Option("--accept-unreliable", help=MergeOptions.option("accept_unreliable").sentence)
     ] = False,
-    dicom: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Also write a new folder with the merged volume as a DICOM CT series, a registration object and a "
-            "segmentation of synthetic slices.",
-        ),
-    ] = None,
+    dicom: DicomOption = None,
     model: ModelOption = DEFAULTS.model,
     device: DeviceOption = DEFAULTS.device,
 ) -> None:
@@ -59,6 +52,8 @@ def merge(
     Example: sspe merge chest.nii.gz abdomen.nii.gz merged.nii.gz --transform found.tfm --provenance map.nii.gz
     """
     from ..alignment import matrix_of, read_alignment
+    from ..dicom_objects.export import check_folder, export_registration, export_volume
+    from ..dicom_objects.source import source_of
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
 
@@ -66,10 +61,7 @@ def merge(
     options.check()
     check_outputs([(output, IMAGE_SUFFIXES), (provenance, IMAGE_SUFFIXES)], [fixed, moving, transform])
     with needs_extra("dicom", "DICOM"):
-        if dicom is not None:
-            from ..dicom_objects.export import check_folder
-
-            check_folder(dicom)
+        check_folder(dicom)
         alignment = read_alignment(transform, report)
     volumes = read_volume(fixed), read_volume(moving)
 
@@ -83,21 +75,17 @@ def merge(
         if provenance is not None:
             outputs.image(merged.sources_image(), provenance)
         if dicom is not None:
-            with needs_extra("dicom", "DICOM"):
-                from ..dicom_objects.export import export_registration, export_volume
-                from ..dicom_objects.source import source_of
-
-                sources = [source_of(path, volume) for path, volume in zip((fixed, moving), volumes, strict=True)]
-                folder = outputs.folder(dicom)
-                warnings += export_registration(folder, matrix_of(alignment.transform), *sources)
-                verdict = {True: "reliable", False: "NOT RELIABLE, accepted by the user", None: "not known"}
-                export_volume(
-                    folder,
-                    merged.volume,
-                    sources,
-                    "SSPE merged, research use",
-                    f"Merged from two CTs by registration (SSPE); verdict on the registration: "
-                    f"{verdict[alignment.reliable]}; soft seam of {options.seam_mm:g} mm in the overlap.",
-                )
+            sources = [source_of(path, volume) for path, volume in zip((fixed, moving), volumes, strict=True)]
+            folder = outputs.folder(dicom)
+            warnings += export_registration(folder, matrix_of(alignment.transform), *sources)
+            verdict = {True: "reliable", False: "NOT RELIABLE, accepted by the user", None: "not known"}
+            export_volume(
+                folder,
+                merged.volume,
+                sources,
+                "SSPE merged, research use",
+                f"Merged from two CTs by registration (SSPE). Verdict on the registration: "
+                f"{verdict[alignment.reliable]}. Soft seam of {options.seam_mm:g} mm in the overlap.",
+            )
     warn(warnings)
     say(f"{output}: {fixed} and {moving} merged.")

@@ -17,6 +17,14 @@ DistanceOption = Annotated[
 ]
 SeriesOption = Annotated[str | None, typer.Option(metavar="UID_OR_NUMBER", help=ReadOptions.option("series").sentence)]
 AssumeLpsOption = Annotated[bool, typer.Option("--assume-lps", help=ReadOptions.option("assume_lps").sentence)]
+DicomOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Also write DICOM into a new folder: volumes as a CT series with a segmentation of synthetic slices, a "
+        "transform as a spatial registration.",
+    ),
+]
 
 
 def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], inputs: list[Path]) -> None:

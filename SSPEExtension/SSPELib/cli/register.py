@@ -9,8 +9,8 @@ import typer
 
 from ..errors import InputError
 from ..options import BackendName, ReadOptions, RegisterOptions, Start, TransformType
-from .console import progress_bar, say, warn
-from .options import AssumeLpsOption, DeviceOption, DistanceOption, ModelOption, check_outputs
+from .console import needs_extra, progress_bar, say, warn
+from .options import AssumeLpsOption, DeviceOption, DicomOption, DistanceOption, ModelOption, check_outputs
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -56,6 +56,7 @@ def register(
     moving_landmarks: Annotated[
         Path | None, typer.Option(metavar="POINTS", help="The same landmarks on MOVING, in the same order.")
     ] = None,
+    dicom: DicomOption = None,
     no_expansion: Annotated[bool, typer.Option("--no-expansion", help="Register without synthetic slices.")] = False,
     distance: DistanceOption = DEFAULTS.distance_mm,
     backend: Annotated[BackendName, typer.Option(help=RegisterOptions.option("backend").sentence)] = DEFAULTS.backend,
@@ -80,6 +81,9 @@ def register(
 
     Example: sspe register chest.nii.gz abdomen.nii.gz --transform found.tfm --report report.json
     """
+    from ..alignment import matrix_of
+    from ..dicom_objects.export import check_folder, export_registration
+    from ..dicom_objects.source import source_of
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES, TRANSFORM_SUFFIXES
 
@@ -91,6 +95,8 @@ def register(
         [(transform, TRANSFORM_SUFFIXES), (output, IMAGE_SUFFIXES), (report, (".json",)), (page, (".html",))],
         [fixed, moving, *landmarks],
     )
+    with needs_extra("dicom", "--dicom"):
+        check_folder(dicom)
     read_fixed, read_moving = _read_options(series or [], assume_lps)
     same_path = fixed.exists() and moving.exists() and fixed.resolve() == moving.resolve()
     if same_path and read_fixed == read_moving:
@@ -104,7 +110,7 @@ def register(
 
     with progress_bar("Registering") as progress:
         done = tasks.register(fixed_volume, moving_volume, options, progress, start_transform=start_transform)
-    result = done.registration
+    result, warnings = done.registration, list(done.warnings)
     with Outputs() as outputs:
         outputs.transform(result.transform, transform)
         if output is not None:
@@ -119,7 +125,13 @@ def register(
             subject = Subject(done.fixed, done.moving, result, named, done.model, done.warnings)
             outputs.text(summary_of(subject), report)
             outputs.text(page_of(subject), page)
-    warn(done.warnings)
+        if dicom is not None:
+            scans = (
+                source_of(fixed, fixed_volume, read_fixed.series),
+                source_of(moving, moving_volume, read_moving.series),
+            )
+            warnings += export_registration(outputs.folder(dicom), matrix_of(result.transform), *scans)
+    warn(warnings)
     if not result.reliable:
         warn([f"The result is not reliable ({'; '.join(result.reasons)}); check it by eye before it is used."])
     trust = "reliable" if result.reliable else "not reliable"

@@ -26,9 +26,16 @@ SEGMENTATION_FILE = "SEG_synthetic.dcm"
 
 
 def check_folder(folder: Path | None) -> None:
-    """Raise InputError where a folder for DICOM files is there already and not empty, or cannot be made."""
+    """Make sure, before any work, that a folder of DICOM files can be written; None is passed over.
+
+    Raises:
+        InputError: the folder is there already and not empty, or cannot be made.
+        ModuleNotFoundError: the extra `dicom` is not installed.
+    """
     if folder is None:
         return
+    import highdicom  # noqa: F401
+
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already and not empty; give the name of a new folder for the DICOM files.")
     if not folder.absolute().parent.is_dir():

@@ -76,12 +76,18 @@ class Source:
         return [(str(one.SOPClassUID), str(one.SOPInstanceUID)) for one in self.headers]
 
 
-def source_of(path: Path | None, volume: Volume) -> Source:
-    """What DICOM knows of a volume and the file or folder that it was read from."""
+def source_of(path: Path | None, volume: Volume, series: str | None = None) -> Source:
+    """What DICOM knows of a volume.
+
+    Args:
+        path: the file or folder that it was read from.
+        volume: gives the frame of reference.
+        series: number or instance UID of the series, where one was chosen among several.
+    """
     from pydicom.dataset import Dataset
     from pydicom.uid import generate_uid
 
-    headers = _headers(path, volume.frame_of_reference) if path is not None and path.is_dir() else []
+    headers = _headers(path, volume.frame_of_reference, series) if path is not None and path.is_dir() else []
     first = headers[0] if headers else Dataset()
     return Source(
         headers=tuple(headers),
@@ -131,8 +137,8 @@ def decimal(value: float) -> str:
     return format_number_as_ds(round(float(value), 10) + 0.0)
 
 
-def _headers(folder: Path, frame: str | None) -> list[Dataset]:
-    """Headers of the CT slices of a folder that lie in a frame of reference, the largest series of them."""
+def _headers(folder: Path, frame: str | None, series: str | None) -> list[Dataset]:
+    """Headers of the CT slices of a folder that lie in a frame of reference: of a series, or of the largest."""
     import pydicom
 
     by_series: dict[str, list[Dataset]] = {}
@@ -143,6 +149,8 @@ def _headers(folder: Path, frame: str | None) -> list[Dataset]:
             header = pydicom.dcmread(file, stop_before_pixels=True)
         except (OSError, pydicom.errors.InvalidDicomError):
             continue
-        if header.get("Modality") == "CT" and frame in (None, header.get("FrameOfReferenceUID")):
-            by_series.setdefault(str(header.get("SeriesInstanceUID")), []).append(header)
+        named = (str(header.get("SeriesInstanceUID")), str(header.get("SeriesNumber")))
+        wanted = frame in (None, header.get("FrameOfReferenceUID")) and (series is None or series in named)
+        if wanted and header.get("Modality") == "CT":
+            by_series.setdefault(named[0], []).append(header)
     return max(by_series.values(), key=len, default=[])

@@ -10,10 +10,11 @@ from string import Template
 from matplotlib.figure import Figure
 
 from .. import __version__
+from ..alignment import matrix_of
 from ..volume import End
 from .figures import before_and_after, candidates, checkerboard, png_of, real_and_synthetic
 from .subject import Subject
-from .summary import RESEARCH_USE, matrix_of
+from .summary import RESEARCH_USE
 
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en">

@@ -7,10 +7,10 @@ import math
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
-from numpy.typing import NDArray
 
 from .. import __version__
+from ..alignment import grid_of, matrix_of
+from ..volume import real_part
 from .subject import Subject
 
 FORMAT = 1
@@ -20,6 +20,7 @@ RESEARCH_USE = "For research use only; synthetic slices show anatomy that was ne
 def summary_of(subject: Subject) -> str:
     """Return the report as JSON text; lengths in mm, the matrix (4, 4) maps fixed to moving points in LPS."""
     found = subject.registration
+    scans = {"fixed": real_part(subject.fixed), "moving": real_part(subject.moving)}
     summary = {
         "format": FORMAT,
         "sspe_version": __version__,
@@ -27,6 +28,8 @@ def summary_of(subject: Subject) -> str:
         **subject.files,
         "transform_type": found.transform_type,
         "matrix_fixed_to_moving_lps": matrix_of(found.transform).tolist(),
+        "frames_of_reference": {role: volume.frame_of_reference for role, volume in scans.items()},
+        "grids": {role: grid_of(volume) for role, volume in scans.items()},
         "start": found.start,
         "backend": found.backend,
         "model": subject.model,
@@ -51,16 +54,6 @@ def summary_of(subject: Subject) -> str:
         ],
     }
     return json.dumps(_plain(summary), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def matrix_of(transform: sitk.Transform) -> NDArray[np.float64]:
-    """(4, 4) matrix of a linear transform, fixed points to moving points, LPS mm."""
-    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
-    matrix = np.eye(4)
-    matrix[:3, 3] = origin
-    for axis in range(3):
-        matrix[:3, axis] = np.array(transform.TransformPoint(np.eye(3)[axis].tolist())) - origin
-    return matrix
 
 
 def _plain(value: Any) -> Any:

@@ -26,6 +26,8 @@ CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2.2",  # legacy converted enhanced CT
 }
 CAPTURE_CLASSES = "1.2.840.10008.5.1.4.1.1.7"
+# Media storage SOP class UID, in the meta information of every file, without its length.
+CLASS_ELEMENT = b"\x02\x00\x02\x00UI"
 DIRECTORY_CLASS = b"1.2.840.10008.1.3.10\x02"
 # Rounded to a few digits, axes are off by this much at most.
 AXES_TOLERANCE = 1e-2
@@ -85,10 +87,9 @@ def says_ct(file: Path) -> bool:
     """True where the first bytes of a file, readable or not, call it a CT slice."""
     with file.open("rb") as stream:
         head = stream.read(2048)
-    classes = [uid.encode() for uid in CT_CLASSES]
-    return head[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MAGIC)] == MAGIC and any(
-        ending in head for uid in classes for ending in (uid + b"\0", uid + b"\x08")
-    )
+    # The class of the object itself: registrations and structures name that of their images as well.
+    classes = [CLASS_ELEMENT + bytes([len(uid) + len(uid) % 2, 0]) + uid.encode() for uid in CT_CLASSES]
+    return head[PREAMBLE_BYTES : PREAMBLE_BYTES + len(MAGIC)] == MAGIC and any(one in head for one in classes)
 
 
 def _looks_like_dicom(file: Path) -> bool:
