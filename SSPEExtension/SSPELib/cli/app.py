@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -47,14 +48,15 @@ def options(
 
 for command in (expand, register, merge, apply):
     app.command()(command)
-if importlib.util.find_spec("SSPEResearch") is not None:
-    from SSPEResearch.cli import add_commands
-
-    add_commands(app)
+# What is not installed in Slicer brings its own commands along.
+for package in ("SSPECohort", "SSPEResearch"):
+    if importlib.util.find_spec(package) is not None:
+        importlib.import_module(f"{package}.cli").add_commands(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 2 bad input or argument, 130 interrupted.
+    """Run the command line and return its exit code: 0 done, 1 rows of a batch failed, 2 bad input or argument,
+    130 interrupted.
 
     Every bad input becomes one sentence on standard error; files of results appear only when all are complete.
     """

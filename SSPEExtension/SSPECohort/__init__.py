@@ -1,0 +1,1 @@
+"""Cohorts: a table of CTs, worked through row by row on many processes or computers, resumable at any moment."""

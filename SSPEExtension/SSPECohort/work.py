@@ -1,0 +1,62 @@
+"""The work on a row: read, expand or register, write everything that a person or a program may ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from SSPELib import tasks
+from SSPELib.io import read_volume, write_image, write_transform
+from SSPELib.options import ExpandOptions, RegisterOptions
+from SSPELib.report import Subject, page_of, summary_of
+from SSPELib.volume import synthetic_mm
+
+from .record import Outcome
+from .row import Row
+from .thumbnail import draw_thumbnail
+
+TRANSFORM_FILE = "transform.tfm"
+PAGE_FILE = "report.html"
+SUMMARY_FILE = "report.json"
+THUMBNAIL_FILE = "thumbnail.png"
+EXPANDED_FILE = "expanded.nii.gz"
+PROVENANCE_FILE = "provenance.nii.gz"
+
+
+def do_row(row: Row, folder: Path) -> Outcome:
+    """Do a row with the library, and write its files into a folder.
+
+    Raises:
+        SSPEError: an input is no good, or nothing could be found.
+    """
+    return {"register": _register, "expand": _expand}[row.kind](row, folder)
+
+
+def _register(row: Row, folder: Path) -> Outcome:
+    fixed, moving = (read_volume(row.inputs[role]) for role in ("fixed", "moving"))
+    done = tasks.register(fixed, moving, RegisterOptions.from_dict(row.options))
+    found = done.registration
+    write_transform(found.transform, folder / TRANSFORM_FILE)
+    files = {**row.inputs, "transform": TRANSFORM_FILE}
+    subject = Subject(done.fixed, done.moving, found, files, done.model, done.warnings)
+    (folder / SUMMARY_FILE).write_text(summary_of(subject), encoding="utf-8")
+    (folder / PAGE_FILE).write_text(page_of(subject), encoding="utf-8")
+    draw_thumbnail([(fixed, None), (moving, found.transform)], folder / THUMBNAIL_FILE)
+    return Outcome(
+        reliable=bool(found.reliable),
+        confidence=float(found.confidence),
+        overlap_mm=float(found.overlap_mm),
+        transform_type=found.transform_type,
+        synthetic_mm=float(sum(mm for ends in found.synthetic_mm.values() for mm in ends.values())),
+        model=done.model,
+        notes=(*found.reasons, *done.warnings),
+    )
+
+
+def _expand(row: Row, folder: Path) -> Outcome:
+    done = tasks.expand(read_volume(row.inputs["volume"]), ExpandOptions.from_dict(row.options))
+    write_image(done.volume.to_image(), folder / EXPANDED_FILE)
+    write_image(done.volume.provenance_image(), folder / PROVENANCE_FILE)
+    draw_thumbnail([(done.volume, None)], folder / THUMBNAIL_FILE)
+    return Outcome(
+        synthetic_mm=float(sum(synthetic_mm(done.volume).values())), model=done.model, notes=tuple(done.warnings)
+    )
