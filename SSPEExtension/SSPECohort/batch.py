@@ -13,7 +13,7 @@ from SSPELib.errors import InputError
 from SSPELib.progress import Progress, silent
 
 from .cluster import Workers, biggest_host, opened
-from .plan import Plan, described_seconds, memory_for_workers_mib
+from .plan import Plan, described_seconds
 from .record import Record, failed
 from .results import write_results
 from .store import Store
@@ -75,23 +75,21 @@ def _work_off(batch: _Batch, workers: Workers, announce: Announce) -> None:
     """Connect as often as it takes: for all rows, then alone for those whose workers died, anew where all was lost."""
     lost_at: float | None = None
     while batch.left:
-        alone = batch.left <= batch.killed
-        memory_mib = memory_for_workers_mib() if alone else batch.plan.memory_mib
+        alone, before = batch.left <= batch.killed, len(batch.left)
         try:
-            with opened(workers, memory_mib) as client:
+            with opened(workers.alone if alone else workers, batch.plan.memory_mib) as client:
                 announce(f"Dask's dashboard: {client.dashboard_link}")
-                lost_at = None
                 batch.work_off(client, workers.resources, alone)
         except (SchedulerLost, CommClosedError, InputError) as error:
-            if workers.scheduler is None or (lost_at is None and isinstance(error, InputError)):
+            if lost_at is None and isinstance(error, InputError):
                 raise
-            if lost_at is None:
+            if lost_at is None or len(batch.left) < before:
                 lost_at = time.monotonic()
-                announce(f"The scheduler {workers.scheduler} does not answer any more; waiting for it to come back.")
+                announce("The scheduler does not answer any more; waiting for it to come back.")
             if time.monotonic() - lost_at > RETURN_WITHIN_SECONDS:
                 raise InputError(
-                    f"The scheduler {workers.scheduler} has gone; {len(batch.left)} rows are left. Start it and run "
-                    "the same command again: what is done stays done."
+                    f"The scheduler has gone; {len(batch.left)} rows are left. Run the same command again once it is "
+                    "there: what is done stays done."
                 ) from error
             time.sleep(LOOK_EVERY_SECONDS)
 
@@ -126,7 +124,8 @@ class _Batch:
         names = sorted(self.left if alone else self.left - self.killed, key=self._seconds, reverse=True)
         futures = {self._submit(client, name, resources, alone): name for name in names}
         while futures:
-            settled = [future for future in futures if future.status != "pending"]
+            # What is lost died with a worker, and is done anew by another one.
+            settled = [future for future in futures if future.status not in ("pending", "lost")]
             for future in settled:
                 if self._take(futures[future], future, alone):
                     del futures[future]

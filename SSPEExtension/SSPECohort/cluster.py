@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask
@@ -17,7 +17,7 @@ from SSPELib.errors import DeviceError, InputError
 
 from .plan import cores, memory_for_workers_mib, workers_that_fit
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 30
 FIRST_WORKER_SECONDS = 60
 GPU = "GPU"
 CONFIGURATION = {
@@ -57,6 +57,11 @@ class Workers:
     def resources(self) -> dict[str, float]:
         """What a row takes of a worker besides its thread."""
         return {GPU: 1} if self.gpus else {}
+
+    @property
+    def alone(self) -> Workers:
+        """One worker with all memory of this computer; those of a running scheduler are as they are."""
+        return self if self.scheduler is not None else replace(self, count=1)
 
     def number(self, memory_mib: float) -> int:
         """Number of workers on this computer for rows that need at most that much memory."""
@@ -127,6 +132,7 @@ def opened(workers: Workers, memory_mib: float) -> Iterator[Client]:
 
 def biggest_host(client: Client) -> str:
     """The host of the worker that has most memory."""
+    client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
     known = client.scheduler_info(n_workers=-1)["workers"]
     return str(max(known.values(), key=lambda worker: worker["memory_limit"] or 0)["host"])
 

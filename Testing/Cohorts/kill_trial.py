@@ -1,14 +1,13 @@
 """Does a cohort survive what kills its processes? Run: python Testing/Cohorts/kill_trial.py --rows 1000
 
-A scheduler, workers and a client of their own do quick rows; all along, one of them is killed (SIGKILL) at random and
-begun anew, as a service manager and a person would. In the end every row must be there once, whole, and not done again
-after it was done.
+A scheduler, workers and a client of their own do quick rows; after a few more rows each time, one of them at random is
+killed (SIGKILL) and begun anew, as a service manager and a person would. In the end every row must be there once,
+whole, and not done again after it was done.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import random
 import signal
@@ -21,7 +20,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import SimpleITK as sitk
 from stand_ins import journal, quick, whole
 
@@ -31,11 +29,12 @@ from SSPECohort.manifest import read_manifest
 from SSPECohort.plan import make_plan
 from SSPECohort.record import Record
 from SSPECohort.store import Store
+from SSPELib.cli.app import BAD_INPUT
 from SSPELib.errors import InputError
 
 HERE = Path(__file__).resolve().parent
-SECONDS_BETWEEN_KILLS = (0.5, 4.0)
-BEGIN_SECONDS = 30.0
+MOMENT_SECONDS = 0.3
+LOCAL = "local"
 
 
 @dataclass
@@ -58,47 +57,60 @@ def write_manifest(folder: Path, rows: int, bad: int = 0) -> Path:
     return manifest
 
 
-def run_client(manifest: Path, output: Path, scheduler: str | None) -> list[Record]:
+def run_client(manifest: Path, output: Path, scheduler: str) -> list[Record]:
     """Be the client: do the quick rows of a manifest with the scheduler at an address, or with two workers here."""
-    workers = Workers(scheduler=scheduler, count=None if scheduler else 2)
+    workers = Workers(count=2) if scheduler == LOCAL else Workers(scheduler)
     return run_batch(make_plan(read_manifest(manifest)), Store(output), workers, work=quick)
 
 
-def try_out(folder: Path, rows: int, workers: int, seed: int) -> Toll:
-    """Have rows done while processes die, until the client comes to its end; return what that took."""
+def client_command(manifest: Path, output: Path, scheduler: str = LOCAL) -> list[str]:
+    """How a client in a process of its own is begun."""
+    return [sys.executable, __file__, "--client", str(manifest), str(output), scheduler]
+
+
+def try_out(folder: Path, rows: int, workers: int, seed: int, rows_a_kill: int) -> Toll:
+    """Have rows done while processes die, until the client comes to its end; return what that took.
+
+    Args:
+        folder: for manifest, results and logs.
+        rows: their number; a thirtieth of them fails.
+        workers: number of worker processes.
+        seed: of who is killed and when.
+        rows_a_kill: so many rows begin, on the mean, between one kill and the next.
+    """
     manifest, output = write_manifest(folder, rows, bad=rows // 30), folder / "results"
     scheduler = f"tcp://127.0.0.1:{_free_port()}"
     commands = {
-        "client": [sys.executable, __file__, "--client", str(manifest), str(output), scheduler],
         "scheduler": _dask("scheduler", "--host", scheduler, "--no-dashboard"),
         **{
             f"worker {number}": _dask(
-                "worker", scheduler, "--nthreads", "1", "--no-dashboard", "--death-timeout", "5",
-                "--local-directory", str(folder / "scratch"),
+                "worker", scheduler, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory",
+                str(folder / "scratch"),
             )
             for number in range(workers)
         },
+        "client": client_command(manifest, output, scheduler),
     }  # fmt: skip
     toll, chance, started = Toll(), random.Random(seed), time.monotonic()
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        next_kill = started + BEGIN_SECONDS
-        while (code := _ended_well(processes.get("client"))) is None:
+        begun_at_kill = rows_a_kill
+        while (faults := _ended(processes.get("client"))) is None:
             for name, command in commands.items():
                 if name not in processes or processes[name].poll() is not None:
-                    processes[name] = _begun(command, folder / f"{name}.log")
-            if (output / "rows").is_dir() and next_kill > time.monotonic() + SECONDS_BETWEEN_KILLS[1]:
-                next_kill = time.monotonic()
-            if time.monotonic() >= next_kill:
+                    processes[name] = begun(command, folder / f"{name}.log")
+            if len(journal(output)) // 2 >= begun_at_kill:
+                time.sleep(chance.uniform(0.0, MOMENT_SECONDS))
                 name = chance.choice(list(processes))
-                _kill(processes[name], chance)
+                processes[name].kill()
                 toll.kills[name.split()[0]] += 1
-                next_kill = time.monotonic() + chance.uniform(*SECONDS_BETWEEN_KILLS)
+                begun_at_kill = len(journal(output)) // 2 + chance.randint(1, 2 * rows_a_kill)
             time.sleep(0.05)
-        toll.faults = [*code, *faults_of(manifest, output)]
+        toll.faults = [*faults, *faults_of(manifest, output)]
     finally:
         for process in processes.values():
-            _kill_all(process)
+            process.kill()
+            process.wait()
     toll.seconds = time.monotonic() - started
     toll.begun = sum(event == "begun" for event, _ in journal(output))
     return toll
@@ -120,34 +132,20 @@ def faults_of(manifest: Path, output: Path) -> list[str]:
     return faults
 
 
-def _ended_well(client: subprocess.Popen[bytes] | None) -> list[str] | None:
-    """Faults of a client that came to its end by itself, None while it is at work or was killed."""
+def _ended(client: subprocess.Popen[bytes] | None) -> list[str] | None:
+    """Faults of a client that came to its end; None while it works, was killed, or asks to be run again."""
     code = None if client is None else client.poll()
-    if code is None or code == -signal.SIGKILL:
+    if code in (None, -signal.SIGKILL, BAD_INPUT):
         return None
     return [] if code == 0 else [f"the client ended with code {code}"]
-
-
-def _kill(process: subprocess.Popen[bytes], chance: random.Random) -> None:
-    """Kill a process, or one of those that it began (a worker's nanny outlives its worker)."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        chance.choice(family).kill()
-
-
-def _kill_all(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-    process.wait()
 
 
 def _dask(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dask", *arguments]
 
 
-def _begun(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def begun(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Begin a process that writes to a log."""
     paths = os.pathsep.join([str(HERE), str(HERE.parents[1] / "SSPEExtension")])
     with log.open("ab") as stream:
         return subprocess.Popen(command, stdout=stream, stderr=stream, env={**os.environ, "PYTHONPATH": paths})
@@ -166,6 +164,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows-a-kill", type=int, default=20)
     parser.add_argument("--client", nargs=3, metavar=("MANIFEST", "OUTPUT", "SCHEDULER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.client:
@@ -174,10 +173,10 @@ def main() -> int:
             run_client(Path(manifest), Path(output), scheduler)
         except InputError as error:
             print(error, file=sys.stderr)
-            return 2
+            return BAD_INPUT
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        toll = try_out(Path(folder), given.rows, given.workers, given.seed)
+        toll = try_out(Path(folder), given.rows, given.workers, given.seed, given.rows_a_kill)
     killed = ", ".join(f"{name} {count}" for name, count in sorted(toll.kills.items()))
     print(f"{given.rows} rows in {toll.seconds:.0f} s, {toll.begun} tries; killed: {killed}.")
     print("\n".join(toll.faults) or "Nothing lost, nothing double, nothing half.")
