@@ -119,6 +119,7 @@ def register(
         moving,
         start=start,
         transform_type=options.transform_type,
+        tolerance_mm=options.tolerance_mm,
         backend=chosen,
         progress=part(progress, share, 1.0),
     )

@@ -8,14 +8,12 @@ from typing import Any
 from slicer.i18n import tr as _
 
 RELIABLE_COLOR, UNRELIABLE_COLOR = "#1b5e20", "#b71c1c"
-HIGHEST_SHOWN, LOWEST_SHOWN = 0.99, 0.01
 
 
 def describe(result: dict[str, Any]) -> str:
     """Rich text: reliable or not on a colored bar, why, the figures behind it, and what they do not mean."""
     metric, name = f"{result['metric']:.2f}", result["metric_name"]
     rows = [
-        (_("Confidence"), confidence(result["confidence"])),
         (_("Real overlap"), _overlap(result["overlap_mm"])),
         (
             _("Similarity"),
@@ -29,25 +27,17 @@ def describe(result: dict[str, Any]) -> str:
     )
     reasons = "".join(f"<p>{html.escape(reason)}</p>" for reason in result["reasons"])
     meaning = _(
-        "Confidence is SSPE's own estimate of the chance that the mean error is below 10 mm. It is no measurement and "
+        "The error is SSPE's own estimate, learned from people whose true alignment is known. It is no measurement and "
         "can be wrong: check every alignment by eye."
     )
     figures = f'<table style="margin-top:8px">{table}</table>'
-    return f"{_bar(result['reliable'])}{reasons}{figures}<p><i>{html.escape(meaning)}</i></p>"
+    error = f"<p><b>{html.escape(result['error_sentence'])}.</b></p>"
+    return f"{_bar(result['reliable'])}{error}{reasons}{figures}<p><i>{html.escape(meaning)}</i></p>"
 
 
 def verdict(reliable: bool) -> str:
     """The verdict in one line."""
     return _("Reliable") if reliable else _("NOT RELIABLE: do not use this alignment unchecked")
-
-
-def confidence(share: float) -> str:
-    """A confidence as a percentage that promises neither certainty nor impossibility."""
-    if share > HIGHEST_SHOWN:
-        return _("above {percent} %").format(percent=f"{100 * HIGHEST_SHOWN:.0f}")
-    if share < LOWEST_SHOWN:
-        return _("below {percent} %").format(percent=f"{100 * LOWEST_SHOWN:.0f}")
-    return f"{100 * share:.0f} %"
 
 
 def _bar(reliable: bool) -> str:

@@ -87,7 +87,7 @@ def test_a_result(marked: Any) -> None:
     from SSPESlicer.selftest_support import AnsweringProcess, addNode, halves
 
     widget = marked.openModule("SSPERegister")
-    verdict = {"reliable": False, "reasons": [], "metric_name": "", "overlap_mm": -4.0, "confidence": 0.001}
+    verdict = {"reliable": False, "reasons": [], "metric_name": "", "overlap_mm": -4.0, "error_sentence": ""}
     widget.logic = SSPERegisterLogic(lambda: AnsweringProcess(transform=knownMotion(), verdict=verdict))
     widget.chooseVolumes(*(addNode(part, name) for part, name in zip(halves(20.0), ("chest", "belly"), strict=True)))
     widget.ui.backendComboBox.currentIndex = 2

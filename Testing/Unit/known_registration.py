@@ -7,7 +7,34 @@ from typing import Any
 import SimpleITK as sitk
 
 from SSPELib.registration import Registration
-from SSPELib.registration.verdict import Findings
+from SSPELib.registration.confidence import ErrorEstimate
+from SSPELib.registration.findings import Findings
+
+
+def known_findings(**fields: Any) -> Findings:
+    """Findings of a good position with 20 mm of overlap, but for the fields that are given."""
+    others: dict[str, Any] = {
+        "evidence": 60.0,
+        "real_evidence": 50.0,
+        "margin": 40.0,
+        "mean_evidence": 0.1,
+        "real_share": 0.4,
+        "overlap_mm": 20.0,
+        "contact_mm": 18.0,
+        "covered_share": 0.9,
+        "shared_share": 0.2,
+        "body_mm": 1.0,
+        "junction_mm": 0.8,
+        "far_end_mm": 1.5,
+        "spread_mm": 0.0,
+        "sides_apart_mm": 0.5,
+        "fixed_side_mm": 0.3,
+        "moving_side_mm": 0.3,
+        "real_mm": 0.2,
+        "order_agrees": True,
+        "synthetic": True,
+    }
+    return Findings(**{**others, **fields})
 
 
 def known_registration(transform: sitk.Transform, **fields: Any) -> Registration:
@@ -21,9 +48,12 @@ def known_registration(transform: sitk.Transform, **fields: Any) -> Registration
         "synthetic_mm": {"fixed": unexpanded, "moving": unexpanded},
         "metric": 0.5,
         "metric_name": "correlation",
-        "confidence": 0.9,
+        "expected_error_mm": 1.25,
+        "error_bound_mm": 3.5,
+        "junction": ErrorEstimate(1.0, 3.0),
+        "far_end": ErrorEstimate(2.0, 5.0),
         "reliable": True,
-        "findings": Findings(12.5, 9.0, 8.0, 0.1, 0.4, 40.0, 0.2, True, True),
+        "findings": known_findings(),
         "reasons": ("a stand-in",),
         "seconds": 1.0,
         "candidates": (),

@@ -31,7 +31,7 @@ def instant_registration(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, obje
             overlap_mm=40.0,
             synthetic_mm={"fixed": {"inferior": 65.0, "superior": 0.0}, "moving": {"inferior": 0.0, "superior": 65.0}},
             metric=0.91,
-            confidence=0.42,
+            error_bound_mm=12.0,
             reliable=False,
             reasons=("only bones agree",),
             candidates=(Candidate(SHIFT, 12.5, 40.0, 21.0, 5.7), Candidate(SHIFT, 3.5, 20.0, 51.0, 2.0)),
@@ -60,12 +60,13 @@ def test_register_writes_all_it_was_asked_for(
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["overlap_mm"] == 40.0
     assert report["synthetic_mm"]["fixed"] == {"inferior": 65.0, "superior": 0.0}
-    assert (report["start"], report["metric"], report["reliable"], report["confidence"]) == (
+    assert (report["start"], report["metric"], report["reliable"], report["error_bound_mm"]) == (
         "unknown",
         0.91,
         False,
-        0.42,
+        12.0,
     )
+    assert report["error_sentence"] == "Expected error 1.2 mm; 9 of 10 such results are within 12 mm"
     assert report["seconds"] > 0
     assert report["model"] == "tiny"
     assert (report["fixed"], report["moving"]) == (str(halves[0]), str(halves[1]))

@@ -8,14 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from known_registration import known_registration
 from phantoms import torso, write
 
-from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
 from SSPELib.io import read_volume
 from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
 from SSPELib.volume import body_length_mm, body_mask, check_ct
-from SSPEResearch.evaluation.registration.calibration import calibrate
 from SSPEResearch.evaluation.registration.negatives import (
     KINDS,
     SAME_PART,
@@ -25,7 +24,6 @@ from SSPEResearch.evaluation.registration.negatives import (
     negatives,
     run,
 )
-from SSPEResearch.evaluation.registration.run import Row
 from SSPEResearch.evaluation.registration.systems import Answer
 from SSPEResearch.evaluation.rows import RowTable, read_rows
 
@@ -34,12 +32,12 @@ ROW = NegativeRow(
     "p1",
     "near",
     seconds=10.0,
-    confidence=0.3,
+    expected_error_mm=8.0,
+    error_bound_mm=30.0,
+    junction_bound_mm=20.0,
+    far_bound_mm=40.0,
     reliable="false",
     found_overlap_mm=5.0,
-    real_evidence=1.0,
-    margin=2.0,
-    mean_evidence=0.02,
     findings="",
     pose="",
     failure="",
@@ -56,7 +54,7 @@ class Sure:
 
     def solve(self, fixed, moving, start):
         self.solved += 1
-        return Answer(sitk.Transform(3, sitk.sitkIdentity), 0.99, True, 10.0)
+        return Answer(sitk.Transform(3, sitk.sitkIdentity), known_registration(sitk.Transform(3, sitk.sitkIdentity)))
 
 
 @pytest.fixture(scope="module")
@@ -138,38 +136,9 @@ def test_a_run_goes_on_where_it_ended_and_the_table_tells_what_was_believed(peop
     rows = run(cases, system, table)
     assert system.solved == len(rows) == len(cases)
     assert [row.key for row in read_rows(table, NegativeRow)] == [case.key for case in cases]
-    text = markdown([*rows, replace(ROW, confidence=math.nan, reliable="", failure="no position")])
-    assert "| noise | near | 3 | 2 | 0.99 |" in text
-    assert "| wrong order | near | 2 | 2 | 0.99 |" in text
-
-
-def test_negatives_lower_the_confidence_and_the_same_part_twice_does_not():
-    good = ROW.as_failure()
-    rows = [replace(good, patient=f"p{i}", error_mm=1.0, real_evidence=30.0) for i in range(20)]
-    rows += [replace(good, patient=f"q{i}", error_mm=30.0, real_evidence=1.0) for i in range(20)]
-    alone = calibrate(rows)
-    wrong = [replace(ROW, patient=f"n{i}", real_evidence=30.0) for i in range(20)]
-    same = [replace(row, kind=SAME_PART) for row in wrong]
-    assert calibrate(rows, same) == pytest.approx(alone)
-    assert calibrate(rows, wrong)[1] < 0.8 * alone[1]
-    assert calibrate(rows[:20], wrong) is not None
-
-
-def test_the_command_counts_negatives_in_the_area_under_the_curve(tmp_path, capsys):
-    rows, refused = tmp_path / "rows.csv", tmp_path / "negatives.csv"
-    known, negative = RowTable(rows, Row), RowTable(refused, NegativeRow)
-    for i in range(8):
-        wrong = i % 2 == 0
-        row = replace(ROW.as_failure(), patient=f"p{i}", overlap_mm=20.0, error_mm=30.0 if wrong else 1.0)
-        known.add(replace(row, confidence=0.2 if wrong else 0.9, real_evidence=1.0 if wrong else 50.0))
-    for i in range(4):
-        negative.add(replace(ROW, patient=f"p{i}", confidence=0.95))
-    assert main(["benchmark", "calibrate", str(rows)]) == 0
-    assert "curve 1.000: 8 cases, 0 negatives" in capsys.readouterr().out
-    assert main(["benchmark", "calibrate", str(rows), "--negatives", str(refused)]) == 0
-    assert "curve 0.500: 8 cases, 4 negatives" in capsys.readouterr().out
-    assert main(["benchmark", "calibrate", str(rows), "--negatives", str(rows)]) == 2
-    assert "no table of this benchmark" in capsys.readouterr().err
+    text = markdown([*rows, replace(ROW, error_bound_mm=math.nan, reliable="", failure="no position")])
+    assert "| noise | near | 3 | 2 | 3.5 |" in text
+    assert "| wrong order | near | 2 | 2 | 3.5 |" in text
 
 
 def test_a_damaged_line_is_named(tmp_path):

@@ -7,24 +7,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from known_registration import known_findings
 from phantoms import torso, write
 
 from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
 from SSPELib.registration import register
+from SSPELib.registration.confidence import PLACES, judge
 from SSPELib.registration.poses import from_transform
-from SSPELib.registration.verdict import squashed
 from SSPELib.volume import body_mask, synthetic_mm
 from SSPELib.volume.points import at_indices, body_points
-from SSPEResearch.evaluation.registration.calibration import calibrate
+from SSPEResearch.evaluation.registration.calibration import calibrate, judged
 from SSPEResearch.evaluation.registration.cases import make_case
+from SSPEResearch.evaluation.registration.negatives import SAME_PART, NegativeRow
 from SSPEResearch.evaluation.registration.run import Row, run, settings
 from SSPEResearch.evaluation.registration.summary import (
     area_under_curve,
     draw,
     groups,
     markdown,
-    reliability,
     sign_test,
     wilson,
 )
@@ -44,13 +45,13 @@ ROW = Row(
     1.5,
     2.0,
     seconds=2.0,
-    confidence=0.9,
+    expected_error_mm=1.0,
+    error_bound_mm=3.0,
+    junction_bound_mm=2.0,
+    far_bound_mm=4.0,
     reliable="true",
     found_overlap_mm=20.0,
-    real_evidence=30.0,
-    margin=12.0,
-    mean_evidence=0.1,
-    findings="evidence=40 margin=12",
+    findings="",
     pose="",
     failure="",
 )
@@ -68,7 +69,7 @@ class Truthful:
 
     def solve(self, fixed, moving, start):
         self.solved += 1
-        return Answer(sitk.Transform(3, sitk.sitkIdentity), 0.5, False, 0.0)
+        return Answer(sitk.Transform(3, sitk.sitkIdentity))
 
 
 class Broken:
@@ -194,9 +195,11 @@ def test_intervals_are_those_of_wilson():
 def test_the_summary_counts_failures_as_errors_and_sorts_by_overlap(tmp_path):
     rows = [
         ROW,
-        replace(ROW, patient="p2", error_mm=12.0, confidence=0.2, reliable="false"),
-        replace(ROW, patient="p3", error_mm=float("nan"), confidence=float("nan"), reliable="", failure="no overlap"),
-        replace(ROW, overlap_mm=0.0, error_mm=8.0, confidence=0.6, reliable="false"),
+        replace(ROW, patient="p2", error_mm=12.0, error_bound_mm=11.0, reliable="false"),
+        replace(
+            ROW, patient="p3", error_mm=float("nan"), error_bound_mm=float("nan"), reliable="", failure="no overlap"
+        ),
+        replace(ROW, overlap_mm=0.0, error_mm=8.0, error_bound_mm=9.0, reliable="false"),
     ]
     found = groups(rows)
     assert [group.overlap_mm for group in found] == [0.0, 20.0]
@@ -205,23 +208,21 @@ def test_the_summary_counts_failures_as_errors_and_sorts_by_overlap(tmp_path):
     assert area_under_curve(rows) == 1.0
     text = markdown(rows)
     assert "| near | rescanned | plain | a | 20 | 3 |" in text
-    assert "100.0 % of 1" in text
-    assert "all cases are of one kind" in markdown(rows[:1])
-    assert reliability(rows, 5)[0] == pytest.approx((0.2, 0.0, 1))
+    # Of three cases one keeps its bound; the only one called reliable is right.
+    assert "| near | rescanned | plain | a | 20 | 3 | 33 [6, 79] | 100 [44, 100] | 100 [44, 100] |" in text
+    assert "| 33 [6, 79] | 100 [21, 100] |" in text
+    assert "say of themselves" not in markdown([replace(rows[0], error_bound_mm=float("nan"))])
     draw(rows, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
-def test_overlaps_can_count_alike_in_the_area_under_the_curve():
-    confident = replace(ROW, overlap_mm=40.0, error_mm=1.0, confidence=0.9)
-    alike = [replace(confident, patient=f"p{i}") for i in range(9)]
-    doubtful = replace(ROW, overlap_mm=0.0, error_mm=1.0, confidence=0.1)
-    wrong = replace(ROW, overlap_mm=-20.0, error_mm=50.0, confidence=0.5)
-    failed = replace(wrong, patient="other", error_mm=float("nan"), confidence=0.1)
-    assert area_under_curve([*alike, doubtful, wrong]) == pytest.approx(0.9)
-    assert area_under_curve([*alike, doubtful, wrong], balanced=True) == pytest.approx(0.5)
-    assert area_under_curve([doubtful, wrong, failed]) == pytest.approx(0.25)
-    assert np.isnan(area_under_curve(alike))
+def test_larger_bounds_tell_lost_cases():
+    sure = replace(ROW, error_mm=1.0, error_bound_mm=2.0)
+    doubtful = replace(ROW, error_mm=1.0, error_bound_mm=30.0)
+    lost = replace(ROW, error_mm=50.0, error_bound_mm=20.0)
+    assert area_under_curve([sure, sure, doubtful, lost]) == pytest.approx(2 / 3)
+    assert area_under_curve([doubtful, replace(lost, error_mm=float("nan"), error_bound_mm=30.0)]) == 0.5
+    assert np.isnan(area_under_curve([sure, doubtful]))
 
 
 def test_paired_differences_are_tested_exactly():
@@ -297,36 +298,83 @@ def test_ablations_leave_out_the_part_they_are_named_for(case, start, tiny_bundl
 
 
 def test_a_result_without_last_refinement_is_that_of_the_search(case):
-    result = register(case.fixed, case.moving, start="header", transform_type="rigid", backend=Unpolished())
+    result = register(case.fixed, case.moving, start="header", transform_type="rigid", tolerance_mm=10.0, backend=Unpolished())
     assert result.backend == "none"
     assert case.error_mm(result.transform) < 5
 
 
-def rated(error: float, real: float, margin: float, mean: float) -> Row:
+def rated(person: int, error: float, **findings: float) -> Row:
     """A row of this system with its findings."""
-    return replace(ROW, system="SSPE", error_mm=error, real_evidence=real, margin=margin, mean_evidence=mean)
+    said = known_findings(**findings)
+    text = " ".join(f"{name}={value}" for name, value in vars(said).items())
+    return replace(ROW, system="SSPE", patient=f"p{person}", error_mm=error, junction_error_mm=error / 2, findings=text)
 
 
-def test_calibration_gives_success_the_confidence_that_its_share_has():
-    # Half of the cases with little evidence are right, all with much.
-    rows = [rated(1.0 if i % 2 else 30.0, 0.0, 1.0, 0.02) for i in range(40)]
-    rows += [rated(1.0, 200.0, 200.0, 0.1) for _ in range(40)]
-    weights = calibrate(rows)
-    little, much = (1 / (1 + np.exp(-squashed(*x) @ weights)) for x in ((0.0, 1.0, 0.02), (200.0, 200.0, 0.1)))
-    assert little == pytest.approx(0.5, abs=0.15)
-    assert much > 0.85
+def known_rows(count: int, seed: int) -> list[Row]:
+    """Cases whose errors scatter around what the curvature predicts, as nothing else tells."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for person in range(count):
+        for overlap in (20.0, 0.0, -20.0):
+            predicted = float(np.exp(random.normal(1.0, 0.7)))
+            off = {f"{place}_mm": predicted for place in PLACES}
+            error = predicted * float(np.exp(random.normal(0.0, 0.5)))
+            rows.append(rated(person, error, overlap_mm=overlap, sides_apart_mm=random.exponential(3.0), **off))
+    return rows
 
 
-def test_calibration_needs_successes_and_failures():
-    with pytest.raises(InputError, match="both successes and failures"):
-        calibrate([rated(1.0, 5.0, 5.0, 0.1)] * 3)
+def test_findings_come_back_from_a_row_as_they_were():
+    assert rated(1, 2.0, margin=-3.5, order_agrees=None).known_findings() == known_findings(
+        margin=-3.5, order_agrees=None
+    )
+    assert ROW.known_findings() is None
 
 
-def test_the_command_prints_weights_and_draws(tmp_path, capsys):
-    path = tmp_path / "rows.csv"
-    table = RowTable(path, Row)
-    for i in range(8):
-        table.add(replace(rated(1.0 if i % 2 else 30.0, 40.0 * (i % 2), 1.0, 0.02), patient=f"p{i}"))
-    assert main(["benchmark", "calibrate", str(path), "--figure", str(tmp_path / "r.png")]) == 0
-    assert capsys.readouterr().out.startswith("WEIGHTS = (")
+def test_nine_of_ten_new_cases_keep_their_bound_whatever_their_overlap():
+    made = calibrate(known_rows(60, 4))
+    others = [judged(row, made) for row in known_rows(150, 2)]
+    for overlap in (20.0, 0.0, -20.0):
+        own = [row for row in others if f"overlap_mm={overlap}" in row.findings]
+        assert np.mean([row.error_mm <= row.error_bound_mm for row in own]) == pytest.approx(0.9, abs=0.08)
+        assert np.mean([row.junction_error_mm <= row.junction_bound_mm for row in own]) == pytest.approx(0.9, abs=0.08)
+        assert np.mean([row.error_mm <= row.expected_error_mm for row in own]) == pytest.approx(0.5, abs=0.12)
+    # What tells is used: twice the predicted error, about twice the bound.
+    one, twice = (judge(known_findings(body_mm=mm), 10.0, made).body.bound_mm for mm in (2.0, 4.0))
+    assert 1.6 < twice / one < 2.2
+
+
+def test_pairs_that_cannot_be_joined_raise_the_bounds_of_results_like_them():
+    rows = known_rows(20, 3)
+    text = " ".join(f"{n}={v}" for n, v in vars(known_findings(real_evidence=0.0, margin=0.1)).items())
+    negative = NegativeRow("noise", "p1", "near", **{**ROW.outcome(), "findings": text})
+    alone, warned = calibrate(rows), calibrate(rows, [negative] * 20)
+    same = calibrate(rows, [replace(negative, kind=SAME_PART)] * 20)
+    assert same == alone
+    weak = known_findings(real_evidence=0.0, margin=0.1)
+    assert judge(weak, 10.0, warned).body.bound_mm > 1.5 * judge(weak, 10.0, alone).body.bound_mm
+
+
+def test_calibration_needs_cases_of_several_people():
+    with pytest.raises(InputError, match="at least 9 of two people"):
+        calibrate([rated(1, 2.0)] * 12)
+
+
+def test_the_command_writes_constants_that_can_be_read_and_draws(tmp_path, capsys):
+    paths = tmp_path / "rows.csv", tmp_path / "test.csv"
+    for path, seed in zip(paths, (1, 2), strict=True):
+        table = RowTable(path, Row)
+        for row in known_rows(8, seed):
+            table.add(replace(row, overlap_mm=row.known_findings().overlap_mm))
+    made = tmp_path / "error_constants.py"
+    options = ["--test", str(paths[1]), "--constants", str(made), "--figure", str(tmp_path / "r.png")]
+    assert main(["benchmark", "calibrate", str(paths[0]), *options]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("24 cases, 0 negatives of which 0 are called reliable")
+    assert "| near | rescanned | plain | SSPE | -20 | 8 |" in out
     assert (tmp_path / "r.png").stat().st_size > 5000
+    names: dict[str, object] = {}
+    exec(made.read_text(encoding="utf-8"), names)
+    expected = calibrate(read_rows(paths[0], Row))
+    for place in PLACES:
+        assert names["WEIGHTS"][place] == pytest.approx(expected.weights[place], abs=1e-3)
+        assert names["RATIOS"][place]["gap"] == pytest.approx(expected.ratios[place]["gap"], abs=0.01)

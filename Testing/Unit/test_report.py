@@ -18,6 +18,7 @@ from matplotlib.image import imread
 from phantoms import torso
 
 from SSPELib.registration import Candidate
+from SSPELib.registration.confidence import ErrorEstimate
 from SSPELib.report import Subject, page_of, summary_of
 from SSPELib.report.figures import before_and_after, checkerboard, compressed, draw_overlay, png_of, real_and_synthetic
 from SSPELib.report.views import PIXEL_MM, Plane, shared_planes
@@ -46,7 +47,7 @@ def subject() -> Subject:
         synthetic_mm={"fixed": {"inferior": 40.0, "superior": 0.0}, "moving": {"inferior": 0.0, "superior": 40.0}},
         metric=float("nan"),
         metric_name="correlation of real voxels",
-        confidence=0.875,
+        far_end=ErrorEstimate(4.0, float("inf")),
         reasons=("one place stands out <clearly>",),
         seconds=12.25,
         candidates=(Candidate(SHIFT, 120.0, 20.0, 24.0, 0.0), Candidate(SHIFT, -3.0, -12.0, 50.0, 4.0)),
@@ -61,7 +62,9 @@ def test_summary_holds_every_promised_field(subject: Subject) -> None:
     assert report["overlap_mm"] == 20.0
     assert report["synthetic_mm"]["moving"]["superior"] == 40.0
     assert (report["start"], report["transform_type"], report["backend"]) == ("header", "rigid", "SimpleITK")
-    assert (report["reliable"], report["confidence"]) == (True, 0.875)
+    assert (report["reliable"], report["expected_error_mm"], report["error_bound_mm"]) == (True, 1.25, 3.5)
+    assert report["junction"] == {"expected_error_mm": 1.0, "error_bound_mm": 3.0}
+    assert report["far_end"] == {"expected_error_mm": 4.0, "error_bound_mm": None}
     assert report["metric"] is None
     assert report["reasons"] == ["one place stands out <clearly>"]
     assert report["warnings"] == ["mind the gap"]
@@ -84,7 +87,7 @@ def test_page_is_one_file_with_all_figures_and_escaped_names(subject: Subject) -
     assert "upper &amp; neck.nii.gz" in page
     assert "&lt;clearly&gt;" in page
     assert "mind the gap" in page
-    assert "0.88" in page
+    assert "Expected error 1.2 mm; 9 of 10 such results are within 4 mm." in page
     pictures = [imread(io.BytesIO(base64.b64decode(data))) for data in re.findall(r"base64,([^\"]+)", page)]
     assert len(pictures) == 4
     assert all(picture.shape[0] > 100 and picture.std() > 0.1 for picture in pictures)

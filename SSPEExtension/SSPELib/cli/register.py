@@ -136,8 +136,8 @@ def register(
         warn([f"The result is not reliable ({'; '.join(result.reasons)}); check it by eye before it is used."])
     trust = "reliable" if result.reliable else "not reliable"
     say(
-        f"{transform}: {result.transform_type} transform, {trust}, confidence {result.confidence:.2f}, real overlap "
-        f"{result.overlap_mm:.0f} mm, {result.seconds:.0f} s."
+        f"{transform}: {result.transform_type} transform, {trust}, real overlap {result.overlap_mm:.0f} mm, "
+        f"{result.seconds:.0f} s. {result.error_sentence}."
     )
 
 

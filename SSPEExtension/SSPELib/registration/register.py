@@ -12,6 +12,7 @@ from ..options import DeviceName, TransformType
 from ..progress import Progress, silent
 from ..volume import Volume, synthetic_mm
 from .backends import Backend, SimpleITKBackend
+from .confidence import judge
 from .images import ImagePyramid
 from .result import Registration
 
@@ -25,6 +26,7 @@ def register(
     *,
     start: Start,
     transform_type: TransformType,
+    tolerance_mm: float,
     backend: Backend | None = None,
     device: DeviceName = "auto",
     progress: Progress = silent,
@@ -36,6 +38,7 @@ def register(
         start: "header" looks around the pose of the headers, "unknown" along the whole body axis in both orders; a
             linear SimpleITK transform (fixed to moving) is looked around closely.
         transform_type: "affine" is spent only where real overlap supports it.
+        tolerance_mm: the result is called reliable where its error bound is at most this.
         backend: does the last refinement on real voxels; SimpleITK where none is given.
         device: where to search and to refine.
         progress: told of every stage; may raise `Cancelled`.
@@ -54,7 +57,7 @@ def register(
     images = ImagePyramid(fixed), ImagePyramid(moving)
     solver = Solver(*images, start, backend or SimpleITKBackend(), choose_device(device)[0])
     found = solver.solve(transform_type, progress)
-    verdict = found.verdict
+    confidence = judge(found.findings, tolerance_mm)
     progress(1.0, "Registered")
     return Registration(
         transform=found.transform,
@@ -65,10 +68,13 @@ def register(
         synthetic_mm={"fixed": synthetic_mm(fixed), "moving": synthetic_mm(moving)},
         metric=found.correlation,
         metric_name=found.correlation_name,
-        confidence=verdict.confidence,
-        reliable=verdict.reliable,
+        expected_error_mm=confidence.body.expected_mm,
+        error_bound_mm=confidence.body.bound_mm,
+        junction=confidence.junction,
+        far_end=confidence.far_end,
+        reliable=confidence.reliable,
         findings=found.findings,
-        reasons=(*verdict.reasons, *found.notes),
+        reasons=(*confidence.reasons, *found.notes),
         seconds=time.monotonic() - started,
         candidates=found.candidates,
     )

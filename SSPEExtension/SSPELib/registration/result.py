@@ -9,7 +9,8 @@ import SimpleITK as sitk
 
 from ..options import TransformType
 from ..volume import End
-from .verdict import Findings
+from .confidence import ErrorEstimate, error_sentence
+from .findings import Findings
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +46,11 @@ class Registration:
         synthetic_mm: for "fixed" and "moving", length made by the network at the "inferior" and "superior" end.
         metric: correlation of the two images inside both bodies, -1 to 1; real voxels where enough of them overlap.
         metric_name: what metric is, in words.
-        confidence: estimated probability that the mean error is below 10 mm.
-        reliable: whether the result may be used without a closer look.
-        findings: the figures behind the confidence.
+        expected_error_mm, error_bound_mm: mean distance of the moving body from where it belongs, mm: half of such
+            results keep the first, 9 of 10 the second; infinite where something contradicts the result.
+        junction, far_end: the same of its end toward the fixed CT and of its other end.
+        reliable: whether the bound is at most the tolerance that was asked for.
+        findings: the figures behind the errors.
         reasons: why, in words for a clinician.
         seconds: time taken.
         candidates: positions weighed, best first.
@@ -61,9 +64,17 @@ class Registration:
     synthetic_mm: Mapping[str, Mapping[End, float]]
     metric: float
     metric_name: str
-    confidence: float
+    expected_error_mm: float
+    error_bound_mm: float
+    junction: ErrorEstimate
+    far_end: ErrorEstimate
     reliable: bool
     findings: Findings
     reasons: tuple[str, ...]
     seconds: float
     candidates: tuple[Candidate, ...]
+
+    @property
+    def error_sentence(self) -> str:
+        """How far off the transform is, in words."""
+        return error_sentence(self.expected_error_mm, self.error_bound_mm)

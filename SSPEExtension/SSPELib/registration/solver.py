@@ -16,7 +16,9 @@ from ..progress import Progress, part
 from .backends import Backend
 from .evidence import Density, EvidenceModel, Threshold
 from .final_refinement import REAL_VOXELS_FROM_MM, FinalRefinement, Refined
+from .findings import Findings
 from .images import GridImage, ImagePyramid
+from .inquiry import Inquiry
 from .native import correlation
 from .overlap import end_centers, overlap_along_axis_mm, upper_of
 from .overlay import Overlay
@@ -26,7 +28,6 @@ from .result import Candidate
 from .search import Peak, distinct, search
 from .search_range import Start, search_range
 from .side_by_side import side_by_side
-from .verdict import Findings, Verdict, judge
 
 # Voxel size of the search over all positions, and of what needs no finer one.
 SEARCH_MM = 8.0
@@ -86,7 +87,6 @@ class Found:
     correlation: float
     correlation_name: str
     findings: Findings
-    verdict: Verdict
     notes: tuple[str, ...]
     candidates: tuple[Candidate, ...]
 
@@ -130,7 +130,6 @@ class Solver:
             correlation=value,
             correlation_name=name if self.synthetic else "correlation of real voxels",
             findings=findings,
-            verdict=judge(findings),
             notes=refined.notes,
             candidates=tuple(self._candidate(peak) for peak in ranked),
         )
@@ -217,8 +216,15 @@ class Solver:
         (evidence,) = overlay.evidence(refined.pose[None])
         total = evidence.total + self._log_prior(refined.pose, refined.kind)
         elsewhere = max((peak.score for peak in ranked[1:]), default=0.0)
+        whole = self.fixed.at(SEARCH_MM), self.moving.at(SEARCH_MM)
+        inquiry = Inquiry(overlay, refined.pose, evidence, self.body_points, *whole)
+        contact, covered = inquiry.contact()
+        body, junction, far_end = inquiry.predicted_mm()
+        apart, fixed_side, moving_side, real = inquiry.apart_mm()
         pairs = max(evidence.real_voxels + evidence.mixed_voxels, 1.0)
-        lengths = [float(np.linalg.norm(np.diff(end_centers(image.volume), axis=0))) for image in (self.fixed, self.moving)]
+        lengths = [
+            float(np.linalg.norm(np.diff(end_centers(image.volume), axis=0))) for image in (self.fixed, self.moving)
+        ]
         agrees = None
         if self.start != "unknown":
             volumes = self.fixed.volume, self.moving.volume
@@ -230,7 +236,17 @@ class Solver:
             mean_evidence=evidence.total / overlay.nats_per_voxel / pairs,
             real_share=evidence.real_voxels / pairs,
             overlap_mm=overlap,
+            contact_mm=contact,
+            covered_share=covered,
             shared_share=overlap / min(lengths),
+            body_mm=body,
+            junction_mm=junction,
+            far_end_mm=far_end,
+            spread_mm=inquiry.spread_mm(ranked),
+            sides_apart_mm=apart,
+            fixed_side_mm=fixed_side,
+            moving_side_mm=moving_side,
+            real_mm=real,
             order_agrees=agrees,
             synthetic=self.synthetic,
         )
@@ -246,9 +262,7 @@ class Solver:
         )
 
 
-def _brought_together(
-    fixed: GridImage, moving: GridImage, poses: Sequence[Matrix]
-) -> tuple[GridImage, GridImage]:
+def _brought_together(fixed: GridImage, moving: GridImage, poses: Sequence[Matrix]) -> tuple[GridImage, GridImage]:
     """The parts of two images that any of some poses, fixed to moving, brings near the other."""
     there = _box(moving, [np.linalg.inv(pose) for pose in poses])
     return fixed.cropped(*there), moving.cropped(*_box(fixed.cropped(*there), poses))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Mapping
 from html import escape
 from string import Template
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from .. import __version__
 from ..alignment import matrix_of
+from ..registration.confidence import ErrorEstimate
 from ..volume import End
 from .figures import before_and_after, candidates, checkerboard, png_of, real_and_synthetic
 from .subject import Subject
@@ -55,6 +57,7 @@ footer { color: var(--muted); font-size: .86rem; margin-top: 26px; }
 <h1>Registration report</h1>
 <p class="names"><b>fixed</b> $fixed<br><b>moving</b> $moving</p>
 <div class="verdict $verdict_class"><strong>$verdict</strong>
+<p>$error.</p>
 <ul>$reasons</ul>
 <dl>$facts</dl>
 </div>
@@ -82,6 +85,7 @@ def page_of(subject: Subject) -> str:
         moving=escape(subject.files["moving"]),
         verdict_class="" if found.reliable else "doubtful",
         verdict="Reliable" if found.reliable else "Not reliable: check it by eye before it is used",
+        error=escape(found.error_sentence),
         reasons=_items(found.reasons),
         facts="".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(subject)),
         warnings=f"<section><h2>Warnings</h2><ul>{_items(subject.warnings)}</ul></section>" if subject.warnings else "",
@@ -99,13 +103,18 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     found = subject.registration
     overlap = f"{found.overlap_mm:.0f} mm" if found.overlap_mm >= 0 else f"none, a gap of {-found.overlap_mm:.0f} mm"
     return [
-        ("Confidence (0 to 1)", f"{found.confidence:.2f}"),
+        ("9 of 10 within, at the junction", _bound(found.junction)),
+        ("9 of 10 within, at the far end", _bound(found.far_end)),
         ("Real overlap along the body", overlap),
         ("Transform", found.transform_type),
         ("Synthetic, fixed", _synthetic(found.synthetic_mm.get("fixed", {}))),
         ("Synthetic, moving", _synthetic(found.synthetic_mm.get("moving", {}))),
         ("Time", f"{found.seconds:.0f} s"),
     ]
+
+
+def _bound(error: ErrorEstimate) -> str:
+    return f"{error.bound_mm:.0f} mm" if math.isfinite(error.bound_mm) else "unknown"
 
 
 def _synthetic(by_end: Mapping[End, float]) -> str:

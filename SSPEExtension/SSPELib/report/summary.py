@@ -39,7 +39,11 @@ def summary_of(subject: Subject) -> str:
         "metric": found.metric,
         "metric_name": found.metric_name,
         "reliable": found.reliable,
-        "confidence": found.confidence,
+        "expected_error_mm": found.expected_error_mm,
+        "error_bound_mm": found.error_bound_mm,
+        "junction": {"expected_error_mm": found.junction.expected_mm, "error_bound_mm": found.junction.bound_mm},
+        "far_end": {"expected_error_mm": found.far_end.expected_mm, "error_bound_mm": found.far_end.bound_mm},
+        "error_sentence": found.error_sentence,
         "reasons": list(found.reasons),
         "warnings": list(subject.warnings),
         "candidates": [

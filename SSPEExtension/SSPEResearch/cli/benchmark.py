@@ -159,37 +159,47 @@ def calibrate(
     negatives: Annotated[
         Path | None, typer.Option(metavar="NEG.csv", help="Rows of sspe benchmark negatives; they count as failures.")
     ] = None,
-    figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Reliability diagram of ROWS.csv.")] = None,
+    test: Annotated[
+        Path | None, typer.Option(metavar="TEST.csv", help="Rows of other people, judged by the new constants.")
+    ] = None,
+    constants: Annotated[
+        Path | None, typer.Option(metavar="FILE.py", help="Where to write the constants; printed where not given.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FIGURE.png", help="Errors of TEST.csv by their bounds.")
+    ] = None,
 ) -> None:
-    """Fit the confidence to the rows of a benchmark; the weights belong into SSPELib/registration/verdict.py.
+    """Make the constants behind the error of a result: SSPELib/registration/error_constants.py.
 
-    Also prints how well the confidences in the rows, as they are, tell errors above 10 mm from the others. Needs the
-    extra packages of pip install 'sspe[evaluate]'.
+    Also prints how many errors of the test rows keep their bounds, and how many results are called reliable, with 95 %
+    intervals. Needs the extra packages of pip install 'sspe[evaluate]'.
 
-    Example: sspe benchmark calibrate validation.csv --negatives negatives.csv --figure reliability.png
+    Example: sspe benchmark calibrate validation.csv --negatives negatives.csv --test test.csv
     """
     from SSPELib.io.writing import Outputs
 
     from ..evaluation.registration.calibration import calibrate as fit
-    from ..evaluation.registration.calibration import draw_reliability
+    from ..evaluation.registration.calibration import draw_bounds, judged, written
     from ..evaluation.registration.negatives import NegativeRow
     from ..evaluation.registration.run import Row
-    from ..evaluation.registration.summary import OURS, area_under_curve
+    from ..evaluation.registration.summary import OURS, markdown
     from ..evaluation.rows import read_rows
 
-    given = [rows] if negatives is None else [rows, negatives]
-    check_outputs([(figure, (".png", ".svg"))], given)
+    given = [path for path in (rows, negatives, test) if path is not None]
+    check_outputs([(figure, (".png", ".svg")), (constants, (".py",))], given)
     _check_there(given)
     found = [row for row in read_rows(rows, Row) if row.system == OURS]
     refused = [] if negatives is None else read_rows(negatives, NegativeRow)
+    others = [] if test is None else [row for row in read_rows(test, Row) if row.system == OURS]
     with needs_extra("evaluate", "Calibrating"):
-        weights = fit(found, refused)
-    print("WEIGHTS = (" + ", ".join(f"{weight:.2f}" for weight in weights) + ")")
-    area = area_under_curve([*found, *(row.as_failure() for row in refused)])
-    print(f"area under the ROC curve {area:.3f}: {len(found)} cases, {len(refused)} negatives")
+        made = fit(found, refused)
+    reliable = [row for row in refused if judged(row.as_failure(), made).reliable == "true"]
+    print(f"{len(found)} cases, {len(refused)} negatives of which {len(reliable)} are called reliable")
+    print(markdown([judged(row, made) for row in others or found]))
+    _tell(written(made), constants)
     if figure is not None:
         with Outputs() as outputs:
-            draw_reliability(found, outputs.beside(figure))
+            draw_bounds([judged(row, made) for row in others or found], outputs.beside(figure))
 
 
 @benchmark.command()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from SSPELib.errors import Cancelled
+from SSPELib.registration.findings import Findings
 from SSPELib.registration.poses import from_transform
-from SSPELib.registration.verdict import Findings
 from SSPELib.volume import Volume
 
 from .systems import Answer, System
+
+NAN = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +21,12 @@ class Outcome:
     """The columns that the rows of all benchmarks have in common; NaN and empty where a system says nothing."""
 
     seconds: float
-    confidence: float
+    expected_error_mm: float
+    error_bound_mm: float
+    junction_bound_mm: float
+    far_bound_mm: float
     reliable: str
     found_overlap_mm: float
-    real_evidence: float
-    margin: float
-    mean_evidence: float
     findings: str
     pose: str
     failure: str
@@ -33,6 +34,15 @@ class Outcome:
     def outcome(self) -> dict[str, Any]:
         """These columns alone, by name."""
         return {column.name: getattr(self, column.name) for column in fields(Outcome)}
+
+    def known_findings(self) -> Findings | None:
+        """The findings that were written down; None where a system has none."""
+        if not self.findings:
+            return None
+        texts = dict(pair.split("=") for pair in self.findings.split())
+        agrees = {"True": True, "False": False}.get(texts.pop("order_agrees", ""))
+        synthetic = texts.pop("synthetic") == "True"
+        return Findings(**{name: float(text) for name, text in texts.items()}, order_agrees=agrees, synthetic=synthetic)
 
 
 @dataclass(frozen=True)
@@ -45,28 +55,26 @@ class Attempt:
 
     def columns(self) -> dict[str, Any]:
         """The values of `Outcome`, rounded."""
-        nan = float("nan")
-        answer = self.answer
-        findings = None if answer is None else answer.findings
+        said = None if self.answer is None else self.answer.said
+        pose = [] if self.answer is None else from_transform(self.answer.transform)[:3].ravel().tolist()
         return {
             "seconds": round(self.seconds, 2),
-            "confidence": nan if answer is None or answer.confidence is None else round(float(answer.confidence), 4),
-            "reliable": "" if answer is None or answer.reliable is None else str(answer.reliable).lower(),
-            "found_overlap_mm": nan if answer is None or answer.overlap_mm is None else round(answer.overlap_mm, 2),
-            "real_evidence": nan if findings is None else round(float(findings.real_evidence), 4),
-            "margin": nan if findings is None else round(float(findings.margin), 4),
-            "mean_evidence": nan if findings is None else round(float(findings.mean_evidence), 4),
-            "findings": "" if findings is None else " ".join(f"{n}={float(v):.5g}" for n, v in _numbers(findings)),
-            "pose": ""
-            if answer is None
-            else " ".join(f"{v:.6f}" for v in from_transform(answer.transform)[:3].ravel()),
+            "expected_error_mm": NAN if said is None else round(said.expected_error_mm, 3),
+            "error_bound_mm": NAN if said is None else round(said.error_bound_mm, 3),
+            "junction_bound_mm": NAN if said is None else round(said.junction.bound_mm, 3),
+            "far_bound_mm": NAN if said is None else round(said.far_end.bound_mm, 3),
+            "reliable": "" if said is None else str(said.reliable).lower(),
+            "found_overlap_mm": NAN if said is None else round(said.overlap_mm, 2),
+            "findings": "" if said is None else _written(said.findings),
+            "pose": " ".join(f"{value:.6f}" for value in pose),
             "failure": self.failure,
         }
 
 
-def _numbers(findings: Findings) -> Iterator[tuple[str, float]]:
-    """The findings that are known, by name."""
-    return ((name, value) for name, value in vars(findings).items() if value is not None)
+def _written(findings: Findings) -> str:
+    """Findings as name=value, apart by spaces."""
+    values = vars(findings).items()
+    return " ".join(f"{name}={value:.5g}" if isinstance(value, float) else f"{name}={value}" for name, value in values)
 
 
 def attempt(system: System, fixed: Volume, moving: Volume, start: str) -> Attempt:

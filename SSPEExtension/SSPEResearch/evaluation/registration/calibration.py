@@ -1,67 +1,162 @@
-"""Calibrating the confidence: a logistic regression of success on the findings, and a reliability diagram."""
+"""Making the constants behind the error of a result, and what they are worth on other people.
+
+Each scale is a formula of the findings, exp(features @ weights), fitted to the logarithms of errors by Huber's loss, so
+that a few lost cases do not decide it; the weights of findings are not negative, as each finding grows with the error
+to be feared. The ratios of error to scale are made conformal: see `SSPELib.registration.confidence`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from SSPELib.errors import InputError
-from SSPELib.registration.verdict import squashed
+from SSPELib.registration.confidence import (
+    KINDS,
+    LARGEST_SCALE_MM,
+    PLACES,
+    SMALLEST_SCALE_MM,
+    Constants,
+    features,
+    judge,
+    kind_of,
+    scale_mm,
+)
+from SSPELib.registration.findings import Findings
 
+from .attempt import Outcome
 from .negatives import SAME_PART, NegativeRow
 from .run import Row
-from .summary import SUCCESS_MM, reliability
+from .summary import TOLERANCE_MM
 
-# Pull toward zero: few cases separate perfectly, and no confidence may become boundless for that.
-RIDGE = 0.004
+ERROR_OF = {"body": "error_mm", "junction": "junction_error_mm", "far_end": "far_error_mm"}
+KEPT_SHARE = 0.9
+# Of errors that differ from their scale by more than this factor only the direction counts.
+HUBER_LOG = np.log(2.0)
+RIDGE = 0.02
+# Pairs that cannot be joined have no error: they are taken for lost cases, of which each counts this much.
+NEGATIVE_WEIGHT = 0.5
+# Fewer cases have no such quantile; fewer of one kind than OWN_FROM share that of all, as theirs would be mostly chance.
+FEWEST, OWN_FROM = 9, 20
 
 
-def calibrate(rows: Sequence[Row], negatives: Sequence[NegativeRow] = ()) -> NDArray[np.float64]:
-    """Weights (4,) of the features of a verdict that make the confidence the chance of an error below 10 mm.
+def calibrate(rows: Sequence[Row], negatives: Sequence[NegativeRow] = ()) -> Constants:
+    """The constants that make bounds which 9 of 10 errors keep.
 
     Args:
-        rows: registrations with a known answer.
-        negatives: pairs that must not be called reliable; they count as failures. The same part twice is left out:
-            its transform is right and has all evidence for it, so that a veto, and no weight, must refuse it.
+        rows: registrations with a known answer; those without findings are left out.
+        negatives: pairs that must not be called reliable. The same part twice is left out: its transform is right, so
+            that a contradiction, and no weight, must refuse it.
 
     Raises:
-        InputError: the rows hold no findings, or only successes or only failures.
+        InputError: fewer than FEWEST rows have findings, or all are of one person.
     """
-    from scipy.optimize import minimize
-
-    failures = [row.as_failure() for row in negatives if row.kind != SAME_PART]
-    rated = [row for row in (*rows, *failures) if not np.isnan(row.real_evidence)]
-    success = np.array([row.error_mm < SUCCESS_MM for row in rated], dtype=np.float64)
-    if not 0 < success.sum() < len(rated):
+    rated = [row for row in rows if row.known_findings() is not None]
+    people = sorted({row.patient for row in rated})
+    if len(rated) < FEWEST or len(people) < 2:
         raise InputError(
-            f"{len(rated)} rows with findings hold {success.sum():.0f} errors below {SUCCESS_MM:g} mm; both successes "
-            "and failures are needed. Add cases, for example with --overlap -20 and --overlap 40."
+            f"{len(rated)} rows of {len(people)} people have findings; at least {FEWEST} of two people are needed."
         )
-    features = np.array([squashed(row.real_evidence, row.margin, row.mean_evidence) for row in rated])
+    refused = [row for row in negatives if row.kind != SAME_PART and row.known_findings() is not None]
+    weights, ratios = {}, {}
+    for place in PLACES:
+        weights[place] = _fitted(rated, refused, place)
+        without = {person: _fitted([r for r in rated if r.patient != person], refused, place) for person in people}
+        found = [(_kind(row), _error(row, place) / _scale(row, place, without[row.patient])) for row in rated]
+        ratios[place] = {kind: _quantiles(found, kind) for kind in KINDS}
+    return Constants(weights, ratios)
 
-    def loss(weights: NDArray[np.float64]) -> float:
-        logits = features @ weights
-        return float(np.mean(np.logaddexp(0, logits) - success * logits) + RIDGE * (weights[1:] ** 2).sum())
 
-    # More evidence never speaks against a result, whatever a few cases say.
-    bounds = [(None, None)] + [(0.0, None)] * (features.shape[1] - 1)
-    return np.asarray(minimize(loss, np.zeros(features.shape[1]), method="L-BFGS-B", bounds=bounds).x)
+def written(constants: Constants) -> str:
+    """The constants as the file of `SSPELib.registration` that holds them."""
+    lines = ['"""Made by `sspe benchmark calibrate`; see `confidence`."""', ""]
+    lines += ["# Of the scale of the error, by place; the features are those of `confidence.features`.", "WEIGHTS = {"]
+    for place, values in constants.weights.items():
+        lines.append(f'    "{place}": ({", ".join(f"{value:.3f}" for value in values)}),')
+    lines += ["}", "# Of errors to that scale, by place and kind of overlap: half keep the first, 9 of 10 the second."]
+    lines += ["RATIOS = {"]
+    for place, kinds in constants.ratios.items():
+        pairs = ", ".join(f'"{kind}": ({half:.2f}, {most:.2f})' for kind, (half, most) in kinds.items())
+        lines.append(f'    "{place}": {{{pairs}}},')
+    return "\n".join([*lines, "}", ""])
 
 
-def draw_reliability(rows: Sequence[Row], path: Path) -> None:
-    """Share of errors below 10 mm against mean confidence, with the number of cases; written as PNG or SVG."""
+def judged(row: Row, constants: Constants) -> Row:
+    """A row with what constants say of its findings, as if it had been made with them."""
+    findings = row.known_findings()
+    if findings is None:
+        return row
+    said = judge(findings, TOLERANCE_MM, constants)
+    return replace(
+        row,
+        expected_error_mm=said.body.expected_mm,
+        error_bound_mm=said.body.bound_mm,
+        junction_bound_mm=said.junction.bound_mm,
+        far_bound_mm=said.far_end.bound_mm,
+        reliable=str(said.reliable).lower(),
+    )
+
+
+def draw_bounds(rows: Sequence[Row], path: Path) -> None:
+    """Errors against their bounds, by overlap; 9 of 10 lie below the line. Written as PNG or SVG."""
     from matplotlib.figure import Figure
 
-    drawing = Figure(figsize=(5, 5), layout="constrained")
+    drawing = Figure(figsize=(6, 6), layout="constrained")
     axes = drawing.subplots()
-    axes.plot([0, 1], [0, 1], color="gray", linewidth=1)
-    found = reliability(rows)
-    axes.plot([c for c, _, _ in found], [share for _, share, _ in found], "o-")
-    for confidence, share, count in found:
-        axes.annotate(f"{count} cases", (confidence, share), xytext=(5, -12), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="mean confidence", ylabel=f"share of errors below {SUCCESS_MM:g} mm", xlim=(0, 1), ylim=(0, 1.02))
+    limits = (SMALLEST_SCALE_MM, LARGEST_SCALE_MM)
+    axes.plot(limits, limits, color="gray", linewidth=1)
+    for overlap in sorted({row.overlap_mm for row in rows}):
+        chosen = [row for row in rows if row.overlap_mm == overlap and np.isfinite(row.error_bound_mm)]
+        axes.plot([r.error_bound_mm for r in chosen], [r.error_mm for r in chosen], "o", label=f"{overlap:g} mm")
+    axes.set(xlabel="bound, mm", ylabel="error, mm", xscale="log", yscale="log", xlim=limits, ylim=limits)
+    axes.legend(title="overlap")
     axes.grid(alpha=0.3)
     drawing.savefig(path, dpi=120)
+
+
+def _fitted(rows: Sequence[Row], negatives: Sequence[NegativeRow], place: str) -> tuple[float, ...]:
+    """Weights (n,) of the features at a place."""
+    from scipy.optimize import minimize
+
+    inputs = np.array([features(_known(row), place) for row in (*rows, *negatives)])
+    wanted = np.log([*(_error(row, place) for row in rows), *([LARGEST_SCALE_MM] * len(negatives))])
+    share = np.array([1.0] * len(rows) + [NEGATIVE_WEIGHT] * len(negatives))
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        off = np.abs(inputs @ weights - wanted)
+        huber = np.where(off < HUBER_LOG, 0.5 * off**2, HUBER_LOG * (off - 0.5 * HUBER_LOG))
+        return float((share * huber).sum() / share.sum() + RIDGE * (weights[1:] ** 2).sum())
+
+    bounds = [(None, None)] + [(0.0, None)] * (inputs.shape[1] - 1)
+    found = minimize(loss, np.full(inputs.shape[1], 0.1), method="L-BFGS-B", bounds=bounds).x
+    return tuple(float(weight) for weight in found)
+
+
+def _quantiles(ratios: Sequence[tuple[str, float]], kind: str) -> tuple[float, float]:
+    """What half and KEPT_SHARE of new cases of a kind keep, of ratios of known ones; of all where the kind is rare."""
+    own = [ratio for one, ratio in ratios if one == kind]
+    chosen = np.sort(own if len(own) >= OWN_FROM else [ratio for _, ratio in ratios])
+    half, most = (int(np.ceil((len(chosen) + 1) * share)) - 1 for share in (0.5, KEPT_SHARE))
+    return float(chosen[half]), float(chosen[min(most, len(chosen) - 1)])
+
+
+def _known(row: Outcome) -> Findings:
+    findings = row.known_findings()
+    assert findings is not None
+    return findings
+
+
+def _kind(row: Row) -> str:
+    return kind_of(_known(row).overlap_mm)
+
+
+def _error(row: Row, place: str) -> float:
+    return float(np.clip(getattr(row, ERROR_OF[place]), SMALLEST_SCALE_MM, LARGEST_SCALE_MM))
+
+
+def _scale(row: Row, place: str, weights: tuple[float, ...]) -> float:
+    return scale_mm(_known(row), place, weights)

@@ -146,13 +146,13 @@ def run(cases: Sequence[Negative], system: System, table: Path, progress: Progre
 
 def markdown(rows: Sequence[NegativeRow]) -> str:
     """The table of the negatives: none of them may be called reliable."""
-    lines = ["| kind | start | cases | called reliable | highest confidence |", "|---|---|---|---|---|"]
+    lines = ["| kind | start | cases | called reliable | least bound, mm |", "|---|---|---|---|---|"]
     for kind, start in dict.fromkeys((row.kind, row.start) for row in rows):
         chosen = [row for row in rows if (row.kind, row.start) == (kind, start)]
         reliable = sum(row.reliable == "true" for row in chosen)
-        rated = [row.confidence for row in chosen if not np.isnan(row.confidence)]
-        highest = f"{max(rated):.2f}" if rated else "no result"
-        lines.append(f"| {kind} | {start} | {len(chosen)} | {reliable} | {highest} |")
+        rated = [row.error_bound_mm for row in chosen if not np.isnan(row.error_bound_mm)]
+        least = f"{min(rated):.1f}" if rated else "no result"
+        lines.append(f"| {kind} | {start} | {len(chosen)} | {reliable} | {least} |")
     return "\n".join(lines) + "\n"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from SSPELib.options import RegisterOptions
+
 from .run import Row
 from .scans import SCANS
 
 LIMITS_MM = (2.0, 3.0, 5.0, 10.0, 15.0)
 FAILED_MM = 1000.0
-# The confidence is the chance of an error below this.
 SUCCESS_MM = 10.0
+# A result is called reliable where its bound is at most this.
+TOLERANCE_MM: float = RegisterOptions.option("tolerance_mm").default
 # The system that the others are tested against.
 OURS = "SSPE"
 # Two-sided 95 % of the normal distribution.
@@ -69,28 +71,18 @@ def _group(row: Row) -> tuple[str, str, str, str, float]:
     return row.system, row.start, row.scan, row.variant, row.overlap_mm
 
 
-def area_under_curve(rows: Sequence[Row], limit_mm: float = SUCCESS_MM, balanced: bool = False) -> float:
-    """Probability that a case with an error above a limit has less confidence than one below it; NaN without both.
+def area_under_curve(rows: Sequence[Row], limit_mm: float = SUCCESS_MM) -> float:
+    """Probability that a case with an error above a limit has a larger bound than one below it; NaN without both.
 
-    Args:
-        rows: cases; those without a confidence are left out.
-        limit_mm: what tells good from bad.
-        balanced: whether each start, scan, variant and overlap counts alike, however many cases it has.
+    Cases without a bound are left out.
     """
-    rated = [row for row in rows if not np.isnan(row.confidence)]
-    size = Counter(_kind(row) for row in rated)
-    weight = np.array([1.0 / size[_kind(row)] if balanced else 1.0 for row in rated])
-    confidence = np.array([row.confidence for row in rated])
+    rated = [row for row in rows if not np.isnan(row.error_bound_mm)]
+    bound = np.array([row.error_bound_mm for row in rated])
     good = np.array([row.error_mm < limit_mm for row in rated], dtype=bool)
     if not good.any() or good.all():
         return float("nan")
-    above = confidence[good][:, None] - confidence[~good]
-    pairs = weight[good][:, None] * weight[~good]
-    return float((pairs * ((above > 0) + 0.5 * (above == 0))).sum() / pairs.sum())
-
-
-def _kind(row: Row) -> tuple[str, str, str, float]:
-    return row.start, row.scan, row.variant, row.overlap_mm
+    bad_bound, good_bound = np.meshgrid(bound[~good], bound[good])
+    return float(((bad_bound > good_bound) + 0.5 * (bad_bound == good_bound)).mean())
 
 
 def sign_test(rows: Sequence[Row], one: str, other: str, overlap_mm: float, limit_mm: float) -> tuple[int, int, float]:
@@ -128,32 +120,63 @@ def markdown(rows: Sequence[Row]) -> str:
     for group in groups(rows):
         shares = []
         for limit in LIMITS_MM:
-            share, low, high = group.share_below(limit)
-            shares.append(f"{100 * share:.0f} [{100 * low:.0f}, {100 * high:.0f}]")
+            shares.append(_percent(int((group.errors < limit).sum()), group.errors.size))
         median = "no result" if group.median_mm >= FAILED_MM else f"{group.median_mm:.1f}"
         lines.append(
             f"| {group.start} | {group.scan} | {group.variant} | {group.system} | {group.overlap_mm:g} | "
             f"{group.errors.size} | "
             f"{' | '.join(shares)} | {median} | {np.median(group.seconds):.1f} |"
         )
-    for system in dict.fromkeys(row.system for row in rows if not np.isnan(row.confidence)):
-        own = [row for row in rows if row.system == system]
+    return "\n".join([*lines, *_bounds(rows), *_comparisons(rows)]) + "\n"
+
+
+def _bounds(rows: Sequence[Row]) -> list[str]:
+    """Lines of a table that tells how true the errors are that systems say of their own results."""
+    found = []
+    for key in dict.fromkeys(_group(row) for row in rows if not np.isnan(row.error_bound_mm)):
+        own = [row for row in rows if _group(row) == key]
+        kept = [sum(e <= b for e, b in pairs) for pairs in _by_place(own)]
         trusted = [row for row in own if row.reliable == "true"]
-        right = sum(row.error_mm < SUCCESS_MM for row in trusted)
-        trusted_share = f"{100 * right / len(trusted):.1f} % of {len(trusted)}" if trusted else "none"
-        lines += ["", f"{system}: {_detection(own)}; of the cases called reliable below 10 mm: {trusted_share}."]
-    return "\n".join([*lines, *_comparisons(rows)]) + "\n"
+        right = sum(row.error_mm <= TOLERANCE_MM for row in trusted)
+        median = np.median([row.error_bound_mm for row in own])
+        system, start, scan, variant, overlap = key
+        found.append(
+            f"| {start} | {scan} | {variant} | {system} | {overlap:g} | {len(own)} | "
+            f"{' | '.join(_percent(count, len(own)) for count in kept)} | {median:.1f} | "
+            f"{_percent(len(trusted), len(own))} | {_percent(right, len(trusted)) if trusted else '-'} |"
+        )
+    if not found:
+        return []
+    area = area_under_curve([row for row in rows if row.system == OURS])
+    told = (
+        ""
+        if np.isnan(area)
+        else f" Area under the ROC curve of the bound for errors above {SUCCESS_MM:g} mm: {area:.3f}."
+    )
+    return [
+        "",
+        "What results say of themselves: share of errors within their bound (90 % are meant to be), and share called "
+        f"reliable (bound at most {TOLERANCE_MM:g} mm).{told}",
+        "",
+        "| start | scan | variant | system | overlap, mm | cases | within bound, % | at the junction, % | "
+        f"at the far end, % | median bound, mm | reliable, % | of these within {TOLERANCE_MM:g} mm, % |",
+        "|---" * 12 + "|",
+        *found,
+    ]
 
 
-def _detection(rows: Sequence[Row]) -> str:
-    """How well the confidence of a system tells errors above 10 mm, in words."""
-    whole, balanced = area_under_curve(rows), area_under_curve(rows, balanced=True)
-    if np.isnan(whole):
-        return "errors above 10 mm cannot be told from others, as all cases are of one kind"
-    apart = area_under_curve([row for row in rows if row.overlap_mm <= 0])
-    alone = "" if np.isnan(apart) else f", at 0 mm and below alone {apart:.3f}"
-    counted = f"each start, scan, variant and overlap counted alike {balanced:.3f}"
-    return f"area under the ROC curve for errors above 10 mm {whole:.3f} ({counted}{alone})"
+def _by_place(rows: Sequence[Row]) -> list[list[tuple[float, float]]]:
+    """Errors and their bounds, of the whole body, the junction and the far end."""
+    return [
+        [(row.error_mm, row.error_bound_mm) for row in rows],
+        [(row.junction_error_mm, row.junction_bound_mm) for row in rows],
+        [(row.far_error_mm, row.far_bound_mm) for row in rows],
+    ]
+
+
+def _percent(hits: int, count: int) -> str:
+    share, low, high = wilson(hits, count)
+    return f"{100 * share:.0f} [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def _comparisons(rows: Sequence[Row]) -> list[str]:
@@ -174,18 +197,6 @@ def _comparisons(rows: Sequence[Row]) -> list[str]:
         "|---|---|---|---|---|",
         *found,
     ]
-
-
-def reliability(rows: Sequence[Row], bins: int = 5) -> list[tuple[float, float, int]]:
-    """Mean confidence, share of errors below 10 mm, and cases, in bins of equal width."""
-    rated = [row for row in rows if not np.isnan(row.confidence)]
-    found = []
-    for index in range(bins):
-        inside = [row for row in rated if min(int(row.confidence * bins), bins - 1) == index]
-        if inside:
-            right = np.mean([row.error_mm < SUCCESS_MM for row in inside])
-            found.append((float(np.mean([row.confidence for row in inside])), float(right), len(inside)))
-    return found
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:

@@ -15,9 +15,9 @@ from SSPELib import tasks
 from SSPELib.errors import InputError
 from SSPELib.options import DeviceName, Direction, RegisterOptions, TransformType
 from SSPELib.progress import Progress
+from SSPELib.registration import Registration
 from SSPELib.registration.backends import Backend, RefinementImages
 from SSPELib.registration.poses import about, to_transform
-from SSPELib.registration.verdict import Findings
 from SSPELib.volume import Volume
 from SSPELib.volume.points import body_points
 
@@ -26,13 +26,10 @@ from .peers import Grid, ants, elastix, isolated
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A transform from fixed to moving points, and what a system says of it where it says anything."""
+    """A transform from fixed to moving points, and what this system says of it; others say nothing."""
 
     transform: sitk.Transform
-    confidence: float | None = None
-    reliable: bool | None = None
-    overlap_mm: float | None = None
-    findings: Findings | None = None
+    said: Registration | None = None
 
 
 class System(Protocol):
@@ -89,7 +86,7 @@ class Ours:
             fixed = tasks.expand(fixed, replace(options.expansion, direction=ends)).volume
             options = replace(options, expand=False)
         result = tasks.register(fixed, moving, options, start_transform=begin, backend=self.backend).registration
-        return Answer(result.transform, result.confidence, result.reliable, result.overlap_mm, result.findings)
+        return Answer(result.transform, result)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,174 @@
+"""How far off a registration is: an expected error and a bound that 9 of 10 such results keep, in millimetres.
+
+The scale of the error is a formula of the findings, fitted to registrations with a known answer. What is made of it
+is conformal prediction: of n calibration cases of one kind, exchangeable with a new one, the ceil((n + 1) 0.9)-th
+smallest ratio of error to scale is kept by the new one with a probability of at least 90 % (Vovk et al. 2005; with
+kinds of its own: Mondrian). The ratios come from formulas fitted without the person of each case, of which the same is
+promised at 80 % and found near 90 % (Barber et al. 2021, CV+). `sspe benchmark calibrate` makes the constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .error_constants import RATIOS, WEIGHTS
+from .findings import Findings
+
+SAME_REGION = 0.85
+SMALL_OVERLAP_MM = 30.0
+SMALLEST_SCALE_MM, LARGEST_SCALE_MM = 0.2, 100.0
+# Of the real overlap found, mm: from which on it counts as overlap, and down to which as touching.
+OVERLAP_FROM_MM, GAP_BELOW_MM = 10.0, -10.0
+
+PLACES = ("body", "junction", "far_end")
+KINDS = ("overlap", "touching", "gap")
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What errors are computed with.
+
+    Attributes:
+        weights: of `features`, by place.
+        ratios: of errors to their scale that half and 9 of 10 cases keep, by place and kind.
+    """
+
+    weights: Mapping[str, Sequence[float]]
+    ratios: Mapping[str, Mapping[str, tuple[float, float]]]
+
+
+CALIBRATED = Constants(WEIGHTS, RATIOS)
+
+
+@dataclass(frozen=True)
+class ErrorEstimate:
+    """How far off some points are.
+
+    Attributes:
+        expected_mm: their mean distance from where they belong, mm, that half of such results keep.
+        bound_mm: that 9 of 10 keep; infinite where nothing can be said.
+    """
+
+    expected_mm: float
+    bound_mm: float
+
+
+UNKNOWN = ErrorEstimate(float("inf"), float("inf"))
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How far to trust a registration, and why.
+
+    Attributes:
+        body, junction, far_end: error of the whole moving body, of its end toward the fixed CT, and of its other end.
+        reliable: whether the bound for the body is at most the tolerance.
+        reasons: in words for a clinician.
+    """
+
+    body: ErrorEstimate
+    junction: ErrorEstimate
+    far_end: ErrorEstimate
+    reliable: bool
+    reasons: tuple[str, ...]
+
+
+def features(findings: Findings, place: str) -> NDArray[np.float64]:
+    """What the scale of the error at one of PLACES is computed from (n,): a constant, and findings that speak for more.
+
+    Each grows with the error to be feared.
+    """
+    found = np.array(
+        [
+            1.0,
+            np.log(max(getattr(findings, f"{place}_mm"), SMALLEST_SCALE_MM)),
+            np.log1p(findings.sides_apart_mm),
+            np.log1p(max(findings.fixed_side_mm, findings.moving_side_mm)),
+            np.log1p(findings.real_mm),
+            np.log1p(findings.spread_mm),
+            -np.arcsinh(findings.real_evidence / 10.0),
+            -np.arcsinh(findings.margin / 5.0),
+            -np.log1p(max(findings.contact_mm, 0.0)),
+            max(-findings.overlap_mm, 0.0) / 20.0,
+        ]
+    )
+    # A margin may be infinite.
+    return np.clip(found, -20.0, 20.0)
+
+
+def scale_mm(findings: Findings, place: str, weights: Sequence[float]) -> float:
+    """The scale of the error at one of PLACES."""
+    exponent = np.clip(features(findings, place) @ np.array(weights), -20.0, 20.0)
+    return float(np.clip(np.exp(exponent), SMALLEST_SCALE_MM, LARGEST_SCALE_MM))
+
+
+def kind_of(overlap_mm: float) -> str:
+    """The one of KINDS that a real overlap found belongs to."""
+    return "overlap" if overlap_mm >= OVERLAP_FROM_MM else "touching" if overlap_mm >= GAP_BELOW_MM else "gap"
+
+
+def judge(findings: Findings, tolerance_mm: float, constants: Constants = CALIBRATED) -> Confidence:
+    """Turn findings into errors and words.
+
+    Args:
+        findings: of the position found.
+        tolerance_mm: a result is reliable whose bound is at most this.
+        constants: to compute errors with.
+    """
+    contradictions = _contradictions(findings)
+    body, junction, far_end = (UNKNOWN if contradictions else _estimate(findings, place, constants) for place in PLACES)
+    reliable = body.bound_mm <= tolerance_mm
+    reasons = [*contradictions, _overlap_words(findings)]
+    if not reliable and not contradictions:
+        reasons.append(f"Errors above {tolerance_mm:g} mm cannot be ruled out. Look at the overlay before using this.")
+    return Confidence(body, junction, far_end, reliable, tuple(reasons))
+
+
+def error_sentence(expected_mm: float, bound_mm: float) -> str:
+    """The error of a result in one sentence, for console, report and panel."""
+    if not np.isfinite(bound_mm):
+        return "How far off this result is cannot be said"
+    return f"Expected error {_rounded(expected_mm)} mm; 9 of 10 such results are within {_rounded(bound_mm)} mm"
+
+
+def _rounded(mm: float) -> str:
+    """Whole mm, below 2 mm tenths."""
+    return f"{mm:.1f}" if mm < 2 else f"{mm:.0f}"
+
+
+def _estimate(findings: Findings, place: str, constants: Constants) -> ErrorEstimate:
+    scale = scale_mm(findings, place, constants.weights[place])
+    half, nine_of_ten = constants.ratios[place][kind_of(findings.overlap_mm)]
+    return ErrorEstimate(scale * half, scale * nine_of_ten)
+
+
+def _contradictions(findings: Findings) -> list[str]:
+    """What makes a result wrong whatever else speaks for it."""
+    found = []
+    if findings.shared_share > SAME_REGION:
+        found.append(
+            "The two volumes show the same region almost entirely, so there is nothing to join. "
+            "Check that two different parts were chosen."
+        )
+    if findings.order_agrees is False:
+        found.append(
+            "The position found puts the parts in the opposite order (upper and lower) to what the headers say. "
+            "Check the inputs, or start with unknown headers."
+        )
+    if findings.evidence <= 0 or findings.mean_evidence <= 0:
+        found.append("No position was found at which the two volumes fit better than by chance.")
+    return found
+
+
+def _overlap_words(findings: Findings) -> str:
+    if findings.overlap_mm >= SMALL_OVERLAP_MM:
+        return f"{findings.overlap_mm:.0f} mm of real overlap decided the position."
+    if findings.overlap_mm > 0:
+        return f"{findings.overlap_mm:.0f} mm of real slices overlap, which is little."
+    if findings.synthetic:
+        return f"The parts do not meet (gap of {-findings.overlap_mm:.0f} mm); synthetic slices alone join them."
+    return f"The parts do not meet (gap of {-findings.overlap_mm:.0f} mm)."

@@ -1,0 +1,143 @@
+"""Questions about the position found: how sharp the evidence is there, and whether parts of it agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..progress import silent
+from .evidence import Density
+from .images import GridImage
+from .overlay import Overlay, PoseEvidence
+from .poses import Matrix, apply, mean_distance
+from .refine import LEVER_MM, Climb, climb, increments, motions
+from .search import Peak
+
+# The curvature is how the slope falls over steps to both sides: up to a voxel, as the evidence is uneven within one.
+CURVATURE_STEPS_MM = (1.5, 3.0)
+# Fewer leave so much chance in the curvature that weak directions come out as unknown.
+CURVATURE_VOXELS = 30_000
+# How far off a pose is expected before anything is known, mm: what the curvature is added to.
+PRIOR_SHIFT_MM, PRIOR_TURN_MM = 20.0, 15.0
+PARTIAL_CLIMB = Climb(steps=12, first_mm=2.0, last_mm=0.3, points=20_000)
+END_MM = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Inquiry:
+    """Questions about a pose (4, 4), fixed to moving.
+
+    Attributes:
+        overlay: of the finest level.
+        pose: found.
+        evidence: of the pose.
+        body_points: (n, 3) real body points of the moving CT, LPS mm.
+        fixed, moving: the whole CTs on the grid of the search.
+    """
+
+    overlay: Overlay
+    pose: Matrix
+    evidence: PoseEvidence
+    body_points: NDArray[np.float64]
+    fixed: GridImage
+    moving: GridImage
+
+    def predicted_mm(self) -> tuple[float, float, float]:
+        """The error that the curvature predicts: of the moving body, of its junction and of its far end.
+
+        Around its maximum the log-likelihood of a pose is about a parabola, whose inverse curvature is the covariance
+        of the six parameters (Laplace's approximation).
+        """
+        covariance, center = self._covariance()
+        places = apply(np.linalg.inv(self.pose), self.body_points) - center
+        junction, far_end = ends_of(self.body_points, self.pose, self.fixed)
+        return _rms(covariance, places), _rms(covariance, places[junction]), _rms(covariance, places[far_end])
+
+    def apart_mm(self) -> tuple[float, float, float, float]:
+        """Distances of the positions that parts of the evidence lead to; see `Findings`.
+
+        Returns:
+            Between the two sides, from here to the fixed side's, to the moving side's, and to that of real voxels.
+        """
+        fixed, moving = self.overlay.fixed, self.overlay.moving
+        by_fixed = self._climbed(fixed, moving.real_only())
+        by_moving = self._climbed(fixed.real_only(), moving)
+        by_real = self._climbed(fixed.real_only(), moving.real_only())
+        return (
+            self._distance(by_fixed, by_moving),
+            self._distance(by_fixed, self.pose),
+            self._distance(by_moving, self.pose),
+            self._distance(by_real, self.pose),
+        )
+
+    def contact(self) -> tuple[float, float]:
+        """Real overlap by volume in mm, and the share of the cross-section on which real lies on real."""
+        own = self.moving.real & self.moving.valid & (self.moving.body > 0.5)
+        layers = max(1, int(own.any(axis=(1, 2)).sum()))
+        area = max(own.sum() / layers, 1.0) * self.moving.spacing**2
+        shared_mm3 = self.evidence.real_voxels * self.overlay.fixed.spacing**3
+        points = self.fixed.real_body_points()
+        index = np.rint((apply(self.pose, points) - self.moving.origin) / self.moving.spacing).astype(int)
+        inside = ((index >= 0) & (index < np.array(own.shape[::-1]))).all(axis=1)
+        x, y, z = index[inside].T
+        met = np.zeros(own.shape[1:], dtype=bool)
+        on_real = own[z, y, x]
+        met[y[on_real], x[on_real]] = True
+        junction, _ = ends_of(self.body_points, self.pose, self.fixed)
+        at = np.rint((self.body_points[junction] - self.moving.origin) / self.moving.spacing).astype(int)
+        near = np.unique(np.clip(at[:, 2], 0, own.shape[0] - 1))
+        section = own[near].any(axis=0)
+        return float(shared_mm3 / area), float((met & section).sum() / max(section.sum(), 1))
+
+    def spread_mm(self, peaks: Sequence[Peak]) -> float:
+        """Mean distance of candidates from the pose, each counting by its evidence."""
+        # Beyond the limits of the search the evidence is minus infinity.
+        scores = np.maximum([peak.score for peak in peaks], -1e9)
+        weights = np.exp(scores - scores.max())
+        return float(weights @ [self._distance(peak.pose, self.pose) for peak in peaks] / weights.sum())
+
+    def _distance(self, one: Matrix, other: Matrix) -> float:
+        return mean_distance(np.linalg.inv(one), np.linalg.inv(other), self.body_points)
+
+    def _climbed(self, fixed: GridImage, moving: GridImage) -> Matrix:
+        """Where the evidence of two images leads from the pose."""
+        overlay = Overlay(fixed, moving, Density.of((fixed, moving)), self.overlay.model, self.overlay.device)
+        [pose] = climb(overlay, [self.pose], ["rigid"], PARTIAL_CLIMB, silent)
+        return pose
+
+    def _covariance(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Covariance (6, 6) of shift and turn, mm^2, and the point (3,) of the fixed frame about which is turned."""
+        lengths = np.array([sign * step for step in CURVATURE_STEPS_MM for sign in (1.0, -1.0)])
+        steps = np.zeros((6 * lengths.size, 12))
+        steps[:, :6] = np.kron(lengths[:, None], np.eye(6))
+        sample = self.overlay.sample(np.repeat(self.pose[None], len(steps), axis=0), CURVATURE_VOXELS, 0.0)
+        poses = self.pose @ increments(steps, sample.centers)
+        _, gradient = self.overlay.slopes(poses, sample)
+        slope = np.einsum("brc,bkrc->bk", gradient, motions(poses, sample.centers))[:, :6]
+        curvature = -np.einsum("n,nkl->kl", lengths, slope.reshape(-1, 6, 6)) / (lengths**2).sum()
+        values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+        known = vectors @ np.diag(np.maximum(values, 0.0)) @ vectors.T
+        prior = np.diag([PRIOR_SHIFT_MM**-2] * 3 + [PRIOR_TURN_MM**-2] * 3)
+        return np.linalg.inv(known + prior), sample.centers[0]
+
+
+def ends_of(
+    body_points: NDArray[np.float64], pose: Matrix, fixed: GridImage
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which points (n,) of the moving body lie within END_MM of its end toward the fixed body, and of its other end."""
+    height = body_points[:, 2]
+    middle = apply(pose, fixed.real_body_points()[::29]).mean(axis=0)[2]
+    upper, lower = height >= height.max() - END_MM, height <= height.min() + END_MM
+    return (upper, lower) if middle > height.mean() else (lower, upper)
+
+
+def _rms(covariance: NDArray[np.float64], places: NDArray[np.float64]) -> float:
+    """Root mean square displacement of places (n, 3) about the center under random shifts and turns, mm."""
+    x, y, z = places.T / LEVER_MM
+    zero = np.zeros_like(x)
+    turns = np.array([[zero, z, -y], [-z, zero, x], [y, -x, zero]])
+    jacobian = np.concatenate([np.broadcast_to(np.eye(3)[:, :, None], (3, 3, len(x))), turns], axis=1)
+    return float(np.sqrt(np.einsum("rkn,kl,rln->n", jacobian, covariance, jacobian).mean()))
