@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from SSPELib import tasks
@@ -43,7 +44,8 @@ def _register(row: Row, folder: Path) -> Outcome:
     draw_thumbnail([(fixed, None), (moving, found.transform)], folder / THUMBNAIL_FILE)
     return Outcome(
         reliable=bool(found.reliable),
-        confidence=float(found.confidence),
+        expected_error_mm=found.expected_error_mm if math.isfinite(found.expected_error_mm) else None,
+        error_bound_mm=found.error_bound_mm if math.isfinite(found.error_bound_mm) else None,
         overlap_mm=float(found.overlap_mm),
         transform_type=found.transform_type,
         synthetic_mm=float(sum(mm for ends in found.synthetic_mm.values() for mm in ends.values())),

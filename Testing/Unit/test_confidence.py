@@ -65,8 +65,6 @@ def test_a_result_is_reliable_where_its_bound_is_within_the_tolerance():
     [
         ({"shared_share": 0.9}, "same region"),
         ({"order_agrees": False}, "opposite order"),
-        ({"evidence": -1.0}, "by chance"),
-        ({"mean_evidence": 0.0}, "by chance"),
     ],
 )
 def test_a_contradiction_leaves_no_bound(contradiction, word):
@@ -75,6 +73,14 @@ def test_a_contradiction_leaves_no_bound(contradiction, word):
     assert all(math.isinf(error.bound_mm) for error in (said.body, said.junction, said.far_end))
     assert any(word in reason for reason in said.reasons)
     assert "cannot be said" in error_sentence(said.body.expected_mm, said.body.bound_mm)
+
+
+@pytest.mark.parametrize("chance", [{"evidence": -1.0}, {"mean_evidence": 0.0}])
+def test_what_fits_by_chance_is_not_reliable_whatever_its_bound(chance):
+    said = judge(known_findings(**chance), 50.0)
+    assert math.isfinite(said.body.bound_mm)
+    assert not said.reliable
+    assert "by chance" in said.reasons[0]
 
 
 @given(st.floats(0.2, 90), st.floats(1.0, 4.0))

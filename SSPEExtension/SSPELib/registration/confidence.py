@@ -66,7 +66,7 @@ class Confidence:
 
     Attributes:
         body, junction, far_end: error of the whole moving body, of its end toward the fixed CT, and of its other end.
-        reliable: whether the bound for the body is at most the tolerance.
+        reliable: whether the bound for the body is at most the tolerance, and the position fits better than by chance.
         reasons: in words for a clinician.
     """
 
@@ -120,10 +120,13 @@ def judge(findings: Findings, tolerance_mm: float, constants: Constants = CALIBR
         constants: to compute errors with.
     """
     contradictions = _contradictions(findings)
+    by_chance = findings.evidence <= 0 or findings.mean_evidence <= 0
     body, junction, far_end = (UNKNOWN if contradictions else _estimate(findings, place, constants) for place in PLACES)
-    reliable = body.bound_mm <= tolerance_mm
+    reliable = body.bound_mm <= tolerance_mm and not by_chance
     reasons = [*contradictions, _overlap_words(findings)]
-    if not reliable and not contradictions:
+    if by_chance:
+        reasons.insert(0, "No position was found at which the two volumes fit better than by chance.")
+    elif not reliable and not contradictions:
         reasons.append(f"Errors above {tolerance_mm:g} mm cannot be ruled out. Look at the overlay before using this.")
     return Confidence(body, junction, far_end, reliable, tuple(reasons))
 
@@ -159,8 +162,6 @@ def _contradictions(findings: Findings) -> list[str]:
             "The position found puts the parts in the opposite order (upper and lower) to what the headers say. "
             "Check the inputs, or start with unknown headers."
         )
-    if findings.evidence <= 0 or findings.mean_evidence <= 0:
-        found.append("No position was found at which the two volumes fit better than by chance.")
     return found
 
 

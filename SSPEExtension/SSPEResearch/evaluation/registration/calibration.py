@@ -40,7 +40,7 @@ HUBER_LOG = np.log(2.0)
 RIDGE = 0.02
 # Pairs that cannot be joined have no error: they are taken for lost cases, of which each counts this much.
 NEGATIVE_WEIGHT = 0.5
-# Fewer cases have no such quantile; fewer of one kind than OWN_FROM share that of all, as theirs would be mostly chance.
+# Fewer cases have no such quantile; fewer of one kind than OWN_FROM share that of all: theirs would be mostly chance.
 FEWEST, OWN_FROM = 9, 20
 
 
