@@ -256,7 +256,9 @@ def test_a_match_is_worth_most_where_values_agree_and_are_rare():
 
 
 def test_synthetic_voxels_count_less_the_farther_they_are(pair):
-    image = replace(pair[1], depth=np.linspace(0, 128, pair[1].depth.size, dtype=np.float32).reshape(pair[1].depth.shape))
+    image = replace(
+        pair[1], depth=np.linspace(0, 128, pair[1].depth.size, dtype=np.float32).reshape(pair[1].depth.shape)
+    )
     voxels = Voxels(*torch.from_numpy(voxel_fields(image, Density.of(pair)).reshape(7, -1)))
     assert voxels.trust[0] == 1
     assert voxels.scale_squared[0] == 0

@@ -160,9 +160,7 @@ class ImagePyramid:
         if self.volume.provenance is None:
             return np.zeros(index.size)
         across = tuple(other for other in range(3) if other != axis.numpy_axis)
-        real, synthetic = (
-            self.volume.where(kind).any(axis=across) for kind in (Provenance.REAL, Provenance.SYNTHETIC)
-        )
+        real, synthetic = (self.volume.where(kind).any(axis=across) for kind in (Provenance.REAL, Provenance.SYNTHETIC))
         if (real & synthetic).any():
             return None
         kept = np.flatnonzero(real)

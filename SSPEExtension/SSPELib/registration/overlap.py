@@ -91,7 +91,9 @@ def end_centers(volume: Volume) -> Matrix:
     axis = body_axis(volume)
     first, last = -0.5, volume.size[axis.index] - 0.5
     if volume.provenance is not None:
-        real = np.moveaxis(volume.provenance == Provenance.REAL, axis.numpy_axis, 0).reshape(volume.size[axis.index], -1)
+        real = np.moveaxis(volume.provenance == Provenance.REAL, axis.numpy_axis, 0).reshape(
+            volume.size[axis.index], -1
+        )
         real = real[:, real.any(axis=0)]
         first = float(np.median(real.argmax(axis=0))) - 0.5
         last = float(np.median(len(real) - real[::-1].argmax(axis=0))) - 0.5

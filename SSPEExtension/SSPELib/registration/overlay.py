@@ -144,7 +144,9 @@ class Overlay:
         longest = max(1, *(one.size for one in chosen))
         index = np.stack([np.pad(one, (0, longest - one.size)) for one in chosen])
         weight = np.stack([np.pad(one, (0, longest - one.size)) for one in weights])
-        return Sample(torch.from_numpy(index).to(self.device), torch.from_numpy(weight).to(self.device), np.array(centers))
+        return Sample(
+            torch.from_numpy(index).to(self.device), torch.from_numpy(weight).to(self.device), np.array(centers)
+        )
 
     def slopes(self, poses: NDArray[np.float64], sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Evidence (b,) of poses (b, 4, 4) in nats and its gradient (b, 3, 4) for their upper rows."""

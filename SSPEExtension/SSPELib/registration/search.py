@@ -330,9 +330,7 @@ class Correlator:
         from_grid[:3, :3] *= self.grid.spacing
         from_grid[:3, 3] = self.grid.origin
         places = sampling_grid(to_index @ pose @ from_grid, tuple(self.grid.count[::-1]), self.moving.hu.shape)
-        return functional.grid_sample(
-            self.moving_features[None], places[None].to(self.device), align_corners=True
-        )[0]
+        return functional.grid_sample(self.moving_features[None], places[None].to(self.device), align_corners=True)[0]
 
     def _local_maxima(self, total: Tensor, turn: Matrix) -> list[Peak]:
         highest = functional.max_pool3d(total[None, None], 3, 1, 1)[0, 0]

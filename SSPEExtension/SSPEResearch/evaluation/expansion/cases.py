@@ -18,6 +18,7 @@ from SSPELib.progress import Progress, silent
 
 from .continuations import Continuation
 from .hidden_case import Frame, HiddenCase, make_cases
+from .texture import gradient_magnitude, patch_distance
 
 WINDOW_HU = (-1000.0, 2000.0)
 GRAY = 255.0
@@ -39,6 +40,10 @@ class Row:
         body_mae_hu: mean absolute error over body voxels of the hidden slices, own grid, HU.
         new_ssim: SSIM of the hidden slices, own grid, [0, 255], within the box around the body.
         step_1 to step_4: body_mae_hu of every step; NaN beyond the hidden ones.
+        region: region of the body that most of the hidden slices show.
+        patches: distance of the patches of the hidden slices from the truth's, own grid, HU.
+        gradient: mean gradient magnitude over body voxels of the hidden slices over that of the truth, own grid.
+        gradient_1 to gradient_4: the same of every step.
     """
 
     patient: str
@@ -56,6 +61,13 @@ class Row:
     step_2: float
     step_3: float
     step_4: float
+    region: str = ""
+    patches: float = NAN
+    gradient: float = NAN
+    gradient_1: float = NAN
+    gradient_2: float = NAN
+    gradient_3: float = NAN
+    gradient_4: float = NAN
 
     @property
     def case(self) -> tuple[str, str, str]:
@@ -66,6 +78,11 @@ class Row:
     def steps(self) -> tuple[float, ...]:
         """Errors of the steps, HU."""
         return self.step_1, self.step_2, self.step_3, self.step_4
+
+    @property
+    def gradients(self) -> tuple[float, ...]:
+        """Gradients of the steps over the truth's."""
+        return self.gradient_1, self.gradient_2, self.gradient_3, self.gradient_4
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -80,10 +97,12 @@ def measure(case: HiddenCase, purpose: str, continuation: Continuation, frame: F
     # Hidden lengths are rounded up to whole slices, which must not begin a further step.
     last = max(0, int(len(new) * case.spacing_mm / frame.step_mm + 1e-6) - 1)
     step = ((np.arange(len(new)) + 0.5) * case.spacing_mm // frame.step_mm).astype(int).clip(max=last)
-    steps = []
+    slopes = [gradient_magnitude(slices, case.spacings_mm) for slices in (new, case.truth)]
+    steps, gradients = [], []
     for number in range(MOST_STEPS):
         inside = case.body & (step == number)[:, None, None]
         steps.append(float(error[inside].mean()) if inside.any() else NAN)
+        gradients.append(_ratio(slopes, inside))
     return Row(
         case.name,
         purpose,
@@ -97,6 +116,13 @@ def measure(case: HiddenCase, purpose: str, continuation: Continuation, frame: F
         float(error[case.body].mean()),
         similarity(*(to_gray(part[_box(case.body)]) for part in (case.truth, new))),
         *steps,
+        region=case.region,
+        patches=patch_distance(new, case.truth, case.body),
+        gradient=_ratio(slopes, case.body),
+        gradient_1=gradients[0],
+        gradient_2=gradients[1],
+        gradient_3=gradients[2],
+        gradient_4=gradients[3],
     )
 
 
@@ -148,6 +174,12 @@ def table(rows: Sequence[Row]) -> str:
         values = [getattr(row, name) for name in COLUMNS]
         writer.writerow([f"{value:.4f}" if isinstance(value, float) else value for value in values])
     return text.getvalue()
+
+
+def _ratio(slopes: Sequence[NDArray[np.float32]], inside: NDArray[np.bool_]) -> float:
+    """Mean of the first over that of the second, within a mask."""
+    first, second = (float(slope[inside].mean()) if inside.any() else NAN for slope in slopes)
+    return first / second if second > 0 else NAN
 
 
 def _box(body: NDArray[np.bool_]) -> tuple[slice, ...]:

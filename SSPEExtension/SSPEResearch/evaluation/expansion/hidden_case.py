@@ -20,6 +20,7 @@ from SSPELib.volume.body import mask_of_slices, outside_to_air
 from SSPELib.volume.resampling import resample_averaged
 
 from .hiding import Cut, hidden_body, hide
+from .regions import REGIONS, most_of, regions
 
 MULTIPLE = 16
 
@@ -57,6 +58,7 @@ class HiddenCase:
         working: the part on the working grid.
         scope: (z, y, x) HU, the scope at the edge, X[t].
         following: the same shape, the scope one step further on, X[t + delta].
+        region: region of the body that most of the hidden slices show.
         rows, columns: where the scope lies in plane on the working grid.
     """
 
@@ -69,13 +71,21 @@ class HiddenCase:
     working: WorkingVolume
     scope: NDArray[np.float32]
     following: NDArray[np.float32]
+    region: str
     rows: slice
     columns: slice
 
     @property
     def spacing_mm(self) -> float:
         """Distance of the hidden slices on the own grid."""
-        return self.part.spacing[body_axis(self.part).index]
+        return self.spacings_mm[0]
+
+    @property
+    def spacings_mm(self) -> tuple[float, float, float]:
+        """Voxel size along the three axes of truth, mm."""
+        along = body_axis(self.part).index
+        across = [self.part.spacing[axis] for axis in (2, 1, 0) if axis != along]
+        return self.part.spacing[along], across[0], across[1]
 
 
 def common_frame(cards: Sequence[ModelCard]) -> Frame:
@@ -94,8 +104,24 @@ def common_frame(cards: Sequence[ModelCard]) -> Frame:
     return Frame(first.spacing_mm, (first.scope[0], rows, columns), first.step)
 
 
-def make_case(volume: Volume, name: str, end: End, cut: Cut, distance_mm: float, frame: Frame) -> HiddenCase | None:
-    """Cut off one end of a volume; None where it is too short for that or no body is in the hidden slices."""
+def make_case(
+    volume: Volume,
+    name: str,
+    end: End,
+    cut: Cut,
+    distance_mm: float,
+    frame: Frame,
+    shown: Sequence[str] | None = None,
+) -> HiddenCase | None:
+    """Cut off one end of a volume; None where it is too short for that or no body is in the hidden slices.
+
+    Args:
+        volume, name: the patient.
+        end, cut: which end, and where.
+        distance_mm: what is hidden.
+        frame: working grid, scope and step.
+        shown: region of every slice, where that is known already.
+    """
     hidden = hide(volume, end, distance_mm, cut)
     if hidden is None:
         return None
@@ -108,7 +134,8 @@ def make_case(volume: Volume, name: str, end: End, cut: Cut, distance_mm: float,
     rows, columns = body_window(working.outward(working.mask)[-depth:], frame.size[1:], MULTIPLE)
     scope = scope_at_end(working, depth, rows, columns)
     following = scope_at_end(_longer(volume, working, frame.step), depth, rows, columns)
-    return HiddenCase(name, end, cut, part, truth, body, working, scope, following, rows, columns)
+    region = _hidden_region(volume, shown or regions(volume), end, cut, distance_mm)
+    return HiddenCase(name, end, cut, part, truth, body, working, scope, following, region, rows, columns)
 
 
 def make_cases(
@@ -120,17 +147,28 @@ def make_cases(
     """
     ends: tuple[End, End] = ("inferior", "superior")
     cuts: tuple[Cut, Cut] = ("end", "middle")
+    shown = regions(volume)
     for end in ends:
         for distance in distances_mm:
             for cut in cuts:
-                case = make_case(volume, name, end, cut, distance, frame)
+                case = make_case(volume, name, end, cut, distance, frame, shown)
                 if case is not None:
                     yield f"{distance:g} mm", case
         for count in range(steps, 0, -1):
-            case = make_case(volume, name, end, "end", count * frame.step_mm, frame)
+            case = make_case(volume, name, end, "end", count * frame.step_mm, frame, shown)
             if case is not None:
                 yield "steps", case
                 break
+
+
+def _hidden_region(volume: Volume, shown: Sequence[str], end: End, cut: Cut, distance_mm: float) -> str:
+    """The region of most of the slices that `hide` cuts off."""
+    numbers = np.array([REGIONS.index(region) for region in shown], dtype=np.uint8)
+    place = [1, 1, 1]
+    place[body_axis(volume).numpy_axis] = -1
+    found = hide(volume.like(np.broadcast_to(numbers.reshape(place), volume.array.shape)), end, distance_mm, cut)
+    assert found is not None
+    return most_of([REGIONS[number] for number in found[1][:, 0, 0]])
 
 
 def _longer(volume: Volume, working: WorkingVolume, count: int) -> WorkingVolume:

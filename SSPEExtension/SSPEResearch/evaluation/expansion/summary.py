@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, wilcoxon
 
-from .cases import WINDOW_HU, Row
+from .cases import NAN, WINDOW_HU, Row
 from .continuations import NearestPatient, RepeatedEdge
+from .regions import REGIONS
 
 RESAMPLES = 9999
 SEED = 0
@@ -23,6 +25,8 @@ MEASURES = {
     "ssim": "SSIM",
     "body_mae_hu": "new slices, body MAE, HU",
     "new_ssim": "new slices, SSIM",
+    "gradient": "new slices, gradient over truth's",
+    "patches": "new slices, patch distance, HU",
 }
 TESTED = ("mae", "psnr", "rmse", "ssim", "body_mae_hu")
 # Table 1 of the paper, for comparison: other data, 60 or so held-out scans.
@@ -39,10 +43,11 @@ PAPER = {
 def by_patient(rows: Sequence[Row], measure: str) -> dict[str, float]:
     """Mean of a measure over the cases of every patient."""
     patients = dict.fromkeys(row.patient for row in rows)
-    return {
-        patient: float(np.nanmean([getattr(row, measure) for row in rows if row.patient == patient]))
-        for patient in patients
+    values = {
+        patient: np.array([getattr(row, measure) for row in rows if row.patient == patient]) for patient in patients
     }
+    # A patient whose volume shows too little for a measure has none.
+    return {patient: float(np.nanmean(own)) if np.isfinite(own).any() else NAN for patient, own in values.items()}
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -75,6 +80,7 @@ def markdown(rows: Sequence[Row], models: Sequence[str], command: str) -> str:
     lines = ["# Expansion of hidden slices", "", "Made by", "", "```", command, "```", ""]
     for purpose in distances:
         lines += _overview([row for row in rows if row.purpose == purpose], purpose)
+        lines += _by_region([row for row in rows if row.purpose == purpose], purpose)
     lines += _steps([row for row in rows if row.purpose == "steps"])
     if len(models) > 1 and distances:
         lines += _tests([row for row in rows if row.purpose == distances[0]], models, distances[0])
@@ -93,7 +99,9 @@ def _overview(rows: list[Row], purpose: str) -> list[str]:
         f"{low:g} to {high:g} HU scaled to [0, 255]; what the paper's Table 1 says of the same system, on its own "
         "data, in a row below. The last columns: hidden slices alone on the volume's own grid; against repeating the "
         "edge slice (ratio of the mean errors; share of cases with a lower error), and share of cases whose SSIM is "
-        "above that of every baseline.",
+        "above that of every baseline. The gradient is sharpness: its mean magnitude over the truth's; 1 is best. "
+        "Patch distance: sliced Wasserstein distance of patches of 7 x 7 voxels in three planes, without their means, "
+        "from those of the truth; it needs no trained network and is no FID.",
         "",
         f"| system | direction | {' | '.join(MEASURES.values())} | ratio to repeating | better, % | "
         "SSIM above baselines, % |",
@@ -111,7 +119,35 @@ def _overview(rows: list[Row], purpose: str) -> list[str]:
                 f"| {system} | {direction} | {' | '.join(cells)} | {ratio:.3f} | {better:.0f} | {more_alike} |"
             )
         if system in PAPER:
-            lines.append(f"| paper, {system} | one | {' | '.join(PAPER[system])} | | | | | |")
+            rest = len(MEASURES) - len(PAPER[system]) + 3
+            lines.append(f"| paper, {system} | one | {' | '.join(PAPER[system])} {'| ' * rest}|")
+    return [*lines, ""]
+
+
+def _by_region(rows: list[Row], purpose: str) -> list[str]:
+    """New slices by the region that they show and the direction of growth."""
+    lines = [
+        f"### {purpose} by region",
+        "",
+        "Region of most of the hidden slices, found by a rule (lung, bone, size, order). Means over cases.",
+        "",
+        "| region | direction | cases | system | body MAE, HU | ratio to repeating | better, % | "
+        "gradient over truth's | patch distance, HU |",
+        "|---" * 9 + "|",
+    ]
+    for region in reversed(REGIONS):
+        for direction in ("inferior", "superior"):
+            there = [row for row in rows if row.region == region and row.end == direction]
+            for system in dict.fromkeys(row.system for row in there):
+                own = [row for row in there if row.system == system]
+                ratio, better = _against_repeating(rows, own)
+                error, gradient, patches = (
+                    np.nanmean([getattr(row, name) for row in own]) for name in ("body_mae_hu", "gradient", "patches")
+                )
+                lines.append(
+                    f"| {region} | {direction} | {len(own)} | {system} | {error:.0f} | {ratio:.3f} | {better:.0f} | "
+                    f"{gradient:.2f} | {patches:.1f} |"
+                )
     return [*lines, ""]
 
 
@@ -120,7 +156,7 @@ def _cell(rows: list[Row], measure: str, with_interval: bool) -> str:
     values = values[np.isfinite(values)]
     if not values.size:
         return ""
-    digits = {"ssim": 3, "new_ssim": 3, "body_mae_hu": 0}.get(measure, 2)
+    digits = {"ssim": 3, "new_ssim": 3, "body_mae_hu": 0, "patches": 1}.get(measure, 2)
     spread = float(values.std(ddof=1)) if values.size > 1 else 0.0
     text = f"{values.mean():.{digits}f} ± {spread:.{digits}f}"
     if not with_interval:
@@ -150,25 +186,29 @@ def _steps(rows: list[Row]) -> list[str]:
     if not rows:
         return []
     lines = [
-        "## Error by step",
+        "## Error and gradient by step",
         "",
-        "Body MAE in HU of the hidden slices by step from the edge, each case as many steps as its volume is long "
-        "enough for. Mean over the cases, their number in brackets.",
+        "Body MAE in HU of the hidden slices, and their gradient over the truth's, by step from the edge, each case as "
+        "many steps as its volume is long enough for. Mean over the cases, their number in brackets.",
         "",
         "| system | step 1 | step 2 | step 3 | step 4 |",
         "|---|---|---|---|---|",
     ]
+    gradients = step_curves(rows, "gradients")
     for system, curve in step_curves(rows).items():
-        cells = [f"{error:.0f} ({count})" if count else "" for error, count in curve]
+        both = zip(curve, gradients[system], strict=True)
+        cells = [f"{error:.0f}, {gradient:.2f} ({count})" if count else "" for (error, count), (gradient, _) in both]
         lines.append(f"| {system} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
-def step_curves(rows: Sequence[Row]) -> dict[str, list[tuple[float, int]]]:
-    """Mean error in HU and number of cases at every step, by system."""
+def step_curves(
+    rows: Sequence[Row], what: Literal["steps", "gradients"] = "steps"
+) -> dict[str, list[tuple[float, int]]]:
+    """Mean error in HU, or mean gradient over the truth's, and number of cases at every step, by system."""
     curves: dict[str, list[tuple[float, int]]] = {}
     for system in dict.fromkeys(row.system for row in rows):
-        table = np.array([row.steps for row in rows if row.system == system])
+        table = np.array([getattr(row, what) for row in rows if row.system == system])
         counts = np.isfinite(table).sum(axis=0)
         curves[system] = [
             (float(np.nanmean(table[:, step])) if count else float("nan"), int(count))
