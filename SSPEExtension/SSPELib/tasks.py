@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from .merging import Merged
     from .options import Direction
     from .registration import Backend, Registration
+    from .stitching import Link, Network
+    from .stitching.joining import Joined
 
 # Of the time that a registration takes.
 EXPANSION_SHARE = 0.4
+PARTS_AT_MOST = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,23 @@ class Expanded:
 
     volume: Volume
     model: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Stitched:
+    """Several parts of one body as one volume.
+
+    Attributes:
+        joined: the volume and the map of sources.
+        network: which parts belong, where they lie, and the links between them.
+        links: all pairs that were registered.
+        warnings: what a clinician should know.
+    """
+
+    joined: Joined
+    network: Network
+    links: tuple[Link, ...]
     warnings: tuple[str, ...]
 
 
@@ -184,6 +205,74 @@ def merge(
         fixed, moving, alignment.transform, options.seam_mm, options.spacing, part(progress, share, 1.0)
     )
     return replace(merged, warnings=tuple(dict.fromkeys((*warnings, *merged.warnings))))
+
+
+def stitch(
+    parts: Sequence[Volume],
+    register_options: RegisterOptions = RegisterOptions(),
+    merge_options: MergeOptions = MergeOptions(),
+    progress: Progress = silent,
+    *,
+    keep_going: bool = False,
+) -> Stitched:
+    """Make one volume of two to ten parts of one body, given in any order.
+
+    Pairs are registered, the reliable ones place the parts, and where these make a loop all are adjusted together.
+
+    Args:
+        parts: the CTs; the first that belongs gives the frame and the grid.
+        register_options: how pairs are registered.
+        merge_options: the seam, the spacing, whether unreliable links are accepted.
+        progress: told of every pair; may raise `Cancelled`.
+        keep_going: leave out parts that fit nowhere, instead of raising.
+
+    Raises:
+        InputError: fewer than two or more than ten parts, a part that fits nowhere, or an option that is not allowed.
+        DeviceError, ModelError: the device or the model is not there.
+    """
+    from .alignment import matrix_of
+    from .errors import RegistrationError
+    from .stitching import Link, Network, pairs_to_try
+    from .stitching.joining import join
+
+    register_options.check()
+    merge_options.check()
+    if not 2 <= len(parts) <= PARTS_AT_MOST:
+        raise InputError(f"{len(parts)} parts were given; give 2 to {PARTS_AT_MOST} parts of one body.")
+    parts = [real_part(volume) for volume in parts]
+    warnings = [remark for volume in parts for remark in volume.remarks]
+    pairs, links = pairs_to_try(parts, register_options.start), []
+    for number, (one, other) in enumerate(pairs):
+        share = part(progress, 0.9 * number / len(pairs), 0.9 * (number + 1) / len(pairs))
+        try:
+            done = register(parts[one], parts[other], register_options, share)
+        except RegistrationError as error:
+            warnings.append(f"{parts[one].name} and {parts[other].name}: {error}")
+            continue
+        found = done.registration
+        warnings += done.warnings
+        links.append(Link(one, other, matrix_of(found.transform), found.reliable, found.confidence, found.overlap_mm))
+    network = Network.of(parts, links, merge_options.accept_unreliable)
+    strangers = ", ".join(parts[index].name for index in network.left_out)
+    if len(network.poses) < 2:
+        raise InputError(
+            f"No two of the {len(parts)} parts could be joined reliably; check them in pairs by sspe register, or go "
+            "on with --accept-unreliable."
+        )
+    if strangers and not keep_going:
+        raise InputError(
+            f"{strangers}: fits to no other part reliably; leave it out by --keep-going, or accept doubtful pairs by "
+            "--accept-unreliable."
+        )
+    if strangers:
+        warnings.append(f"{strangers}: fits to no other part reliably and was left out.")
+    doubtful = [link for link in network.used if not link.reliable]
+    warnings += [
+        f"{parts[link.first].name} and {parts[link.second].name} were joined by a registration that is not reliable."
+        for link in doubtful
+    ]
+    joined = join(parts, network.poses, merge_options, part(progress, 0.9, 1.0))
+    return Stitched(joined, network, tuple(links), tuple(dict.fromkeys((*warnings, *joined.warnings))))
 
 
 def _grown_over(

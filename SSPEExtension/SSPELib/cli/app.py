@@ -15,6 +15,7 @@ from .apply import apply
 from .expand import expand
 from .merge import merge
 from .register import register
+from .stitch import stitch
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -46,7 +47,7 @@ def options(
     """Options before the command."""
 
 
-for command in (expand, register, merge, apply):
+for command in (expand, register, merge, stitch, apply):
     app.command()(command)
 # What is not installed in Slicer brings its own commands along.
 for package in ("SSPECohort", "SSPEResearch"):

@@ -49,7 +49,7 @@ def place(volume: Volume, grid: sitk.Image, transform: sitk.Transform | None) ->
     """
     worth = worth_of(volume)
     if transform is None:
-        window = _window(volume, grid)
+        window = window_in(volume, grid)
         if window is not None:
             hu = np.zeros(grid.GetSize()[::-1], dtype=volume.array.dtype)
             placed = np.zeros(hu.shape, dtype=np.uint8)
@@ -83,7 +83,7 @@ def worth_of(volume: Volume) -> NDArray[np.uint8]:
     return worth
 
 
-def _window(volume: Volume, grid: sitk.Image) -> tuple[slice, slice, slice] | None:
+def window_in(volume: Volume, grid: sitk.Image) -> tuple[slice, slice, slice] | None:
     """Where a volume lies in a grid whose voxels are its own; None where they are not."""
     like = Volume(
         np.zeros((1, 1, 1), np.uint8), grid.GetSpacing(), grid.GetOrigin(), np.array(grid.GetDirection()), name="grid"

@@ -1,0 +1,73 @@
+"""All parts that belong together as one volume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ..alignment import transform_of
+from ..merging.merge import MergedFrom, merge_volumes
+from ..merging.placing import window_in
+from ..options import MergeOptions
+from ..progress import Progress, part, silent
+from ..volume import Volume
+
+SEVERAL = 11
+SYNTHETIC = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """The parts as one volume.
+
+    Attributes:
+        volume: in the frame of the part that stays.
+        sources: (z, y, x) uint8: 0 no data, 1 to 10 the parts as they were given, 11 a mean of several, 12 synthetic.
+        warnings: what a clinician should know.
+    """
+
+    volume: Volume
+    sources: NDArray[np.uint8]
+    warnings: tuple[str, ...]
+
+    def sources_image(self) -> sitk.Image:
+        """The map of sources as an image with the volume's geometry."""
+        return replace(self.volume, array=self.sources, provenance=None).to_image()
+
+
+def join(
+    parts: Sequence[Volume],
+    poses: Mapping[int, NDArray[np.float64]],
+    options: MergeOptions,
+    progress: Progress = silent,
+) -> Joined:
+    """Merge parts one after the other into the first of the poses, whose voxels stay as they are.
+
+    Args:
+        parts: all volumes.
+        poses: of the parts that belong, (4, 4) from points of the first to their points, LPS mm.
+        options: the seam and the spacing.
+        progress: told of every part; may raise `Cancelled`.
+    """
+    root, *others = poses
+    whole = parts[root]
+    sources = np.full(whole.array.shape, root + 1, dtype=np.uint8)
+    warnings: list[str] = []
+    for number, index in enumerate(others):
+        share = part(progress, number / len(others), (number + 1) / len(others))
+        spacing = options.spacing if number == 0 else "fixed"
+        merged = merge_volumes(whole, parts[index], transform_of(poses[index]), options.seam_mm, spacing, share)
+        earlier = np.full(merged.sources.shape, root + 1, dtype=np.uint8)
+        window = window_in(whole, merged.volume.to_image())
+        if window is not None:
+            earlier[window] = sources
+        # In the order of `MergedFrom`: no data, fixed, moving, both, synthetic.
+        codes = np.array([0, 0, index + 1, SEVERAL, SYNTHETIC], dtype=np.uint8)
+        sources = np.where(merged.sources == MergedFrom.FIXED, earlier, codes[merged.sources])
+        whole = merged.volume
+        warnings += merged.warnings
+    return Joined(replace(whole, name="stitched volume"), sources, tuple(dict.fromkeys(warnings)))

@@ -1,0 +1,198 @@
+"""From the registrations of pairs to one place for every part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..registration.overlap import predict_overlap
+from ..volume import Volume
+from ..volume.points import at_indices
+
+FEW_PARTS = 3
+# Headers that put parts farther apart than this are believed: the search would not reach across.
+FAR_APART_MM = 150.0
+DOUBTFUL_CONFIDENCE_AT_LEAST = 0.5
+STEPS = 10
+CLOSE_ENOUGH = 1e-6
+REACH_MM = 100.0
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """The registration of two parts.
+
+    Attributes:
+        first, second: their places in the list of parts.
+        matrix: (4, 4), points of the first to points of the second, LPS mm.
+        reliable: the verdict.
+        confidence: 0 to 1.
+        overlap_mm: real overlap along the body, negative for a gap.
+    """
+
+    first: int
+    second: int
+    matrix: Matrix
+    reliable: bool
+    confidence: float
+    overlap_mm: float
+
+    def holds(self, accept_unreliable: bool) -> bool:
+        """Whether the two parts are joined by it."""
+        return self.reliable or (accept_unreliable and self.confidence >= DOUBTFUL_CONFIDENCE_AT_LEAST)
+
+    @property
+    def rank(self) -> tuple[bool, float, float]:
+        """Greater for a link that is to be trusted more."""
+        return self.reliable, self.confidence, self.overlap_mm
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Parts that belong together.
+
+    Attributes:
+        root: the part that stays where it is: the first of the list that belongs to the largest group.
+        poses: of each part that belongs, (4, 4) from points of the root to its points, LPS mm; the root comes first and
+            every part after one that it is linked to.
+        used: the links that hold the parts together.
+        left_out: parts that fit nowhere.
+        disagreement_mm: how far the links contradict each other after the adjustment, at most; 0 without a loop.
+    """
+
+    root: int
+    poses: dict[int, Matrix]
+    used: tuple[Link, ...]
+    left_out: tuple[int, ...]
+    disagreement_mm: float
+
+    @classmethod
+    def of(cls, parts: Sequence[Volume], links: Sequence[Link], accept_unreliable: bool) -> Network:
+        """Find the largest group of parts that links hold together, and one place for each of its parts.
+
+        The best links make a tree; where more of them hold, all are adjusted together (Gauss-Newton on rigid moves).
+        """
+        holding = [link for link in links if link.holds(accept_unreliable)]
+        group = _largest_group(len(parts), holding)
+        used = [link for link in holding if link.first in group]
+        root = min(group)
+        poses = _tree(root, used)
+        disagreement = 0.0
+        if len(used) >= len(poses):
+            poses, disagreement = _adjusted(parts, root, poses, used)
+        left_out = tuple(index for index in range(len(parts)) if index not in group)
+        return cls(root, poses, tuple(used), left_out, disagreement)
+
+    def downward(self, parts: Sequence[Volume]) -> list[int]:
+        """The parts that belong, from the head to the feet of the root."""
+        heights = {index: _center_in_root(parts[index], pose)[2] for index, pose in self.poses.items()}
+        return sorted(heights, key=lambda index: -heights[index])
+
+
+def pairs_to_try(parts: Sequence[Volume], start: str) -> list[tuple[int, int]]:
+    """Pairs that are worth a registration: all of few parts or where headers are not trusted, else those that are near.
+
+    Every part is tried with the one that lies nearest, however far that is.
+    """
+    every = [(one, other) for one in range(len(parts)) for other in range(one + 1, len(parts))]
+    if start == "unknown" or len(parts) <= FEW_PARTS:
+        return every
+    overlap = {pair: predict_overlap(parts[pair[0]], parts[pair[1]]).overlap_mm for pair in every}
+    nearest = {max((pair for pair in every if index in pair), key=overlap.__getitem__) for index in range(len(parts))}
+    return [pair for pair in every if pair in nearest or overlap[pair] > -FAR_APART_MM]
+
+
+def _largest_group(count: int, links: Sequence[Link]) -> set[int]:
+    groups = [{index} for index in range(count)]
+    for link in links:
+        first = next(group for group in groups if link.first in group)
+        second = next(group for group in groups if link.second in group)
+        if first is not second:
+            first |= second
+            groups.remove(second)
+    return max(groups, key=lambda group: (len(group), -min(group)))
+
+
+def _tree(root: int, links: Sequence[Link]) -> dict[int, Matrix]:
+    """Poses along the most trusted links."""
+    poses: dict[int, Matrix] = {root: np.eye(4)}
+    while True:
+        onward = [link for link in links if (link.first in poses) != (link.second in poses)]
+        if not onward:
+            return poses
+        link = max(onward, key=lambda one: one.rank)
+        if link.first in poses:
+            poses[link.second] = link.matrix @ poses[link.first]
+        else:
+            poses[link.first] = np.asarray(np.linalg.inv(link.matrix)) @ poses[link.second]
+
+
+def _adjusted(
+    parts: Sequence[Volume], root: int, poses: dict[int, Matrix], links: Sequence[Link]
+) -> tuple[dict[int, Matrix], float]:
+    """Poses that contradict the links least, weighed by their overlap, and the largest contradiction left, mm."""
+    free = [index for index in poses if index != root]
+    found = dict(poses)
+    corners = np.array(np.meshgrid(*[[-REACH_MM, REACH_MM]] * 3)).reshape(3, -1).T
+    centers = {index: _center_in_root(parts[index], pose) for index, pose in poses.items()}
+    meeting = [corners + (centers[link.first] + centers[link.second]) / 2 for link in links]
+    weights = [np.sqrt(max(link.overlap_mm, 1.0)) * max(link.confidence, 0.05) for link in links]
+
+    def contradictions(moved: dict[int, Matrix]) -> list[Matrix]:
+        return [
+            _apply(moved[link.second], points) - _apply(link.matrix @ moved[link.first], points)
+            for link, points in zip(links, meeting, strict=True)
+        ]
+
+    def residuals(moved: dict[int, Matrix]) -> Matrix:
+        weighed = [weight * one for weight, one in zip(weights, contradictions(moved), strict=True)]
+        return np.concatenate([one.ravel() for one in weighed])
+
+    def stepped(step: Matrix) -> dict[int, Matrix]:
+        turned = {
+            index: _move(step[6 * place : 6 * place + 6], _center(parts[index])) @ found[index]
+            for place, index in enumerate(free)
+        }
+        return {**found, **turned}
+
+    for _ in range(STEPS):
+        now = residuals(found)
+        small = np.tile([1e-5] * 3 + [1e-3] * 3, len(free))
+        slopes = np.stack(
+            [(residuals(stepped(np.eye(len(small))[k] * small[k])) - now) / small[k] for k in range(len(small))], axis=1
+        )
+        step = np.linalg.lstsq(slopes, -now, rcond=None)[0]
+        found = stepped(step)
+        if np.abs(step).max() < CLOSE_ENOUGH:
+            break
+    worst = max(float(np.linalg.norm(one, axis=1).mean()) for one in contradictions(found))
+    return found, worst
+
+
+def _move(step: Matrix, center: Matrix) -> Matrix:
+    """Rigid move (4, 4): a rotation vector (radians) about a center, then a shift (mm)."""
+    angle = float(np.linalg.norm(step[:3]))
+    matrix = np.eye(4)
+    if angle > 0:
+        x, y, z = step[:3] / angle
+        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+        matrix[:3, :3] += np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    matrix[:3, 3] = center - matrix[:3, :3] @ center + step[3:]
+    return matrix
+
+
+def _center(volume: Volume) -> Matrix:
+    return at_indices(volume, (np.array([volume.size], dtype=np.float64) - 1) / 2)[0]
+
+
+def _center_in_root(volume: Volume, pose: Matrix) -> Matrix:
+    return _apply(np.asarray(np.linalg.inv(pose)), _center(volume)[None])[0]
+
+
+def _apply(matrix: Matrix, points: Matrix) -> Matrix:
+    return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
