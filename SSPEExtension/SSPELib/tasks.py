@@ -251,7 +251,9 @@ def stitch(
             continue
         found = done.registration
         warnings += done.warnings
-        links.append(Link(one, other, matrix_of(found.transform), found.reliable, found.confidence, found.overlap_mm))
+        links.append(
+            Link(one, other, matrix_of(found.transform), found.reliable, found.error_bound_mm, found.overlap_mm)
+        )
     network = Network.of(parts, links, merge_options.accept_unreliable)
     strangers = ", ".join(parts[index].name for index in network.left_out)
     if len(network.poses) < 2:

@@ -46,7 +46,7 @@ def cut(index: int) -> Volume:
 
 def link(first: int, second: int, reliable: bool = True, error: np.ndarray | None = None) -> Link:
     matrix = (np.eye(4) if error is None else error) @ POSES[second] @ np.linalg.inv(POSES[first])
-    return Link(first, second, matrix, reliable, 0.95 if reliable else 0.6, 30.0)
+    return Link(first, second, matrix, reliable, 2.0 if reliable else 15.0, 30.0)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def known_pairs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         numbers = [int(name[-1]) - 1 for name in names]
         near = "part" in names[0] and "part" in names[1] and sorted(numbers) in ([0, 1], [0, 2])
         matrix = link(*numbers).matrix if near else np.eye(4)
-        known = known_registration(transform_of(matrix), reliable=near, confidence=0.9 if near else 0.2)
+        known = known_registration(transform_of(matrix), reliable=near, error_bound_mm=3.0 if near else float("inf"))
         return tasks.Registered(fixed, moving, known, None, ())
 
     monkeypatch.setattr(tasks, "register", register)
@@ -108,7 +108,7 @@ def test_unreliable_pairs_join_only_where_that_is_accepted() -> None:
     links = [link(0, 1), link(0, 2, reliable=False)]
     assert Network.of(parts, links, False).left_out == (2,)
     assert Network.of(parts, links, True).left_out == ()
-    assert Network.of(parts, [replace(links[1], confidence=0.3)], True).left_out == (1, 2)
+    assert Network.of(parts, [replace(links[1], error_bound_mm=40.0)], True).left_out == (1, 2)
 
 
 def test_a_loop_is_adjusted_together() -> None:

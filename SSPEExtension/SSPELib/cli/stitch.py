@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,7 +96,7 @@ def stitch(
 
 
 def _report_of(done: Stitched, names: list[str], order: list[str]) -> str:
-    from ..report.summary import FORMAT, RESEARCH_USE
+    from ..report.summary import FORMAT, RESEARCH_USE, as_json
 
     network = done.network
     summary = {
@@ -114,7 +113,7 @@ def _report_of(done: Stitched, names: list[str], order: list[str]) -> str:
                 "fixed": names[link.first],
                 "moving": names[link.second],
                 "reliable": link.reliable,
-                "confidence": link.confidence,
+                "error_bound_mm": link.error_bound_mm,
                 "overlap_mm": link.overlap_mm,
                 "used": any(link is one for one in network.used),
                 "matrix_fixed_to_moving_lps": link.matrix.tolist(),
@@ -123,4 +122,4 @@ def _report_of(done: Stitched, names: list[str], order: list[str]) -> str:
         ],
         "warnings": list(done.warnings),
     }
-    return json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+    return as_json(summary)

@@ -57,6 +57,11 @@ def summary_of(subject: Subject) -> str:
             for candidate in found.candidates
         ],
     }
+    return as_json(summary)
+
+
+def as_json(summary: dict[str, Any]) -> str:
+    """Return a report as JSON text; what is not finite becomes null."""
     return json.dumps(_plain(summary), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
