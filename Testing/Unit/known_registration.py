@@ -27,10 +27,6 @@ def known_findings(**fields: Any) -> Findings:
         "junction_mm": 0.8,
         "far_end_mm": 1.5,
         "spread_mm": 0.0,
-        "sides_apart_mm": 0.5,
-        "fixed_side_mm": 0.3,
-        "moving_side_mm": 0.3,
-        "real_mm": 0.2,
         "order_agrees": True,
         "synthetic": True,
     }

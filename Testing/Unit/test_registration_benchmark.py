@@ -319,7 +319,7 @@ def known_rows(count: int, seed: int) -> list[Row]:
             predicted = float(np.exp(random.normal(1.0, 0.7)))
             off = {f"{place}_mm": predicted for place in PLACES}
             error = predicted * float(np.exp(random.normal(0.0, 0.5)))
-            rows.append(rated(person, error, overlap_mm=overlap, sides_apart_mm=random.exponential(3.0), **off))
+            rows.append(rated(person, error, overlap_mm=overlap, spread_mm=random.exponential(3.0), **off))
     return rows
 
 

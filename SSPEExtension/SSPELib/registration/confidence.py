@@ -86,14 +86,9 @@ def features(findings: Findings, place: str) -> NDArray[np.float64]:
         [
             1.0,
             np.log(max(getattr(findings, f"{place}_mm"), SMALLEST_SCALE_MM)),
-            np.log1p(findings.sides_apart_mm),
-            np.log1p(max(findings.fixed_side_mm, findings.moving_side_mm)),
-            np.log1p(findings.real_mm),
             np.log1p(findings.spread_mm),
             -np.arcsinh(findings.real_evidence / 10.0),
             -np.arcsinh(findings.margin / 5.0),
-            -np.log1p(max(findings.contact_mm, 0.0)),
-            max(-findings.overlap_mm, 0.0) / 20.0,
         ]
     )
     # A margin may be infinite.

@@ -2,9 +2,9 @@
 
 # Of the scale of the error, by place; the features are those of `confidence.features`.
 WEIGHTS = {
-    "body": (1.0, 0.5, 0.3, 0.1, 0.1, 0.1, 0.0, 0.1, 0.2, 0.1),
-    "junction": (1.0, 0.5, 0.3, 0.1, 0.1, 0.1, 0.0, 0.1, 0.2, 0.1),
-    "far_end": (1.0, 0.5, 0.3, 0.1, 0.1, 0.1, 0.0, 0.1, 0.2, 0.1),
+    "body": (0.5, 0.6, 0.2, 0.1, 0.1),
+    "junction": (0.5, 0.6, 0.2, 0.1, 0.1),
+    "far_end": (0.5, 0.6, 0.2, 0.1, 0.1),
 }
 # Of errors to that scale, by place and kind of overlap: half keep the first, 9 of 10 the second.
 RATIOS = {

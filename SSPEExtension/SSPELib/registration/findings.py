@@ -22,10 +22,6 @@ class Findings:
         body_mm, junction_mm, far_end_mm: root mean square error that the curvature of the evidence predicts, of the
             whole moving body, of its end toward the fixed CT, and of its other end.
         spread_mm: distance of the other candidates, each counting by its evidence.
-        sides_apart_mm: between the positions that either side's expansion alone leads to.
-        fixed_side_mm, moving_side_mm: from the position found to that by the expansion of the fixed CT alone, and to
-            that by the one of the moving CT alone.
-        real_mm: to the position that real voxels alone lead to.
         order_agrees: whether upper and lower are as the headers say, None where those do not count.
         synthetic: whether an expansion takes part.
     """
@@ -43,9 +39,5 @@ class Findings:
     junction_mm: float
     far_end_mm: float
     spread_mm: float
-    sides_apart_mm: float
-    fixed_side_mm: float
-    moving_side_mm: float
-    real_mm: float
     order_agrees: bool | None
     synthetic: bool

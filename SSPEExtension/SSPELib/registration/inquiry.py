@@ -1,4 +1,4 @@
-"""Questions about the position found: how sharp the evidence is there, and whether parts of it agree."""
+"""Questions about the position found: how sharp the evidence is there, what lies on what, and what else was found."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..progress import silent
-from .evidence import Density
 from .images import GridImage
 from .overlay import Overlay, PoseEvidence
 from .poses import Matrix, apply, mean_distance
-from .refine import LEVER_MM, Climb, climb, increments, motions
+from .refine import LEVER_MM, increments, motions
 from .search import Peak
 
 # The curvature is how the slope falls over steps to both sides: up to a voxel, as the evidence is uneven within one.
@@ -22,7 +20,6 @@ CURVATURE_STEPS_MM = (1.5, 3.0)
 CURVATURE_VOXELS = 30_000
 # How far off a pose is expected before anything is known, mm: what the curvature is added to.
 PRIOR_SHIFT_MM, PRIOR_TURN_MM = 20.0, 15.0
-PARTIAL_CLIMB = Climb(steps=12, first_mm=2.0, last_mm=0.3, points=20_000)
 END_MM = 30.0
 
 
@@ -56,23 +53,6 @@ class Inquiry:
         junction, far_end = ends_of(self.body_points, self.pose, self.fixed)
         return _rms(covariance, places), _rms(covariance, places[junction]), _rms(covariance, places[far_end])
 
-    def apart_mm(self) -> tuple[float, float, float, float]:
-        """Distances of the positions that parts of the evidence lead to; see `Findings`.
-
-        Returns:
-            Between the two sides, from here to the fixed side's, to the moving side's, and to that of real voxels.
-        """
-        fixed, moving = self.overlay.fixed, self.overlay.moving
-        by_fixed = self._climbed(fixed, moving.real_only())
-        by_moving = self._climbed(fixed.real_only(), moving)
-        by_real = self._climbed(fixed.real_only(), moving.real_only())
-        return (
-            self._distance(by_fixed, by_moving),
-            self._distance(by_fixed, self.pose),
-            self._distance(by_moving, self.pose),
-            self._distance(by_real, self.pose),
-        )
-
     def contact(self) -> tuple[float, float]:
         """Real overlap by volume in mm, and the share of the cross-section on which real lies on real."""
         own = self.moving.real & self.moving.valid & (self.moving.body > 0.5)
@@ -101,12 +81,6 @@ class Inquiry:
 
     def _distance(self, one: Matrix, other: Matrix) -> float:
         return mean_distance(np.linalg.inv(one), np.linalg.inv(other), self.body_points)
-
-    def _climbed(self, fixed: GridImage, moving: GridImage) -> Matrix:
-        """Where the evidence of two images leads from the pose."""
-        overlay = Overlay(fixed, moving, Density.of((fixed, moving)), self.overlay.model, self.overlay.device)
-        [pose] = climb(overlay, [self.pose], ["rigid"], PARTIAL_CLIMB, silent)
-        return pose
 
     def _covariance(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Covariance (6, 6) of shift and turn, mm^2, and the point (3,) of the fixed frame about which is turned."""

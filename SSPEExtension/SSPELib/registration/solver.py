@@ -220,7 +220,6 @@ class Solver:
         inquiry = Inquiry(overlay, refined.pose, evidence, self.body_points, *whole)
         contact, covered = inquiry.contact()
         body, junction, far_end = inquiry.predicted_mm()
-        apart, fixed_side, moving_side, real = inquiry.apart_mm()
         pairs = max(evidence.real_voxels + evidence.mixed_voxels, 1.0)
         lengths = [
             float(np.linalg.norm(np.diff(end_centers(image.volume), axis=0))) for image in (self.fixed, self.moving)
@@ -243,10 +242,6 @@ class Solver:
             junction_mm=junction,
             far_end_mm=far_end,
             spread_mm=inquiry.spread_mm(ranked),
-            sides_apart_mm=apart,
-            fixed_side_mm=fixed_side,
-            moving_side_mm=moving_side,
-            real_mm=real,
             order_agrees=agrees,
             synthetic=self.synthetic,
         )

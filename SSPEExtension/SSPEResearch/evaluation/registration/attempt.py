@@ -39,7 +39,9 @@ class Outcome:
         """The findings that were written down; None where a system has none."""
         if not self.findings:
             return None
-        texts = dict(pair.split("=") for pair in self.findings.split())
+        names = {column.name for column in fields(Findings)}
+        written = (pair.split("=") for pair in self.findings.split())
+        texts = {name: text for name, text in written if name in names}
         agrees = {"True": True, "False": False}.get(texts.pop("order_agrees", ""))
         synthetic = texts.pop("synthetic") == "True"
         return Findings(**{name: float(text) for name, text in texts.items()}, order_agrees=agrees, synthetic=synthetic)
