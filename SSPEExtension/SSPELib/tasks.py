@@ -12,6 +12,7 @@ from .errors import InputError
 from .options import DISTANCE, ExpandOptions, MergeOptions, RegisterOptions
 from .progress import Progress, part, silent
 from .volume import End, Volume, check_ct, real_part, synthetic_mm
+from .volume.no_data import with_no_data
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -92,6 +93,7 @@ def expand(volume: Volume, options: ExpandOptions = ExpandOptions(), progress: P
         DeviceError, ModelError: the device or the model is not there.
     """
     options.check()
+    volume = with_no_data(volume)
     warnings = check_ct(volume)
     progress(0.0, "Loading the model")
     expander = _expander(options.model, options.device)
@@ -128,6 +130,7 @@ def register(
     options.check()
     started = time.monotonic()
     chosen = backend or backend_of(options.backend)
+    fixed, moving = with_no_data(fixed), with_no_data(moving)
     warnings = [*check_ct(real_part(fixed)), *check_ct(real_part(moving))]
     start = options.start if start_transform is None else start_transform
     model, share = None, 0.0

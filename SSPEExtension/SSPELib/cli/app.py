@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import Cancelled, SSPEError
 from .apply import apply
 from .expand import expand
+from .inspect import inspect
 from .merge import merge
 from .register import register
 from .stitch import stitch
@@ -47,7 +48,7 @@ def options(
     """Options before the command."""
 
 
-for command in (expand, register, merge, stitch, apply):
+for command in (inspect, expand, register, merge, stitch, apply):
     app.command()(command)
 # What is not installed in Slicer brings its own commands along.
 for package in ("SSPECohort", "SSPEResearch"):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .axis import body_axis
+from .axis import body_axis, real_part
 from .body import mask_of_slices
 from .provenance import Provenance
 from .volume import AIR_HU, Volume
@@ -60,13 +60,19 @@ def find_no_data(volume: Volume, padding_hu: float | None = None) -> NDArray[np.
 
 
 def with_no_data(volume: Volume, padding_hu: float | None = None) -> Volume:
-    """Return a volume with its padding marked, where nobody has said before where its voxels come from."""
+    """Return a volume with its padding marked, where nobody has said before where its voxels come from.
+
+    Slices at its ends that are all padding are left out, and padding that looks like tissue (0 HU) becomes air.
+    """
     if volume.provenance is not None:
         return volume
     padding = find_no_data(volume, padding_hu)
     if not padding.any():
         return volume
-    return replace(volume, provenance=np.where(padding, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8))
+    tissue = padding & (volume.array > PADDING_AT_MOST_HU)
+    array = np.where(tissue, np.asarray(AIR_HU, volume.array.dtype), volume.array) if tissue.any() else volume.array
+    provenance = np.where(padding, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8)
+    return real_part(replace(volume, array=array, provenance=provenance))
 
 
 def _paddings(stack: NDArray[Any], padding_hu: float | None) -> list[float]:
