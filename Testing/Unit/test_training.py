@@ -309,6 +309,9 @@ def test_missing_data_names_the_pattern(tmp_path, monkeypatch):
     monkeypatch.setenv("SSPE_DATA", str(tmp_path / "empty"))
     with pytest.raises(InputError, match=r"No volume matches one\.nii\.gz"):
         train_from_file(_without_data(configuration(tmp_path, 1)))
+    monkeypatch.delenv("SSPE_DATA")
+    with pytest.raises(InputError, match="Set the environment variable SSPE_DATA"):
+        train_from_file(_without_data(configuration(tmp_path, 1)))
 
 
 def _damaged_volume(path: Path) -> None:

@@ -40,7 +40,7 @@ def expansion(
     distance: Annotated[
         list[float] | None, typer.Option(metavar="MM", help="How much is hidden; may be repeated. [64 and 128]")
     ] = None,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")] = Path("docs/results"),
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")] = Path("evaluation"),
     device: DeviceOption = "auto",
 ) -> None:
     """Continue volumes whose further slices are known, with models and with baselines, and compare.

@@ -19,9 +19,14 @@ from .volumes import VERSION, PreparedVolume, PreparedVolumes, load_volumes, mat
 
 
 def data_root() -> Path:
-    """The folder with the training volumes: SSPE_DATA, or ../shared/data beside the repository."""
-    default = Path(__file__).resolve().parents[4] / "shared" / "data"
-    return Path(os.environ.get("SSPE_DATA", default))
+    """The folder with the training volumes, which the environment variable SSPE_DATA names.
+
+    Raises:
+        InputError: it names none.
+    """
+    if not os.environ.get("SSPE_DATA"):
+        raise InputError("Where are the training volumes? Set the environment variable SSPE_DATA to their folder.")
+    return Path(os.environ["SSPE_DATA"])
 
 
 def find_volumes(source: DataSource, root: Path) -> list[Path]:
