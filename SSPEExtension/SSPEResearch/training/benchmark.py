@@ -178,8 +178,13 @@ def _profile(game: Game, sampler: ScopeSampler, batch: int, device: torch.device
     from torch.profiler import profile as profiled
 
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
+    if device.type == "cuda":
+        # Whatever in a step waits for the device is named in a warning.
+        torch.cuda.set_sync_debug_mode("warn")
     with profiled(activities=activities) as found:
         game.step(*sampler.draw(range(batch)), 0.999)
-        _finish(device)
+    if device.type == "cuda":
+        torch.cuda.set_sync_debug_mode("default")
+    _finish(device)
     order = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
     print(found.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60))

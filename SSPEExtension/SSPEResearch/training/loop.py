@@ -153,7 +153,7 @@ class Trainer:
         # Early on the weights change fast: a slow average would remember their beginnings for thousands of steps.
         average = min(schedule.average_decay, (1 + self.iteration) / (schedule.average_warm_up + self.iteration))
         for name, value in self.game.step(*scopes, average).items():
-            self.unlogged[name] = self.unlogged.get(name, self._on_device(0.0)) + value
+            self.unlogged[name] = self.unlogged[name] + value if name in self.unlogged else value.to(self._kind)
         self.unlogged_steps += 1
         self.iteration += 1
 
@@ -224,9 +224,12 @@ class Trainer:
         means = self.machine.reduced(torch.stack(list(sums.values())), "mean")
         return dict(zip(sums, means.cpu().unbind(), strict=True))
 
+    @property
+    def _kind(self) -> torch.dtype:
+        return torch.float32 if self.machine.device.type == "mps" else torch.float64
+
     def _on_device(self, value: float) -> Tensor:
-        kind = torch.float32 if self.machine.device.type == "mps" else torch.float64
-        return torch.tensor(value, dtype=kind, device=self.machine.device)
+        return torch.tensor(value, dtype=self._kind, device=self.machine.device)
 
     def _agreed(self, seconds: float) -> float:
         """The longest time of all processes, which must stop together."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -49,8 +50,7 @@ def feature_matching_loss(generated: Sequence[Tensor], real: Sequence[Tensor]) -
 
 def sobel_gradient(scope: Tensor) -> Tensor:
     """Sobel gradient map (n, 3, z, y, x), the derivatives along z, y and x in HU / 1000 per voxel."""
-    smooth = torch.tensor([1.0, 2.0, 1.0], device=scope.device, dtype=scope.dtype) / 4
-    slope = torch.tensor([-1.0, 0.0, 1.0], device=scope.device, dtype=scope.dtype) / 2
+    smooth, slope = _sobel_kernels(scope.device, scope.dtype)
     padded = functional.pad(scope, (1, 1, 1, 1, 1, 1), mode="replicate")
     maps = []
     for derived in range(3):
@@ -62,6 +62,13 @@ def sobel_gradient(scope: Tensor) -> Tensor:
             result = functional.conv3d(result, kernel)
         maps.append(result)
     return torch.cat(maps, dim=1)
+
+
+@cache
+def _sobel_kernels(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    # Kept, as a tensor that comes from the host has to be waited for.
+    smooth, slope = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)
+    return torch.tensor(smooth, device=device, dtype=dtype) / 4, torch.tensor(slope, device=device, dtype=dtype) / 2
 
 
 def gradient_matching_loss(predicted: Tensor, target: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,13 @@ def sinusoidal_positions(depth: int, height: int, width: int, channels: int) -> 
     return torch.stack(waves, dim=2).flatten(1)[:, :channels]
 
 
+@lru_cache(maxsize=8)
+def _positions_on(device: torch.device, dtype: torch.dtype, *size: int) -> Tensor:
+    # Kept, as a tensor that comes from the host has to be waited for; usable in training wherever it was made first.
+    with torch.inference_mode(False):
+        return sinusoidal_positions(*size).to(device, dtype)
+
+
 class TransformerBottom(nn.Module):
     """Every voxel of the lowest level is a token that sees all others; features (n, c, z, y, x) keep their shape.
 
@@ -56,7 +64,7 @@ class TransformerBottom(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         _, channels, depth, height, width = features.shape
-        positions = sinusoidal_positions(depth, height, width, channels).to(features)
+        positions = _positions_on(features.device, features.dtype, depth, height, width, channels)
         tokens = self.embed(features.flatten(2).transpose(1, 2)) + positions
         for layer in self.layers:
             tokens = layer(tokens)
