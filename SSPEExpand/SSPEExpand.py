@@ -86,7 +86,7 @@ class SSPEExpandWidget(JobPanel):
         upper, lower = parameters.upperVolume, parameters.lowerVolume
         for control, node in zip(self._outputs, (upper, lower), strict=True):
             control.allow(None if node is not None else _("Choose the volume that is to be expanded first."))
-        self.ui.planLabel.text = panel.paragraphs(plan.expansionPlan(upper, lower, parameters.distanceMm))
+        panel.show(self.ui.planLabel, panel.paragraphs(plan.expansionPlan(upper, lower, parameters.distanceMm)))
         self.controls.allow(self.logic.whyNot(upper, lower, parameters.upperOutput, parameters.lowerOutput))
 
     def startJob(self, parameters: Any) -> None:
@@ -128,9 +128,10 @@ class SSPEExpandWidget(JobPanel):
             Comparison().show(results.upper, results.lower, mode="sideBySide")
             self.ui.registerButton.visible = True
             return
-        layouts.showThreeSlices()
-        volumes.showInOneWindow([node for node in (results.upper, results.lower) if node is not None])
-        slicer.util.setSliceViewerLayers(background=results.upper or results.lower, foreground=None, fit=True)
+        shown = results.upper or results.lower
+        layouts.showPlanesOf(shown, layouts.showThreeSlices())
+        volumes.showInOneWindow([shown])
+        slicer.util.setSliceViewerLayers(background=shown, foreground=None, fit=True)
 
     def onRegisterButton(self) -> None:
         slicer.util.selectModule("SSPERegister")

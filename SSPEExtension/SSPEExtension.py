@@ -14,7 +14,7 @@ from slicer.ScriptedLoadableModule import (
 )
 
 from SSPELib.errors import SSPEError
-from SSPESlicer import panel, sample_data
+from SSPESlicer import layouts, panel, sample_data
 from SSPESlicer.background import BackgroundJob, Event
 from SSPESlicer.comparison import Comparison
 from SSPESlicer.home_selftest import SSPEExtensionTest
@@ -65,6 +65,9 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
 
     def enter(self) -> None:
         self.updateSetUp()
+
+    def exit(self) -> None:
+        layouts.giveBackPlanes()
 
     def cleanup(self) -> None:
         self.logic.cancel()

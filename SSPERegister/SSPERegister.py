@@ -64,7 +64,7 @@ class SSPERegisterWidget(JobPanel):
         self._undo, self._blend = panel.Explained(self.ui.undoButton), panel.Explained(self.ui.blendSlider)
         self._tint = panel.Explained(self.ui.tintCheckBox)
         self._comparing = [panel.Explained(widget) for widget in (self.ui.comparisonComboBox, self.ui.centerButton)]
-        for text in (_("Blend"), _("Checkerboard"), _("Flicker"), _("Side by side")):
+        for text in (_("Color"), _("Blend"), _("Checkerboard"), _("Flicker"), _("Side by side")):
             self.ui.comparisonComboBox.addItem(text)
         self.ui.undoButton.connect("clicked()", self.onUndoButton)
         self.ui.comparisonComboBox.connect("currentIndexChanged(int)", self.onCompare)
@@ -125,7 +125,7 @@ class SSPERegisterWidget(JobPanel):
             widget.visible = parameters.start == "landmarks"
         fixed, moving = parameters.fixedVolume, parameters.movingVolume
         sentences = plan.registrationPlan(fixed, moving, parameters.expandFirst, parameters.distanceMm)
-        self.ui.planLabel.text = panel.paragraphs(sentences)
+        panel.show(self.ui.planLabel, panel.paragraphs(sentences))
         self._watchLandmarks([parameters.fixedLandmarks, parameters.movingLandmarks])
         self.controls.allow(self.logic.whyNot(**self._arguments()))
         self._updateResult()
@@ -153,7 +153,7 @@ class SSPERegisterWidget(JobPanel):
         result = self.logic.resultOf(moving) if placed else None
         self.ui.resultCollapsibleButton.visible = result is not None
         if result is not None:
-            self.ui.resultLabel.text = outcome.describe(result)
+            panel.show(self.ui.resultLabel, outcome.describe(result))
         whyNot = None if self._compared() is not None else _("Choose a fixed and a moving volume first.")
         for control in self._comparing:
             control.allow(whyNot)

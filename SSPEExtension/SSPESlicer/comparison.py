@@ -1,4 +1,4 @@
-"""Showing two volumes where they meet: blended, in alternating squares, switching, or side by side, in linked views."""
+"""Showing two volumes where they meet: in colors, blended, in squares, switching, or side by side, in linked views."""
 
 from __future__ import annotations
 
@@ -9,59 +9,97 @@ import slicer
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
-from SSPELib.volume import Volume
+from SSPELib import colors
 
 from . import joined, layouts, marks, own_nodes, volumes
-from .volumes import RAS_TO_LPS, copyDisplay
+from .volumes import copyDisplay
 
 FLICKER_MILLISECONDS = 600
 VIEW_MARGIN = 1.05
-MODES = ("blend", "checkerboard", "flicker", "sideBySide")
+MODES = ("color", "blend", "checkerboard", "flicker", "sideBySide")
+SHADES = 256
 
 
 class Comparison:
     """Shows a fixed volume (background, or left) and a moving one (foreground, or right) in linked slice views.
 
-    The background of a blend is a joined volume that is not saved with the scene: who loads one calls `show` again.
+    Most modes show hidden nodes in place of the volumes, which are not saved with the scene: who loads one calls `show`
+    again. The views show the planes of the fixed volume until `stop`.
     """
 
     def __init__(self) -> None:
         self._nodes: tuple[Any, Any] = (None, None)
-        self._mode = "blend"
+        self._mode = MODES[0]
         self._opacity = 0.5
         self._views: list[str] = []
-        self._board: Any = None
+        self._made: list[Any] = []
         self._timer: Any = None
 
-    def show(self, fixedNode: Any, movingNode: Any, mode: str = "blend", center: bool = True) -> None:
+    def show(self, fixedNode: Any, movingNode: Any, mode: str = MODES[0], center: bool = True) -> None:
         """Show two volumes in a mode of MODES; `center` brings the junction to the middle of the views."""
         self._stopFlicker()
-        self._removeBoard()
+        earlier, self._made = self._made, []
         self._nodes, self._mode = (fixedNode, movingNode), mode
         volumes.showInOneWindow([fixedNode, movingNode])
-        if mode == "sideBySide":
-            self._views = layouts.showSideBySide()
-        else:
-            self._views = layouts.showThreeSlices()
-        background, foreground = self._nodes
-        if mode == "checkerboard":
-            text = _("{fixed} and {moving} in squares")
-            background, foreground = self._makeBoard(joined.checkerboard(*self._nodes), text), None
-        elif mode != "sideBySide":
-            background = self._makeBoard(joined.continued(*self._nodes), _("{fixed}, continued by {moving}"))
+        self._views = layouts.showSideBySide() if mode == "sideBySide" else layouts.showThreeSlices()
+        layouts.showPlanesOf(fixedNode, self._views)
+        background, foreground = self._layers()
         for name, composite in self._composites():
+            right = name in layouts.RIGHT_VIEWS
             composite.SetLinkedControl(1)
             composite.SetClipToBackgroundVolume(False)
-            composite.SetForegroundOpacity(1.0 if mode == "flicker" else self._opacity)
-            right = mode == "sideBySide" and name in layouts.RIGHT_VIEWS
-            composite.SetBackgroundVolumeID((foreground if right else background).GetID())
-            above = foreground if foreground is not None and mode != "sideBySide" else None
-            composite.SetForegroundVolumeID(above.GetID() if above is not None else None)
+            composite.SetCompositing(composite.Add if mode == "color" else composite.Alpha)
+            composite.SetForegroundOpacity(self._opacity if mode in ("blend", "sideBySide") else 1.0)
+            composite.SetBackgroundVolumeID((movingNode if right else background).GetID())
+            composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+        for node in earlier:
+            own_nodes.removeNode(node)
         self._tintInOwnViews()
         if mode == "flicker":
             self._startFlicker()
         if center:
             self.centerOnJunction()
+
+    def _layers(self) -> tuple[Any, Any]:
+        """The nodes that the views show: background and foreground."""
+        fixedNode, movingNode = self._nodes
+        if self._mode == "sideBySide":
+            return fixedNode, None
+        if self._mode == "color":
+            return self._inColor(fixedNode, movingNode, colors.FIXED), self._inColor(
+                movingNode, fixedNode, colors.MOVING
+            )
+        name = _("{fixed}, continued by {moving}").format(fixed=fixedNode.GetName(), moving=movingNode.GetName())
+        background = self._make(name, *joined.continued(fixedNode, movingNode), fixedNode)
+        return background, self._inSquares(movingNode) if self._mode == "checkerboard" else movingNode
+
+    def _inColor(self, node: Any, other: Any, color: str) -> Any:
+        made = self._make(_("{name} in color").format(name=node.GetName()), *joined.padded(node, other), node)
+        table = own_nodes.addHiddenNode("vtkMRMLColorTableNode", f"{node.GetName()} {color}")
+        table.SetTypeToUser()
+        table.SetNumberOfColors(SHADES)
+        for shade in range(SHADES):
+            table.SetColor(shade, str(shade), *(part * shade / (SHADES - 1) for part in colors.rgb(color)), 1.0)
+        made.GetDisplayNode().SetAndObserveColorNodeID(table.GetID())
+        self._made.append(table)
+        return made
+
+    def _inSquares(self, node: Any) -> Any:
+        array, least = joined.squares(node)
+        made = self._make(_("{name} in squares").format(name=node.GetName()), array, volumes.ijkToWorld(node), node)
+        display = made.GetDisplayNode()
+        display.SetThreshold(least, np.finfo(np.float32).max)
+        display.SetApplyThreshold(True)  # what lies below is transparent
+        return made
+
+    def _make(self, name: str, array: NDArray[Any], toWorld: NDArray[np.float64], like: Any) -> Any:
+        """Make a hidden node that lives as long as the comparison, under no transform, and looks like another one."""
+        made = own_nodes.addHiddenNode("vtkMRMLScalarVolumeNode", name)
+        self._made.append(made)
+        copyDisplay(like, made)  # before the voxels come, of which Slicer would look for a window of its own
+        made.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(toWorld))
+        made.SetAndObserveImageData(joined.imageOf(array))
+        return made
 
     @property
     def isShown(self) -> bool:
@@ -95,9 +133,21 @@ class Comparison:
             self.stop()
 
     def stop(self) -> None:
-        """Stop flickering and take away what was made for the comparison."""
+        """Show the volumes themselves again, take away what was made, and give the views their own planes back."""
         self._stopFlicker()
-        self._removeBoard()
+        fixedNode = self._nodes[0]
+        shown = fixedNode.GetID() if fixedNode is not None and slicer.mrmlScene.IsNodePresent(fixedNode) else None
+        for _name, composite in self._composites():
+            composite.SetCompositing(composite.Alpha)
+            for node in self._made:
+                if composite.GetBackgroundVolumeID() == node.GetID():
+                    composite.SetBackgroundVolumeID(shown)
+                if composite.GetForegroundVolumeID() == node.GetID():
+                    composite.SetForegroundVolumeID(None)
+        for node in self._made:
+            own_nodes.removeNode(node)
+        self._made = []
+        layouts.giveBackPlanes()
         self._nodes, self._views = (None, None), []
 
     def _tintInOwnViews(self) -> None:
@@ -137,27 +187,6 @@ class Comparison:
             self._timer.stop()
             self._timer = None
             self._setForegroundOpacity(self._opacity)
-
-    def _makeBoard(self, volume: Volume, name: str) -> Any:
-        """Make the node of a joined volume, which lives as long as the comparison."""
-        fixedNode, movingNode = self._nodes
-        name = name.format(fixed=fixedNode.GetName(), moving=movingNode.GetName())
-        self._board = own_nodes.addHiddenNode("vtkMRMLScalarVolumeNode", name)
-        slicer.util.updateVolumeFromArray(self._board, volume.array)
-        self._board.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(RAS_TO_LPS @ volume.index_to_lps))
-        copyDisplay(fixedNode, self._board)
-        return self._board
-
-    def _removeBoard(self) -> None:
-        """Take the joined volume away; the views that showed it show the fixed volume."""
-        if self._board is not None and slicer.mrmlScene.IsNodePresent(self._board):
-            fixedNode = self._nodes[0]
-            behind = fixedNode.GetID() if slicer.mrmlScene.IsNodePresent(fixedNode) else None
-            for _name, composite in self._composites():
-                if composite.GetBackgroundVolumeID() == self._board.GetID():
-                    composite.SetBackgroundVolumeID(behind)
-            own_nodes.removeNode(self._board)
-        self._board = None
 
 
 def junction(fixedNode: Any, movingNode: Any) -> tuple[NDArray[np.float64], float]:

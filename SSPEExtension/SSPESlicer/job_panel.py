@@ -13,7 +13,7 @@ from slicer.util import VTKObservationMixin
 
 from SSPELib.model.bundle import list_bundles
 
-from . import marks, own_nodes, panel, results
+from . import layouts, marks, own_nodes, panel, results
 
 PARAMETER_PROPERTY = "SlicerParameterName"
 
@@ -88,6 +88,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self) -> None:
         self._isEntered = False
+        layouts.giveBackPlanes()
 
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self._makeParameterNode(self.logic.getParameterNode()))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from typing import Any
 
+import numpy as np
 import slicer
+from numpy.typing import NDArray
 
+from .volumes import ijkToWorld
+
+PLANE_ATTRIBUTE = "SSPE.PlaneBefore"
 THREE_SLICES_ID = 27001
 SIDE_BY_SIDE_ID = 27002
 
@@ -35,6 +42,50 @@ def showSideBySide() -> list[str]:
     )
     _arrange(SIDE_BY_SIDE_ID, f'<layout type="vertical">{rows}</layout>')
     return [*LEFT_VIEWS, *RIGHT_VIEWS]
+
+
+def showPlanesOf(volumeNode: Any, viewNames: list[str]) -> None:
+    """Turn views into the planes of a volume, the nearest to their names; `giveBackPlanes` turns them back.
+
+    Slicer turns its views into the plane of the volume that was loaded last.
+    """
+    axes = _axes(volumeNode)
+    for name in viewNames:
+        logic = sliceLogic(name)
+        if logic is None:
+            continue
+        node = logic.GetSliceNode()
+        if node.GetAttribute(PLANE_ATTRIBUTE) is None:
+            before = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, :3]
+            node.SetAttribute(PLANE_ATTRIBUTE, json.dumps(before.tolist()))
+        node.SetOrientation(_VIEWS[name][0])
+        upright = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, :3]
+        _turn(node, axes @ upright)
+
+
+def giveBackPlanes() -> None:
+    """Turn the views back into the planes that they showed before `showPlanesOf`, where they are now."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        before = node.GetAttribute(PLANE_ATTRIBUTE)
+        if before is not None:
+            node.RemoveAttribute(PLANE_ATTRIBUTE)
+            _turn(node, np.array(json.loads(before)))
+
+
+def _axes(volumeNode: Any) -> NDArray[np.float64]:
+    """The unit vectors (columns) of a volume that lie nearest to R, A and S, pointing there."""
+    matrix = ijkToWorld(volumeNode)[:3, :3]
+    columns = matrix / np.linalg.norm(matrix, axis=0)
+    order = max(itertools.permutations(range(3)), key=lambda order: np.abs(np.diag(columns[:, order])).sum())
+    ordered = columns[:, order]
+    return np.asarray(ordered * np.sign(np.diag(ordered)))
+
+
+def _turn(sliceNode: Any, axes: NDArray[np.float64]) -> None:
+    matrix = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS()).copy()
+    matrix[:3, :3] = axes
+    sliceNode.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(matrix))
+    sliceNode.UpdateMatrices()
 
 
 def sliceLogic(viewName: str) -> Any:

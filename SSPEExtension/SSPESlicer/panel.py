@@ -30,6 +30,19 @@ class Explained:
         self._widget.toolTip = whyNot or self._toolTip
 
 
+def show(label: Any, text: str) -> None:
+    """Show text in a label that wraps, or hide the label where there is none; at once at the height that it needs."""
+    if label.text != text:
+        label.text = text
+    label.visible = bool(text)
+    widget = label.parentWidget()
+    while widget is not None:  # else the label gets its height with a later event, and is cut off until then
+        layout = widget.layout()
+        if layout is not None:
+            layout.activate()
+        widget = widget.parentWidget()
+
+
 class RunControls:
     """The button that runs and cancels, the progress bar and the line of text below it.
 
@@ -76,8 +89,7 @@ class RunControls:
         self._say(message)
 
     def _say(self, text: str) -> None:
-        self._status.text = text
-        self._status.visible = bool(text)
+        show(self._status, text)
 
 
 def timeLeft(seconds: float) -> str:

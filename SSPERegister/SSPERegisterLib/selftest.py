@@ -9,9 +9,10 @@ import SimpleITK as sitk
 import slicer
 from numpy.typing import NDArray
 
+from SSPELib import colors
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume, real_part, synthetic_mm
-from SSPESlicer import comparison, joined, marks, results, volumes
+from SSPESlicer import comparison, joined, layouts, marks, results, volumes
 from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
 
 from . import outcome, placement
@@ -231,27 +232,30 @@ class SSPERegisterTest(SelfTest):
         volumes.showInOneWindow(nodes)
         self.assertEqual((nodes[0].GetDisplayNode().GetWindow(), nodes[0].GetDisplayNode().GetLevel()), (350, 40))
 
-    def test_checkerboardShowsBothVolumesInTurnWhereTheyOverlap(self) -> None:
+    def constantParts(self) -> tuple[Any, Any]:
         fixed, moving = halves(OVERLAP_MM)
         fixedNode = addNode(fixed.like(np.full_like(fixed.array, 100)), "one")
-        movingNode = addNode(moving.like(np.full_like(moving.array, 200)), "two")
-        array = joined.checkerboard(fixedNode, movingNode).array[1:-1, 1:-1, 1:-1]
-        self.assertEqual(set(np.unique(array)), {100.0, 200.0})
-        middle = array[array.shape[0] // 2]
-        self.assertAlmostEqual(float((middle == 100).mean()), 0.5, delta=0.1)
-        self.assertEqual((float(array[2].max()), float(array[-3].min())), (200.0, 100.0))
+        return fixedNode, addNode(moving.like(np.full_like(moving.array, 200)), "two")
+
+    def test_checkerboardLeavesOutEveryOtherSquareOfTheMovingVolume(self) -> None:
+        fixedNode, movingNode = self.constantParts()
+        array, least = joined.squares(movingNode)
+        self.assertEqual(least, 200)
+        self.assertAlmostEqual(float((array == 200).mean()), 0.5, delta=0.05)
+        self.assertTrue((array[array != 200] < least).all())
+        x, y, z = (int(np.ceil(joined.SQUARE_MM / step)) for step in movingNode.GetSpacing())
+        self.assertEqual([array[0, 0, x] == 200, array[0, y, x] == 200, array[z, y, x] == 200], [True, False, True])
         point, _extent = comparison.junction(fixedNode, movingNode)
         self.assertAlmostEqual(point[2], 0.0, delta=5.0)
 
     def test_blendContinuesTheFixedVolumeByTheMovingOneAndLeavesTheFixedOneBehind(self) -> None:
-        fixed, moving = halves(OVERLAP_MM)
-        fixedNode = addNode(fixed.like(np.full_like(fixed.array, 100)), "one")
-        movingNode = addNode(moving.like(np.full_like(moving.array, 200)), "two")
-        array = joined.continued(fixedNode, movingNode).array[1:-1, 1:-1, 1:-1]
+        fixedNode, movingNode = self.constantParts()
+        array, toWorld = joined.continued(fixedNode, movingNode)
         self.assertEqual((set(np.unique(array[2])), set(np.unique(array[-3]))), ({200.0}, {100.0}))
-        self.assertAlmostEqual(float((array == 100).mean()), fixed.size[2] / (240 / fixed.spacing[2]), delta=0.02)
+        self.assertEqual(int((array == 100).sum()), slicer.util.arrayFromVolume(fixedNode).size)
+        np.testing.assert_allclose(toWorld[:2], volumes.ijkToWorld(fixedNode)[:2], atol=1e-9)
         shown = comparison.Comparison()
-        shown.show(fixedNode, movingNode)
+        shown.show(fixedNode, movingNode, mode="blend")
         composites = [
             node
             for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
@@ -261,6 +265,82 @@ class SSPERegisterTest(SelfTest):
         shown.stop()
         self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")), 2)
         self.assertTrue(all(node.GetBackgroundVolumeID() == fixedNode.GetID() for node in composites))
+
+    def test_paddedVolumesLieWhereTheirOriginalsDoAndReachAsFarAsTheOther(self) -> None:
+        fixed, moving = halves(-40.0)
+        turned = moved(moving, knownMotion())
+        fixedNode, movingNode = addNode(fixed, "chest"), addNode(turned, "abdomen", np.diag([1.0, -1, -1, 1]))
+        for node, other in ((fixedNode, movingNode), (movingNode, fixedNode)):
+            padded, toWorld = joined.padded(node, other)
+            offset = np.linalg.inv(toWorld) @ volumes.ijkToWorld(node)
+            np.testing.assert_allclose(offset[:3, :3], np.eye(3), atol=1e-9)
+            array = slicer.util.arrayFromVolume(node)
+            starts = offset[:3, 3].round().astype(int)[::-1]
+            place = tuple(slice(begin, begin + count) for begin, count in zip(starts, array.shape, strict=True))
+            np.testing.assert_array_equal(padded[place], array)
+            size = np.array(slicer.util.arrayFromVolume(other).shape[::-1])
+            corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+            corners[:, :3] *= size - 1
+            reached = (corners @ (np.linalg.inv(toWorld) @ volumes.ijkToWorld(other)).T)[:, :3]
+            self.assertGreater(reached.min(), -0.5)
+            self.assertLess((reached - np.array(padded.shape[::-1])).max(), 0.5)
+
+    def test_aShearedVolumeIsShownToo(self) -> None:
+        fixedNode, movingNode = self.constantParts()
+        shear = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "affine result")
+        matrix = np.eye(4)
+        matrix[0, 2] = 0.1
+        shear.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+        movingNode.SetAndObserveTransformNodeID(shear.GetID())
+        shown = comparison.Comparison()
+        for mode in comparison.MODES:
+            shown.show(fixedNode, movingNode, mode=mode)
+        shown.stop()
+
+    def test_veryDistantVolumesDoNotFillTheMemory(self) -> None:
+        fixedNode, movingNode = self.constantParts()
+        movingNode.SetOrigin(4000.0, 0.0, 9000.0)
+        array, _toWorld = joined.padded(fixedNode, movingNode)
+        self.assertLess(array.size, 1.1 * joined.MOST_VOXELS)
+        self.assertIn(100, array)
+
+    def test_colorsOfBothVolumesAddUpToGray(self) -> None:
+        added = [one + two for one, two in zip(colors.rgb(colors.FIXED), colors.rgb(colors.MOVING), strict=True)]
+        np.testing.assert_allclose(added, 1.0, atol=0.01)
+        nodes = self.constantParts()
+        display = nodes[0].GetDisplayNode().GetColorNodeID()
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        shown = comparison.Comparison()
+        shown.show(*nodes)
+        self.assertGreater(slicer.mrmlScene.GetNumberOfNodes(), before)
+        self.assertEqual(nodes[0].GetDisplayNode().GetColorNodeID(), display)
+        for mode in comparison.MODES:
+            shown.show(*nodes, mode=mode)
+        shown.stop()
+        self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")), 2)
+
+    def test_viewsShowThePlanesOfTheFixedVolumeAndGoBack(self) -> None:
+        if slicer.app.layoutManager() is None:
+            self.skipTest("There are no views without a main window.")
+        fixed, moving = halves(OVERLAP_MM)
+        fixedNode = addNode(moved(fixed, knownMotion()), "oblique")
+        movingNode = addNode(moving, "straight")
+        axes = volumes.ijkToWorld(fixedNode)[:3, :3] / fixedNode.GetSpacing()
+        shown = comparison.Comparison()
+        layouts.showThreeSlices()
+        before = planes(("Red", "Green", "Yellow"))
+        for mode in comparison.MODES:
+            shown.show(fixedNode, movingNode, mode=mode)
+            names = shown._views
+            for plane in planes(names).values():
+                inside = np.abs(axes.T @ plane)
+                np.testing.assert_allclose(np.sort(inside.ravel()), [0] * 6 + [1] * 3, atol=1e-6)
+            if mode == "sideBySide":
+                for left, right in zip(layouts.LEFT_VIEWS, layouts.RIGHT_VIEWS, strict=True):
+                    np.testing.assert_allclose(planes(names)[left], planes(names)[right], atol=1e-9)
+        shown.stop()
+        for name, plane in planes(("Red", "Green", "Yellow")).items():
+            np.testing.assert_allclose(plane, before[name], atol=1e-9)
 
     def test_failureDeletionAndClosedScene(self) -> None:
         with self.assertRaisesRegex(SSPEError, "No overlap"):
@@ -292,6 +372,12 @@ class SSPERegisterTest(SelfTest):
         )
         self.assertLess(meanErrorMm(movingNode, moving), LARGEST_ERROR_MM)
         self.assertGreater(nodes.result["overlap_mm"], OVERLAP_MM - 15)
+
+
+def planes(names: Any) -> dict[str, NDArray[np.float64]]:
+    """The axes (3, 3) of slice views by their names."""
+    nodes = {name: layouts.sliceLogic(name).GetSliceNode() for name in names}
+    return {name: slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, :3].copy() for name, node in nodes.items()}
 
 
 def knownMotion() -> sitk.VersorRigid3DTransform:

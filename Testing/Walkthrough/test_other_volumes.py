@@ -115,6 +115,7 @@ def test_expanded_registered_saved_and_undone(sspe: Any, loaded: tuple[Any, Any,
     sspe.processEvents(0.2)
     again = register.ui.movingSelector.currentNode()
     np.testing.assert_allclose(volumes.ijkToWorld(again), placed, atol=1e-6)
+    choose(register.ui.comparisonComboBox, "Blend")
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     shown = {node.GetBackgroundVolumeID() for node in composites if node.GetForegroundVolumeID() == again.GetID()}
     (background,) = (slicer.mrmlScene.GetNodeByID(identifier) for identifier in shown)

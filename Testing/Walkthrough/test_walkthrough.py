@@ -101,7 +101,8 @@ def test_from_two_files_to_a_compared_pair(
     if not model:
         assert placed_error < start_error / 2
     sspe.processEvents(0.5)
-    sspe.screenshot("08-registered-blend")
+    sspe.screenshot("08-registered-color")
+    choose(register.ui.comparisonComboBox, "Blend")
 
     drag_slider(register.ui.blendSlider, 0.9)
     assert 80 < register.ui.blendSlider.value <= 100

@@ -6,6 +6,7 @@ import slicer
 
 from SSPERegisterLib.selftest import expandedBy
 from SSPESlicer import panel_checks
+from SSPESlicer.comparison import MODES
 from SSPESlicer.selftest_support import addNode, halves
 
 
@@ -69,6 +70,8 @@ class SSPERegisterPanelTest(panel_checks.PanelTest):
         self.widget.chooseVolumes(fixed, moving)
         self.assertFalse(self.ui.tintCheckBox.enabled)
         self.assertIn("no expanded volumes", self.ui.tintCheckBox.toolTip)
+        self.assertIn("Choose Blend", self.ui.blendSlider.toolTip)
+        self.ui.comparisonComboBox.currentIndex = MODES.index("blend")
         self.ui.blendSlider.value = 80
         self.assertEqual(self.foregrounds(moving), [0.8] * 3)
         slicer.util.selectModule("SSPEExtension")
@@ -83,6 +86,7 @@ class SSPERegisterPanelTest(panel_checks.PanelTest):
         grown = expandedBy(moving, 4)
         self.widget.chooseVolumes(fixed, moving)
         self.assertTrue(self.ui.tintCheckBox.enabled)
+        self.ui.comparisonComboBox.currentIndex = MODES.index("blend")
         self.ui.tintCheckBox.checked = True
         self.assertEqual(len(self.foregrounds(grown)), 3)
         self.ui.tintCheckBox.checked = False

@@ -105,6 +105,9 @@ class qSlicerCoreIOManager:
             else:
                 selection.SetActiveVolumeID(node.GetID())
             self._logics.application.PropagateVolumeSelection()
+            for logic in self._logics.sliceLogics:  # as seen in Slicer: all views turn into the plane of the volume
+                logic.RotateSliceToLowestVolumeAxes()
+                logic.FitSliceToBackground()
         return [node]
 
     def _readTransform(self, properties: dict[str, Any], messages: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from .ctk_widgets import ctkCollapsibleButton
 from .failures import HarnessError
 
-_MINIMUM_WIDTH = 420
+_MINIMUM_WIDTH = 240
 
 
 class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
@@ -73,7 +73,7 @@ class qSlicerModulePanel(QtWidgets.QScrollArea):
         self._widenToContents()
 
     def _widenToContents(self) -> None:
-        """There is no horizontal scroll bar: the panel is at least as wide as what it shows."""
+        """As seen in Slicer: the panel is at least as wide as the widest minimum of what it shows."""
         scrollBar = self.verticalScrollBar().sizeHint.width()
         self.setMinimumWidth(max(_MINIMUM_WIDTH, self._contents.minimumSizeHint.width() + scrollBar + 4))
 
