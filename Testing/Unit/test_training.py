@@ -307,11 +307,12 @@ def test_wrong_configuration_names_the_fault(tmp_path, text, message):
 
 def test_missing_data_names_the_pattern(tmp_path, monkeypatch):
     monkeypatch.setenv("SSPE_DATA", str(tmp_path / "empty"))
+    path = _without_data(configuration(tmp_path, 1))
     with pytest.raises(InputError, match=r"No volume matches one\.nii\.gz"):
-        train_from_file(_without_data(configuration(tmp_path, 1)))
+        train_from_file(path)
     monkeypatch.delenv("SSPE_DATA")
     with pytest.raises(InputError, match="Set the environment variable SSPE_DATA"):
-        train_from_file(_without_data(configuration(tmp_path, 1)))
+        train_from_file(path)
 
 
 def _damaged_volume(path: Path) -> None:
