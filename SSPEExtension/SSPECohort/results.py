@@ -52,7 +52,7 @@ def doubtful_first(record: Record) -> tuple[Any, ...]:
     outcome = record.outcome
     rank = 0 if record.status == "failed" else {False: 1, True: 2, None: 3}[outcome.reliable]
     error = math.inf if outcome.expected_error_mm is None else outcome.expected_error_mm
-    return rank, -error, outcome.confidence or 0.0, record.name
+    return rank, -error, record.name
 
 
 def _overview(records: Sequence[Record], left: int, store: Store) -> str:

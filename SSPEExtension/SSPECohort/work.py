@@ -44,14 +44,18 @@ def _register(row: Row, folder: Path) -> Outcome:
     draw_thumbnail([(fixed, None), (moving, found.transform)], folder / THUMBNAIL_FILE)
     return Outcome(
         reliable=bool(found.reliable),
-        expected_error_mm=found.expected_error_mm if math.isfinite(found.expected_error_mm) else None,
-        error_bound_mm=found.error_bound_mm if math.isfinite(found.error_bound_mm) else None,
+        expected_error_mm=_finite(found.expected_error_mm),
+        error_bound_mm=_finite(found.error_bound_mm),
         overlap_mm=float(found.overlap_mm),
         transform_type=found.transform_type,
         synthetic_mm=float(sum(mm for ends in found.synthetic_mm.values() for mm in ends.values())),
         model=done.model,
         notes=(*found.reasons, *done.warnings),
     )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def _expand(row: Row, folder: Path) -> Outcome:

@@ -36,7 +36,7 @@ def quick(row: Row, folder: Path) -> Outcome:
     (folder / CHECKSUM).write_text(hashlib.sha256(data).hexdigest())
     _note(output, "ended", row)
     error = chance.uniform(1.0, 30.0)
-    return Outcome(reliable=error < 10.0, expected_error_mm=error, confidence=1.0 / error)
+    return Outcome(reliable=error < 10.0, expected_error_mm=error)
 
 
 def instant(row: Row, folder: Path) -> Outcome:

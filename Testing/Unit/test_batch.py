@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,7 +156,13 @@ def test_records_survive_json():
 def test_the_command_line_checks_registers_and_expands(tmp_path, tiny_bundle, run, monkeypatch, scheduler):
     def register(fixed: Volume, moving: Volume, options: RegisterOptions) -> Registered:
         assert options.distance_mm == 16.0
-        return Registered(fixed, moving, known_registration(sitk.Euler3DTransform(), reliable=False), None, ("Odd.",))
+        return Registered(
+            fixed,
+            moving,
+            known_registration(sitk.Euler3DTransform(), reliable=False, error_bound_mm=math.inf),
+            None,
+            ("Odd.",),
+        )
 
     monkeypatch.setattr(tasks, "register", register)
     whole = torso(size=(30, 24, 48), spacing=(12, 12, 6))
@@ -184,5 +191,6 @@ def test_the_command_line_checks_registers_and_expands(tmp_path, tiny_bundle, ru
     assert names == {"result.json", "expanded.nii.gz", "provenance.nii.gz", "thumbnail.png"}
     [pair, longer, _] = pyarrow.parquet.read_table(output / "results.parquet").to_pylist()
     assert (pair["reliable"], pair["notes"]) == (False, "a stand-in Odd.")
+    assert (pair["expected_error_mm"], pair["error_bound_mm"]) == (1.25, None)
     assert longer["synthetic_mm"] == pytest.approx(18.0)
     assert longer["model"] == tiny_bundle.card.name
