@@ -165,21 +165,20 @@ def calibrate(
     constants: Annotated[
         Path | None, typer.Option(metavar="FILE.py", help="Where to write the constants; printed where not given.")
     ] = None,
-    figure: Annotated[
-        Path | None, typer.Option(metavar="FIGURE.png", help="Errors of TEST.csv by their bounds.")
-    ] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Errors by their bounds.")] = None,
 ) -> None:
     """Make the constants behind the error of a result: SSPELib/registration/error_constants.py.
 
     Also prints how many errors of the test rows keep their bounds, and how many results are called reliable, with 95 %
-    intervals. Needs the extra packages of pip install 'sspe[evaluate]'.
+    intervals; without test rows each row is judged by constants made without its person. Needs the extra packages of
+    pip install 'sspe[evaluate]'.
 
     Example: sspe benchmark calibrate validation.csv --negatives negatives.csv --test test.csv
     """
     from SSPELib.io.writing import Outputs
 
     from ..evaluation.registration.calibration import calibrate as fit
-    from ..evaluation.registration.calibration import draw_bounds, judged, written
+    from ..evaluation.registration.calibration import draw_bounds, judged, judged_by_others, written
     from ..evaluation.registration.negatives import NegativeRow
     from ..evaluation.registration.run import Row
     from ..evaluation.registration.summary import OURS, markdown
@@ -193,13 +192,14 @@ def calibrate(
     others = [] if test is None else [row for row in read_rows(test, Row) if row.system == OURS]
     with needs_extra("evaluate", "Calibrating"):
         made = fit(found, refused)
+        told = [judged(row, made) for row in others] if others else judged_by_others(found, refused)
     reliable = [row for row in refused if judged(row.as_failure(), made).reliable == "true"]
     print(f"{len(found)} cases, {len(refused)} negatives of which {len(reliable)} are called reliable")
-    print(markdown([judged(row, made) for row in others or found]))
+    print(markdown(told))
     _tell(written(made), constants)
     if figure is not None:
         with Outputs() as outputs:
-            draw_bounds([judged(row, made) for row in others or found], outputs.beside(figure))
+            draw_bounds(told, outputs.beside(figure))
 
 
 @benchmark.command()

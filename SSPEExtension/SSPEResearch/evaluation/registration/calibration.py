@@ -101,6 +101,15 @@ def judged(row: Row, constants: Constants) -> Row:
     )
 
 
+def judged_by_others(rows: Sequence[Row], negatives: Sequence[NegativeRow] = ()) -> list[Row]:
+    """Each row with what constants say of it that were made without its person; see `calibrate`."""
+    made = {
+        person: calibrate([row for row in rows if row.patient != person], negatives)
+        for person in {row.patient for row in rows}
+    }
+    return [judged(row, made[row.patient]) for row in rows]
+
+
 def draw_bounds(rows: Sequence[Row], path: Path) -> None:
     """Errors against their bounds, by overlap; 9 of 10 lie below the line. Written as PNG or SVG."""
     from matplotlib.figure import Figure
