@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
+from ...volume.no_data import with_no_data
 from ...volume.provenance import Provenance
-from ...volume.volume import Volume
+from ...volume.volume import AIR_HU, Volume
 from ..straightening import SHEARED_MM, straightened
 from .choosing import choose
 from .folder import search
@@ -81,7 +82,7 @@ def read_stack(planes: list[Plane], place: Path, remarks: list[str]) -> Volume:
         origin = origin + first.normal * places[0]
         gap = float(places[1] - places[0])
     x, y, z = origin
-    return Volume(
+    volume = Volume(
         array=array,
         spacing=(*first.spacing, float(gap)),
         origin=(float(x), float(y), float(z)),
@@ -90,6 +91,17 @@ def read_stack(planes: list[Plane], place: Path, remarks: list[str]) -> Volume:
         frame_of_reference=first.header.frame_of_reference,
         provenance=None if padding is None else np.where(padding, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8),
     )
+    padding_hu = _padding_hu(first)
+    # Padding at or below air is found by its value in whatever comes to be used; only the tag tells of any other.
+    return volume if padding_hu is None or padding_hu <= AIR_HU else with_no_data(volume, padding_hu)
+
+
+def _padding_hu(plane: Plane) -> float | None:
+    """What PixelPaddingValue is in HU."""
+    if plane.header.padding is None:
+        return None
+    slope, intercept = plane.rescale
+    return plane.header.padding * (1.0 if slope is None else slope) + (intercept or 0.0)
 
 
 def _tilt(stack: Stack, place: Path) -> str:
