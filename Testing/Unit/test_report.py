@@ -21,10 +21,11 @@ from SSPELib.registration import Candidate
 from SSPELib.registration.confidence import ErrorEstimate
 from SSPELib.report import Subject, page_of, summary_of
 from SSPELib.report.figures import before_and_after, checkerboard, compressed, draw_overlay, png_of, real_and_synthetic
-from SSPELib.report.views import PIXEL_MM, Plane, shared_planes
+from SSPELib.report.views import PIXEL_MM, Plane, seam_height, shared_planes
 from SSPELib.volume import Provenance, Volume, real_part, slices, with_slices
 from SSPEResearch.demo_figure import overview_of
 
+SMALL_PICTURE = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='9' height='5'/%3E"
 SHIFT = sitk.VersorRigid3DTransform((0, 0, 1), 0.0, (12, -7, 20))
 PLANE = Plane("coronal", 0.0, (-190.0, 190.0), (-100.0, 160.0))
 
@@ -186,8 +187,8 @@ def test_synthetic_voxels_are_tinted_and_real_ones_are_not(subject: Subject) -> 
 
 
 def test_checkerboard_and_overlays_are_panels_of_two_views(subject: Subject) -> None:
-    for figure in (checkerboard(subject), before_and_after(subject)):
-        assert [axes.get_ylabel() for axes in figure.axes][::2] == ["coronal", "sagittal"]
+    for figure, columns in ((checkerboard(subject), 2), (before_and_after(subject), 3)):
+        assert [axes.get_ylabel() for axes in figure.axes][::columns] == ["coronal", "sagittal"]
         assert shown_colors(figure, 0).std() > 0.1
 
 
@@ -196,3 +197,26 @@ def test_gray_levels_grow_with_hu() -> None:
     assert levels[0] == levels[1] == 0
     assert (np.diff(levels[1:6]) > 0).all()
     assert levels[5] == levels[6] == 1
+
+
+def test_the_seam_lies_in_the_middle_of_the_overlap_or_gap(subject: Subject) -> None:
+    upper, lower = real_part(subject.fixed), real_part(subject.moving)
+    assert seam_height(upper, lower, SHIFT) == pytest.approx(10, abs=8)
+    figure = before_and_after(subject)
+    low, high = figure.axes[2].get_ylim()
+    assert low < 10 < high
+    assert high - low <= 160
+
+
+def test_the_page_prints_to_a4_and_the_first_page_is_to_be_signed(subject: Subject) -> None:
+    pytest.importorskip("weasyprint", reason="PDF needs the extra pdf and Pango", exc_type=(ImportError, OSError))
+    import weasyprint
+
+    from SSPELib.report.pdf import pdf_of
+
+    # Without the pictures' bytes, which take long to make and say nothing about the layout.
+    page = re.sub(r'src="data:image/png;base64,[^"]+"', f'src="{SMALL_PICTURE}" width=900 height=560', page_of(subject))
+    assert pdf_of(page).startswith(b"%PDF")
+    pages = weasyprint.HTML(string=page).render().pages
+    assert all((round(one.width * 25.4 / 96), round(one.height * 25.4 / 96)) == (210, 297) for one in pages)
+    assert 2 <= len(pages) <= 5

@@ -56,6 +56,9 @@ def register(
     moving_landmarks: Annotated[
         Path | None, typer.Option(metavar="POINTS", help="The same landmarks on MOVING, in the same order.")
     ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(metavar="REPORT.pdf", help="Also print the page of the report to A4.")
+    ] = None,
     dicom: DicomOption = None,
     no_expansion: Annotated[bool, typer.Option("--no-expansion", help="Register without synthetic slices.")] = False,
     distance: DistanceOption = DEFAULTS.distance_mm,
@@ -92,11 +95,22 @@ def register(
     page = report.with_suffix(".html") if report is not None else None
     landmarks = [path for path in (fixed_landmarks, moving_landmarks) if path is not None]
     check_outputs(
-        [(transform, TRANSFORM_SUFFIXES), (output, IMAGE_SUFFIXES), (report, (".json",)), (page, (".html",))],
+        [
+            (transform, TRANSFORM_SUFFIXES),
+            (output, IMAGE_SUFFIXES),
+            (report, (".json",)),
+            (page, (".html",)),
+            (pdf, (".pdf",)),
+        ],
         [fixed, moving, *landmarks],
     )
     with needs_extra("dicom", "--dicom"):
         check_folder(dicom)
+    if pdf is not None:
+        from ..report.pdf import check_pdf, pdf_of
+
+        with needs_extra("pdf", "--pdf"):
+            check_pdf()
     read_fixed, read_moving = _read_options(series or [], assume_lps)
     same_path = fixed.exists() and moving.exists() and fixed.resolve() == moving.resolve()
     if same_path and read_fixed == read_moving:
@@ -117,14 +131,18 @@ def register(
             from ..volume.resampling import resample_moving
 
             outputs.image(resample_moving(fixed_volume, moving_volume, result.transform).to_image(), output)
-        if report is not None and page is not None:
+        if report is not None or pdf is not None:
             from ..report import Subject, page_of, summary_of
 
             files = {"fixed": fixed, "moving": moving, "transform": transform, "output": output}
             named = {key: str(path) for key, path in files.items() if path}
             subject = Subject(done.fixed, done.moving, result, named, done.model, done.warnings)
-            outputs.text(summary_of(subject), report)
-            outputs.text(page_of(subject), page)
+            printed = page_of(subject)
+            if report is not None and page is not None:
+                outputs.text(summary_of(subject), report)
+                outputs.text(printed, page)
+            if pdf is not None:
+                outputs.beside(pdf).write_bytes(pdf_of(printed))
         if dicom is not None:
             scans = (
                 source_of(fixed, fixed_volume, read_fixed.series),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..progress import Progress, silent
-from ..volume import AIR_HU, Provenance, Volume, body_axis
+from ..volume import AIR_HU, Provenance, Volume, body_axis, body_mask
 from ..volume.body import BODY_THRESHOLD_HU
 from ..volume.resampling import covering
 from .placing import Placed, Worth, place
@@ -117,23 +117,25 @@ def gap_mm(fixed: Volume, moving: Volume, transform: sitk.Transform) -> float:
     factors[along.index] = 1
     coarse = sitk.Shrink(coarse, factors)
     count = coarse.GetSize()[along.index]
-    held = []
+    data, body = [], []
     for volume, to_volume in ((fixed, sitk.Transform(3, sitk.sitkIdentity)), (moving, transform)):
-        data = volume.like((~volume.where(Provenance.NO_DATA) & ~volume.where(Provenance.SYNTHETIC)).astype(np.uint8))
-        image = sitk.Resample(data.to_image(), coarse, to_volume, sitk.sitkNearestNeighbor, 0.0)
-        stack = np.moveaxis(sitk.GetArrayFromImage(image) > 0, along.numpy_axis, 0).reshape(count, -1)
-        held.append(stack)
-    both = held[0].any(axis=0) & held[1].any(axis=0)
-    if not both.any():
-        return 0.0
-    one, other = (stack[:, both] for stack in held)
-    empty_between = np.zeros(one.shape[1], dtype=int)
-    for first, second in ((one, other), (other, one)):
-        # From the last slice of the one to the first of the other above it.
-        last = count - 1 - np.argmax(first[::-1], axis=0)
-        start = np.argmax(second, axis=0)
-        empty_between = np.maximum(empty_between, np.where(start > last, start - last - 1, 0))
-    return float(empty_between.max() * coarse.GetSpacing()[along.index])
+        real = volume.where(Provenance.REAL)
+        kinds = volume.like((real.astype(np.uint8) + (real & body_mask(volume))).astype(np.uint8)).to_image()
+        image = sitk.Resample(kinds, coarse, to_volume, sitk.sitkNearestNeighbor, 0.0)
+        stack = np.moveaxis(sitk.GetArrayFromImage(image), along.numpy_axis, 0).reshape(count, -1)
+        data.append(stack > 0)
+        body.append(stack > 1)
+    widest = 0
+    for lower, upper in ((0, 1), (1, 0)):
+        # From the last slice of the one to the first of the other above it, where both are body: no corner of a field
+        # of view.
+        last = count - 1 - np.argmax(data[lower][::-1], axis=0)
+        start = np.argmax(data[upper], axis=0)
+        columns = np.arange(last.size)
+        met = data[lower].any(axis=0) & data[upper].any(axis=0)
+        met &= body[lower][last, columns] & body[upper][start, columns] & (start > last)
+        widest = max(widest, int((start - last - 1)[met].max(initial=0)))
+    return float(widest * coarse.GetSpacing()[along.index])
 
 
 def _grid(fixed: Volume, moving: Volume, transform: sitk.Transform, spacing: str) -> sitk.Image:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from .. import colors
 from ..volume import Provenance, Volume, real_part
 from .subject import Subject
-from .views import Plane, shared_planes
+from .views import Plane, seam_height, shared_planes
 
 WINDOW_HU = (-200.0, 500.0)
 LUNG_WINDOW_LOW_HU = -1000.0
 PANEL_COLOR = "#05070a"
 TILE_MM = 18.0
+SEAM_REACH_MM = 80.0
 DPI = 110
 
 _FIXED_MAP = LinearSegmentedColormap.from_list("fixed", ["#000000", colors.FIXED])
@@ -35,14 +36,18 @@ def png_of(figure: Figure) -> bytes:
 
 
 def before_and_after(subject: Subject, before: sitk.Transform | None = None) -> Figure:
-    """Overlays of the real voxels at the start (by the headers) and as registered."""
+    """Overlays of the real voxels at the start (by the headers) and as registered, and a checkerboard at the seam."""
     fixed, moving = real_part(subject.fixed), real_part(subject.moving)
     found = subject.registration.transform
     planes = shared_planes([(fixed, None), (moving, before), (moving, found)], fixed)
-    figure, axes = panels(planes, ["Before: as the headers say", "After registration"])
+    seam = seam_height(fixed, moving, found)
+    figure, axes = panels(planes, ["Before: as the headers say", "After registration", "Checkerboard at the seam"])
     for row, plane in enumerate(planes):
         for column, transform in enumerate((before, found)):
             draw_overlay(axes[row][column], plane, fixed, moving, transform)
+        last = axes[row][2]
+        _draw_checkerboard(last, plane, fixed, moving, found)
+        last.set_ylim(max(plane.extent[2], seam - SEAM_REACH_MM), min(plane.extent[3], seam + SEAM_REACH_MM))
     legend(figure, [(colors.FIXED, "fixed"), (colors.MOVING, "moving"), ("#dcdcdc", "both agree")])
     return figure
 
@@ -54,18 +59,21 @@ def checkerboard(subject: Subject) -> Figure:
     planes = shared_planes([(fixed, None), (moving, found)], real_part(subject.fixed))
     figure, axes = panels(planes, ["Real voxels", "With synthetic slices"])
     for row, plane in enumerate(planes):
-        for column, pair in enumerate(((real_part(subject.fixed), real_part(subject.moving)), (fixed, moving))):
-            one, other = plane.cut(pair[0]), plane.cut(pair[1], found)
-            tiles = _tiles(plane, one.shape)
-            # Where one of them has no voxels the other stands in, so that holes do not look like errors.
-            take_one = (tiles & ~np.isnan(one)) | np.isnan(other)
-            draw_gray(axes[row][column], plane, np.where(take_one, one, other))
-            tint = np.where(tiles, 1.0, np.nan)
-            both = ~np.isnan(one) & ~np.isnan(other)
-            _tint(axes[row][column], plane, np.where(both, tint, np.nan), colors.FIXED, 0.10)
-            _tint(axes[row][column], plane, np.where(both & ~tiles, 1.0, np.nan), colors.MOVING, 0.10)
+        _draw_checkerboard(axes[row][0], plane, real_part(fixed), real_part(moving), found)
+        _draw_checkerboard(axes[row][1], plane, fixed, moving, found)
     legend(figure, [(colors.FIXED, "tiles of the fixed volume"), (colors.MOVING, "tiles of the moving volume")])
     return figure
+
+
+def _draw_checkerboard(axes: Axes, plane: Plane, fixed: Volume, moving: Volume, found: sitk.Transform) -> None:
+    one, other = plane.cut(fixed), plane.cut(moving, found)
+    tiles = _tiles(plane, one.shape)
+    # Where one of them has no voxels the other stands in, so that holes do not look like errors.
+    take_one = (tiles & ~np.isnan(one)) | np.isnan(other)
+    draw_gray(axes, plane, np.where(take_one, one, other))
+    both = ~np.isnan(one) & ~np.isnan(other)
+    _tint(axes, plane, np.where(both & tiles, 1.0, np.nan), colors.FIXED, 0.10)
+    _tint(axes, plane, np.where(both & ~tiles, 1.0, np.nan), colors.MOVING, 0.10)
 
 
 def real_and_synthetic(subject: Subject) -> Figure:

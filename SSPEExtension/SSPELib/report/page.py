@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from html import escape
 from string import Template
 
@@ -49,17 +50,36 @@ td { padding: 3px 18px 3px 0; vertical-align: top; }
 td:first-child { color: var(--muted); white-space: nowrap; }
 pre { margin: 6px 0 0; overflow-x: auto; font-size: .86rem; }
 footer { color: var(--muted); font-size: .86rem; margin-top: 26px; }
-@media print { body { background: #fff; } section, .verdict { break-inside: avoid; } }
+.sign { display: flex; gap: 28px; margin-top: 26px; color: var(--muted); font-size: .82rem; }
+.sign div { flex: 1; border-top: 1px solid var(--ink); padding-top: 4px; }
+@page { size: A4; margin: 13mm; @bottom-right { content: counter(page) " / " counter(pages); font-size: 8pt; } }
+@media print {
+  body { background: #fff; font-size: 10pt; line-height: 1.4; }
+  main { max-width: none; padding: 0; }
+  h1 { font-size: 15pt; }
+  section, .verdict { break-inside: avoid; padding: 9px 12px; border-radius: 0; margin-top: 8px; }
+  .names { margin: 3px 0 8px; }
+  dl { grid-template-columns: repeat(4, 1fr); gap: 4px 14px; margin-top: 6px; }
+  dd { font-size: 10.5pt; }
+  .first { break-after: page; }
+  .first img { max-height: 126mm; }
+  section img { max-height: 150mm; }
+  pre { font-size: 8pt; }
+}
 </style>
 </head>
 <body>
 <main>
+<div class="first">
 <h1>Registration report</h1>
-<p class="names"><b>fixed</b> $fixed<br><b>moving</b> $moving</p>
+<p class="names"><b>fixed</b> $fixed<br><b>moving</b> $moving<br>$made, SSPE $version. $research_use</p>
 <div class="verdict $verdict_class"><strong>$verdict</strong>
 <p>$error.</p>
 <ul>$reasons</ul>
 <dl>$facts</dl>
+</div>
+$first_figure
+<div class="sign"><div>Patient, ID</div><div>Accepted / rejected, for</div><div>Name, date, signature</div></div>
 </div>
 $warnings
 $figures
@@ -86,6 +106,13 @@ def page_of(subject: Subject) -> str:
         verdict_class="" if found.reliable else "doubtful",
         verdict="Reliable" if found.reliable else "Not reliable: check it by eye before it is used",
         error=escape(found.error_sentence),
+        made=datetime.now().strftime("%Y-%m-%d %H:%M"),
+        first_figure=_section(
+            "Before and after",
+            "Real voxels only, fixed in magenta and moving in green; gray where they agree. Across the tiles' edges of "
+            "the checkerboard, outlines and vertebrae run on where the registration is right.",
+            before_and_after(subject),
+        ),
         reasons=_items(found.reasons),
         facts="".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in _facts(subject)),
         warnings=f"<section><h2>Warnings</h2><ul>{_items(subject.warnings)}</ul></section>" if subject.warnings else "",
@@ -133,11 +160,6 @@ def _details(subject: Subject) -> list[tuple[str, str]]:
 
 
 def _figures(subject: Subject) -> Iterable[str]:
-    yield _section(
-        "Before and after",
-        "Real voxels only, fixed in orange and moving in blue; gray where they agree.",
-        before_and_after(subject),
-    )
     yield _section(
         "Checkerboard",
         "Tiles from both volumes in turn where both have voxels: outlines and vertebrae run on across the tiles' edges "

@@ -97,6 +97,12 @@ def shared_planes(placed: Iterable[tuple[Volume, sitk.Transform | None]], anchor
     )
 
 
+def seam_height(fixed: Volume, moving: Volume, transform: sitk.Transform) -> float:
+    """LPS z in the middle of the overlap of two bodies, or of the gap between them, mm; fixed to moving transform."""
+    one, other = _body_points(fixed, None)[:, 2], _body_points(moving, transform)[:, 2]
+    return float(max(one.min(), other.min()) + min(one.max(), other.max())) / 2
+
+
 def _body_points(volume: Volume, transform: sitk.Transform | None) -> NDArray[np.float64]:
     """Points (n, 3) of the body where the plane sees them, LPS mm; corners of the volume where there is no body."""
     points = body_points(volume)
