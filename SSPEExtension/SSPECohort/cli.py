@@ -33,9 +33,9 @@ def batch(
         Path,
         typer.Argument(
             metavar="MANIFEST.csv",
-            help="A row a pair (columns fixed, moving) or a volume to expand (column volume); name and any option of "
-            "register or expand (as distance_mm, start, transform_type) are further columns. Paths are relative to the "
-            "manifest.",
+            help="A row a pair (columns fixed, moving), a volume to expand (column volume) or a body to stitch (column "
+            "parts, semicolons between them); name and any option by its name (as distance_mm, start, transform_type) "
+            "are further columns. Paths are relative to the manifest.",
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all results; it is made.")],
@@ -61,7 +61,7 @@ def batch(
         bool, typer.Option("--dry-run", help="Only check every row by its headers, and estimate memory and time.")
     ] = False,
 ) -> None:
-    """Register or expand a whole table of CTs, on all cores, GPUs or a cluster.
+    """Register, expand or stitch a whole table of CTs, on all cores, GPUs or a cluster.
 
     A row that is no good is reported and stops no other. Run the same command again after an interruption of any kind,
     and it goes on where it was: rows that are done are passed over, rows that failed are tried again. DIR gets a folder

@@ -1,20 +1,20 @@
-"""The manifest: a CSV file with a row for every pair to register and every volume to expand."""
+"""The manifest: a CSV file with a row for every pair to register, volume to expand, or body to stitch."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from SSPELib.errors import InputError
-from SSPELib.options import Options
 
-from .row import OPTIONS, ROLES, Kind, Row
+from .row import COLUMNS_OF, OPTIONS_OF, Kind, Row
 
 NAME_COLUMN = "name"
+PART_SEPARATOR = ";"
 # A name becomes a folder on any system, and part of the address of a page.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?<!\.)")
 YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -39,8 +39,9 @@ class Manifest:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; a bad row is set apart with its reason and stops no other.
 
-    The columns are `fixed` and `moving` for a pair, `volume` for a volume to expand, `name` (row-0001 and so on where
-    it is empty), and any option by its name. An empty cell means the default. Paths are relative to the manifest.
+    The columns are `fixed` and `moving` for a pair, `volume` for a volume to expand, `parts` for parts of one body to
+    stitch (with semicolons between them), `name` (row-0001 and so on where it is empty), and any option by its name. An
+    empty cell means the default. Paths are relative to the manifest.
 
     Raises:
         InputError: the file cannot be read, has no rows, or a column that is unknown.
@@ -66,8 +67,9 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:
-    options = {one.name for kind in OPTIONS.values() for one in fields(kind)}  # type: ignore[arg-type]
-    known = [NAME_COLUMN, *dict.fromkeys(role for roles in ROLES.values() for role in roles), *sorted(options)]
+    inputs = [column for columns in COLUMNS_OF.values() for column in columns]
+    options = {name for kind in OPTIONS_OF for name in _defaults(kind)}
+    known = [NAME_COLUMN, *inputs, *sorted(options)]
     for column in columns:
         if column not in known:
             raise InputError(f"The manifest {path} has the unknown column {column!r}; known are {', '.join(known)}.")
@@ -101,29 +103,46 @@ def _judged(lines: list[dict[str, Any]], folder: Path) -> Iterator[Row | BadRow]
 
 def _row(name: str, cells: Mapping[str, str], folder: Path) -> Row:
     kind = _kind(cells)
-    inputs = {role: str((folder / cells[role]).resolve()) for role in ROLES[kind]}
-    if len(set(inputs.values())) < len(inputs):
-        raise InputError(f"{' and '.join(inputs)} are the same, {cells[ROLES[kind][0]]}; choose different ones.")
-    given = {column: cell for column, cell in cells.items() if column not in inputs}
-    options = {option: _value(OPTIONS[kind], option, cell) for option, cell in given.items()}
-    OPTIONS[kind].from_dict(options)
+    inputs = {column: _paths(column, cells[column], folder) for column in COLUMNS_OF[kind]}
+    paths = [path for paths in inputs.values() for path in paths]
+    if len(set(paths)) < len(paths):
+        raise InputError(f"{' and '.join(inputs)} name {paths[0]} twice; choose different volumes.")
+    defaults = _defaults(kind)
+    options: dict[str, Any] = {}
+    for option, cell in cells.items():
+        if option not in inputs:
+            if option not in defaults:
+                raise InputError(f"The option {option!r} is not one of {kind}; leave its cell empty.")
+            options[option] = _value(option, cell, defaults[option])
     if Path(str(options.get("model", ""))).parts[1:]:
         options["model"] = str((folder / options["model"]).resolve())
-    return Row(name, kind, inputs, options)
+    row = Row(name, kind, inputs, options)
+    for options_kind in OPTIONS_OF[kind]:
+        row.chosen(options_kind)
+    return row
+
+
+def _paths(column: str, cell: str, folder: Path) -> list[str]:
+    parts = [part.strip() for part in cell.split(PART_SEPARATOR)] if column == "parts" else [cell]
+    return [str((folder / part).resolve()) for part in parts if part]
+
+
+def _defaults(kind: Kind) -> dict[str, Any]:
+    """The defaults of all options of a kind of work, by their names."""
+    return {one.name: one.default for options in OPTIONS_OF[kind] for one in fields(options)}  # type: ignore[arg-type]
 
 
 def _kind(cells: Mapping[str, str]) -> Kind:
-    present = {role for roles in ROLES.values() for role in roles if role in cells}
-    for kind, roles in ROLES.items():
-        if present == set(roles):
+    present = {column for columns in COLUMNS_OF.values() for column in columns if column in cells}
+    for kind, columns in COLUMNS_OF.items():
+        if present == set(columns):
             return kind
-    choices = " or ".join(" and ".join(roles) for roles in ROLES.values())
+    choices = " or ".join(" and ".join(columns) for columns in COLUMNS_OF.values())
     raise InputError(f"It names {' and '.join(sorted(present)) or 'no volume'}; a row names {choices}.")
 
 
-def _value(options: type[Options], name: str, cell: str) -> Any:
+def _value(name: str, cell: str, default: Any) -> Any:
     """The value in a cell, of the type that the option has."""
-    default = next((one.default for one in fields(options) if one.name == name), MISSING)  # type: ignore[arg-type]
     if isinstance(default, bool):
         if cell.lower() not in YES_OR_NO:
             raise InputError(f"The option {name} is {cell!r}, but must be true or false.")

@@ -19,8 +19,12 @@ from .row import Kind, Row
 
 # Of a worker on one core, as measured with volumes of 1 to 45 million voxels (512 x 512 x 84 and the like): what it
 # takes with a small volume, and what every million voxels add; memory with a third more than was seen.
-MEMORY_MIB: dict[Kind, tuple[float, float]] = {"register": (1250.0, 24.0), "expand": (800.0, 16.0)}
-SECONDS: dict[Kind, tuple[float, float]] = {"register": (25.0, 0.15), "expand": (2.0, 0.1)}
+MEMORY_MIB: dict[Kind, tuple[float, float]] = {
+    "register": (1250.0, 24.0),
+    "expand": (800.0, 16.0),
+    "stitch": (1250.0, 40.0),
+}
+SECONDS: dict[Kind, tuple[float, float]] = {"register": (25.0, 0.15), "expand": (2.0, 0.1), "stitch": (50.0, 0.3)}
 # The system and the client need some, too.
 MEMORY_SHARE = 0.85
 SECONDS_A_MINUTE, SECONDS_AN_HOUR = 60, 3600

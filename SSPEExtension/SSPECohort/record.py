@@ -28,9 +28,7 @@ COLUMNS: Mapping[str, type] = {
     "memory_mib": float,
     "worker": str,
     "finished": str,
-    "fixed": str,
-    "moving": str,
-    "volume": str,
+    "inputs": str,
     "options": str,
 }
 
@@ -40,7 +38,7 @@ class Outcome:
     """What the work on a row found; None where it does not apply.
 
     Attributes:
-        reliable: whether a registration may be used without a closer look.
+        reliable: whether a registration, or all that a stitched volume rests on, may be used without a closer look.
         expected_error_mm, error_bound_mm: mean distance of the moving body from where it belongs, mm: half of such
             registrations keep the first, 9 of 10 the second; None also where something contradicts the result.
         overlap_mm: real overlap along the body axis, negative for a gap.
@@ -101,7 +99,7 @@ class Record:
 
     def as_columns(self) -> dict[str, Any]:
         """Return the value of every column, None where there is none."""
-        row = {} if self.row is None else {"kind": self.row.kind, **self.row.inputs}
+        row = {} if self.row is None else {"kind": self.row.kind, "inputs": "; ".join(map(str, self.row.paths))}
         values = {**asdict(self), **asdict(self.outcome), **row}
         values["notes"] = " ".join(self.outcome.notes)
         values["options"] = json.dumps(self.row.options) if self.row is not None else None

@@ -1,4 +1,4 @@
-"""The work on a row: read, expand or register, write everything that a person or a program may ask for."""
+"""The work on a row: read, expand, register or stitch, write everything that a person or a program may ask for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from SSPELib import tasks
 from SSPELib.io import read_volume, write_image, write_transform
-from SSPELib.options import ExpandOptions, RegisterOptions
+from SSPELib.options import ExpandOptions, MergeOptions, RegisterOptions
 from SSPELib.report import Subject, page_of, summary_of
 from SSPELib.volume import synthetic_mm
 
@@ -19,6 +19,8 @@ TRANSFORM_FILE = "transform.tfm"
 PAGE_FILE = "report.html"
 SUMMARY_FILE = "report.json"
 THUMBNAIL_FILE = "thumbnail.png"
+STITCHED_FILE = "stitched.nii.gz"
+SOURCES_FILE = "sources.nii.gz"
 EXPANDED_FILE = "expanded.nii.gz"
 PROVENANCE_FILE = "provenance.nii.gz"
 
@@ -29,15 +31,15 @@ def do_row(row: Row, folder: Path) -> Outcome:
     Raises:
         SSPEError: an input is no good, or nothing could be found.
     """
-    return {"register": _register, "expand": _expand}[row.kind](row, folder)
+    return {"register": _register, "expand": _expand, "stitch": _stitch}[row.kind](row, folder)
 
 
 def _register(row: Row, folder: Path) -> Outcome:
-    fixed, moving = (read_volume(row.inputs[role]) for role in ("fixed", "moving"))
-    done = tasks.register(fixed, moving, RegisterOptions.from_dict(row.options))
+    fixed, moving = map(read_volume, row.paths)
+    done = tasks.register(fixed, moving, row.chosen(RegisterOptions))
     found = done.registration
     write_transform(found.transform, folder / TRANSFORM_FILE)
-    files = {**row.inputs, "transform": TRANSFORM_FILE}
+    files = {**{role: paths[0] for role, paths in row.inputs.items()}, "transform": TRANSFORM_FILE}
     subject = Subject(done.fixed, done.moving, found, files, done.model, done.warnings)
     (folder / SUMMARY_FILE).write_text(summary_of(subject), encoding="utf-8")
     (folder / PAGE_FILE).write_text(page_of(subject), encoding="utf-8")
@@ -54,12 +56,27 @@ def _register(row: Row, folder: Path) -> Outcome:
     )
 
 
+def _stitch(row: Row, folder: Path) -> Outcome:
+    parts = [read_volume(path) for path in row.paths]
+    done = tasks.stitch(parts, row.chosen(RegisterOptions), row.chosen(MergeOptions))
+    write_image(done.joined.volume.to_image(), folder / STITCHED_FILE)
+    write_image(done.joined.sources_image(), folder / SOURCES_FILE)
+    draw_thumbnail([(done.joined.volume, None)], folder / THUMBNAIL_FILE)
+    used = done.network.used
+    return Outcome(
+        reliable=all(link.reliable for link in used),
+        error_bound_mm=_finite(max(link.error_bound_mm for link in used)),
+        overlap_mm=float(min(link.overlap_mm for link in used)),
+        notes=done.warnings,
+    )
+
+
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
 def _expand(row: Row, folder: Path) -> Outcome:
-    done = tasks.expand(read_volume(row.inputs["volume"]), ExpandOptions.from_dict(row.options))
+    done = tasks.expand(read_volume(row.paths[0]), row.chosen(ExpandOptions))
     write_image(done.volume.to_image(), folder / EXPANDED_FILE)
     write_image(done.volume.provenance_image(), folder / PROVENANCE_FILE)
     draw_thumbnail([(done.volume, None)], folder / THUMBNAIL_FILE)

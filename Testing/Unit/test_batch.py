@@ -28,6 +28,7 @@ from SSPECohort.store import Store
 from SSPECohort.worker import Work
 from SSPELib import tasks
 from SSPELib.errors import Cancelled, InputError
+from SSPELib.io import read_volume
 from SSPELib.options import RegisterOptions
 from SSPELib.tasks import Registered
 from SSPELib.volume import Volume, slices
@@ -147,50 +148,51 @@ def visible_gpus() -> str:
 
 
 def test_records_survive_json():
-    row = Row("a", "register", {"fixed": "/f", "moving": "/m"}, {"distance_mm": 64.0})
+    row = Row("a", "register", {"fixed": ["/f"], "moving": ["/m"]}, {"distance_mm": 64.0})
     record = Record("a", "done", row, Outcome(reliable=True, notes=("one",)), seconds=1.5)
     assert Record.from_json(record.to_json()) == record
     assert json.loads(record.to_json())["format"] == 1
 
 
-def test_the_command_line_checks_registers_and_expands(tmp_path, tiny_bundle, run, monkeypatch, scheduler):
-    def register(fixed: Volume, moving: Volume, options: RegisterOptions) -> Registered:
+def test_the_command_line_checks_registers_expands_and_stitches(tmp_path, tiny_bundle, run, monkeypatch, scheduler):
+    def register(fixed: Volume, moving: Volume, options: RegisterOptions, *progress: object) -> Registered:
         assert options.distance_mm == 16.0
-        return Registered(
-            fixed,
-            moving,
-            known_registration(sitk.Euler3DTransform(), reliable=False, error_bound_mm=math.inf),
-            None,
-            ("Odd.",),
-        )
+        # Of the two, only stitching asks for progress.
+        trust = {} if progress else {"reliable": False, "error_bound_mm": math.inf}
+        return Registered(fixed, moving, known_registration(sitk.Euler3DTransform(), **trust), None, ("Odd.",))
 
     monkeypatch.setattr(tasks, "register", register)
     whole = torso(size=(30, 24, 48), spacing=(12, 12, 6))
     write(slices(whole, 20, 48), tmp_path / "upper.nii.gz")
     write(slices(whole, 0, 27), tmp_path / "lower.nii.gz")
     (tmp_path / "pairs.csv").write_text(
-        "name,fixed,moving,volume,distance_mm\n"
-        "pair,upper.nii.gz,lower.nii.gz,,16\n"
-        "longer,,,upper.nii.gz,16\n"
-        "lost,,,missing.nii.gz,\n"
+        "name,fixed,moving,volume,parts,distance_mm\n"
+        "pair,upper.nii.gz,lower.nii.gz,,,16\n"
+        "longer,,,upper.nii.gz,,16\n"
+        "body,,,,lower.nii.gz;upper.nii.gz,16\n"
+        "lost,,,missing.nii.gz,,\n"
     )
     output = tmp_path / "results"
     batch = ("batch", tmp_path / "pairs.csv", "--output", output, "--scheduler", scheduler.scheduler)
     checked = run(*batch, "--dry-run")
     assert checked.code == 1
-    assert "2 rows can be done, 1 cannot, 0 are done already." in checked.out
+    assert "3 rows can be done, 1 cannot, 0 are done already." in checked.out
     assert "missing.nii.gz does not exist" in checked.out
     assert not output.exists()
     done = run(*batch)
     assert done.code == 1
-    assert "3 rows: 2 done" in done.out
+    assert "4 rows: 3 done" in done.out
     assert "lost: " in done.err
     names = {file.name for file in (output / "rows" / "pair").iterdir()}
     assert names == {"result.json", "report.html", "report.json", "transform.tfm", "thumbnail.png"}
     names = {file.name for file in (output / "rows" / "longer").iterdir()}
     assert names == {"result.json", "expanded.nii.gz", "provenance.nii.gz", "thumbnail.png"}
-    [pair, longer, _] = pyarrow.parquet.read_table(output / "results.parquet").to_pylist()
+    names = {file.name for file in (output / "rows" / "body").iterdir()}
+    assert names == {"result.json", "stitched.nii.gz", "sources.nii.gz", "thumbnail.png"}
+    [pair, longer, body, _] = pyarrow.parquet.read_table(output / "results.parquet").to_pylist()
     assert (pair["reliable"], pair["notes"]) == (False, "a stand-in Odd.")
     assert (pair["expected_error_mm"], pair["error_bound_mm"]) == (1.25, None)
     assert longer["synthetic_mm"] == pytest.approx(18.0)
+    assert (body["reliable"], body["error_bound_mm"]) == (True, 3.5)
+    assert read_volume(output / "rows" / "body" / "stitched.nii.gz").size == whole.size
     assert longer["model"] == tiny_bundle.card.name

@@ -13,6 +13,7 @@ from SSPECohort.plan import Need, Plan, make_plan, seconds_left
 from SSPECohort.record import Record
 from SSPECohort.row import Row
 from SSPELib.errors import InputError
+from SSPELib.options import MergeOptions, RegisterOptions
 
 
 def read(folder: Path, text: str, encoding: str = "utf-8") -> Manifest:
@@ -24,30 +25,33 @@ def read(folder: Path, text: str, encoding: str = "utf-8") -> Manifest:
 def test_a_row_is_a_pair_or_a_volume_with_options_of_the_right_types(tmp_path):
     manifest = read(
         tmp_path,
-        "name,fixed,moving,volume,distance_mm,expand,start,direction\n"
-        "pair,a.nii,/data/b.nii,,96,no,unknown,\n"
-        ",,,c.nii,,,,both\n"
-        ",,,,,,,\n",
+        "name,fixed,moving,volume,parts,distance_mm,expand,start,direction,seam_mm\n"
+        "pair,a.nii,/data/b.nii,,,96,no,unknown,,\n"
+        ",,,c.nii,,,,,both,\n"
+        ",,,,a.nii; b.nii;c.nii,,,unknown,,5\n"
+        ",,,,,,,,,\n",
         encoding="utf-8-sig",
     )
     assert manifest.bad == ()
-    pair, volume = manifest.rows
-    assert pair.inputs == {"fixed": str(tmp_path / "a.nii"), "moving": "/data/b.nii"}
+    pair, volume, body = manifest.rows
+    assert pair.inputs == {"fixed": [str(tmp_path / "a.nii")], "moving": ["/data/b.nii"]}
     assert (pair.kind, pair.options) == ("register", {"distance_mm": 96.0, "expand": False, "start": "unknown"})
-    assert volume == Row("row-0002", "expand", {"volume": str(tmp_path / "c.nii")}, {"direction": "both"})
+    assert volume == Row("row-0002", "expand", {"volume": [str(tmp_path / "c.nii")]}, {"direction": "both"})
+    assert body.inputs == {"parts": [str(tmp_path / name) for name in ("a.nii", "b.nii", "c.nii")]}
+    assert (body.chosen(RegisterOptions).start, body.chosen(MergeOptions).seam_mm) == ("unknown", 5.0)
 
 
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
-        ("x,a.nii,,,,", "names fixed; a row names fixed and moving or volume"),
+        ("x,a.nii,,,,", "names fixed; a row names fixed and moving or volume or parts"),
         ("x,,,,,", "names no volume"),
         ("x,a.nii,b.nii,c.nii,,", "names fixed and moving and volume"),
-        ("x,a.nii,a.nii,,,", "are the same, a.nii"),
+        ("x,a.nii,a.nii,,,", "twice; choose different volumes"),
         ("x,a.nii,b.nii,,far,", "'far', which is no number"),
         ("x,a.nii,b.nii,,5000,", "it must be 4 to 400 mm"),
         ("x,a.nii,b.nii,,,maybe", "must be true or false"),
-        ("x,,,c.nii,,yes", "The option 'expand' is unknown"),
+        ("x,,,c.nii,,yes", "The option 'expand' is not one of expand"),
         ("../x,a.nii,b.nii,,,", "cannot be that of a folder"),
         ("GOOD,a.nii,b.nii,,,", "is taken by a row above"),
         ("x,a.nii,b.nii,,,,more", "more cells than there are columns"),
