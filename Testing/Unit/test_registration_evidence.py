@@ -52,8 +52,20 @@ def shifted(mm):
     return about(np.eye(3), NOWHERE, np.array([0.0, 0.0, mm]))
 
 
-def overlay(pair, threshold: Threshold = Threshold()) -> Overlay:
-    return Overlay(*pair, Density.of(pair), EvidenceModel(60.0, threshold), CPU)
+FREE = Threshold()
+
+
+def overlay(pair, threshold: Threshold = FREE, smooth: bool = False) -> Overlay:
+    return Overlay(*pair, Density.of(pair), EvidenceModel(60.0, threshold), CPU, smooth)
+
+
+@pytest.fixture(scope="module")
+def fine() -> tuple[GridImage, GridImage]:
+    """The same on a grid that shows the phantom's ribs and discs."""
+    size, spacing = (80, 56, 50), (4.0, 4.0, 4.0)
+    fixed = ImagePyramid(slices(torso(size, spacing, seed=1), 20, 50))
+    moving = ImagePyramid(slices(torso(size, spacing, seed=2), 0, 36))
+    return fixed.at(4.0), moving.at(4.0)
 
 
 def wide(limit_mm: float, rotations, start=None) -> SearchRange:
@@ -77,27 +89,27 @@ def test_pulling_apart_from_the_truth_never_pays(pair):
     assert max(totals) == totals[0]
 
 
-def test_a_small_error_is_climbed_away(pair):
+def test_a_small_error_is_climbed_away(fine):
     start = about(rotation_matrix(np.radians([2.0, -2.0, 3.0])), NOWHERE, np.array([5.0, -4.0, 6.0]))
-    points = pair[1].points(pair[1].body > 0.5)
-    (found,) = climb(overlay(pair), [start], ["rigid"], Climb(40, 2.0, 0.1, 20000), silent)
+    points = fine[1].points(fine[1].body > 0.5)
+    (found,) = climb(overlay(fine, smooth=True), [start], ["rigid"], Climb(40, 2.0, 0.1, 20000), silent)
     assert mean_distance(start, np.eye(4), points) > 8
     assert mean_distance(found, np.eye(4), points) < 2
     assert np.allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-6)
 
 
-def test_poses_climb_together_as_they_climb_alone(pair):
+def test_poses_climb_together_as_they_climb_alone(fine):
     starts = [shifted(6.0), about(rotation_matrix(np.radians([3.0, 0.0, 0.0])), NOWHERE, np.zeros(3))]
     how = Climb(8, 2.0, 0.5, 3000)
     kinds = ["rigid", "affine"]
-    together = climb(overlay(pair), starts, kinds, how, silent)
+    together = climb(overlay(fine, smooth=True), starts, kinds, how, silent)
     for start, kind, found in zip(starts, kinds, together, strict=True):
-        assert np.allclose(climb(overlay(pair), [start], [kind], how, silent)[0], found, atol=1e-3)
+        assert np.allclose(climb(overlay(fine, smooth=True), [start], [kind], how, silent)[0], found, atol=1e-3)
     assert not np.allclose(together[1][:3, :3] @ together[1][:3, :3].T, np.eye(3), atol=1e-6)
 
 
-def test_gradients_are_those_of_small_motions_within_a_voxel(pair):
-    laid = overlay(pair)
+def test_gradients_are_those_of_small_motions_within_a_voxel(fine):
+    laid = overlay(fine, smooth=True)
     pose = about(rotation_matrix(np.radians([1.0, -2.0, 0.5])), NOWHERE, np.array([2.9, -1.3, 1.7]))[None]
     sample = laid.sample(pose, 100_000, 0.0)
     centers = sample.centers
@@ -105,11 +117,11 @@ def test_gradients_are_those_of_small_motions_within_a_voxel(pair):
     numeric = []
     for parameter in range(12):
         step = np.zeros((1, 12))
-        step[0, parameter] = 0.02
+        step[0, parameter] = 0.1
         ahead, behind = (laid.slopes(pose @ increments(sign * step, centers), sample)[0][0] for sign in (1, -1))
-        numeric.append((ahead - behind) / 0.04)
+        numeric.append((ahead - behind) / 0.2)
     # Few voxels come nearest to another one on so short a way, so that little is added by that.
-    assert np.corrcoef(slope, numeric)[0, 1] > 0.98
+    assert np.corrcoef(slope, numeric)[0, 1] > 0.97
 
 
 def test_motions_are_the_derivatives_of_increments():

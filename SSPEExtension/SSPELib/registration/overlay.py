@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from .evidence import (
     FIELDS,
@@ -26,6 +27,7 @@ from .poses import Matrix, apply
 # Fixed voxels looked at in one go: as many as stay in the cache of a core, and as keep a GPU busy.
 CPU_CHUNK = 30_000
 GPU_CHUNK = 4_000_000
+VALID = FIELDS.index("valid")
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,11 @@ class FieldSampler:
     One look at the memory for each place, where trilinear interpolation takes eight, and the slope is at hand.
     """
 
-    def __init__(self, image: GridImage, density: Density, device: torch.device) -> None:
+    def __init__(self, image: GridImage, density: Density, device: torch.device, smooth: bool) -> None:
         fields = torch.from_numpy(voxel_fields(image, density)).to(device)
+        _continue_beyond_data(fields)
+        if smooth:
+            fields[: len(SLOPED)] = _smoothed(fields[: len(SLOPED)])
         self.size = image.hu.shape[::-1]
         sloped = fields[: len(SLOPED)]
         slopes = [_slope(sloped, dim) for dim in (3, 2, 1)]
@@ -108,7 +113,13 @@ class Overlay:
     """The evidence of poses of one fixed and one moving image on grids of one voxel size."""
 
     def __init__(
-        self, fixed: GridImage, moving: GridImage, density: Density, model: EvidenceModel, device: torch.device
+        self,
+        fixed: GridImage,
+        moving: GridImage,
+        density: Density,
+        model: EvidenceModel,
+        device: torch.device,
+        smooth: bool = False,
     ) -> None:
         """Prepare.
 
@@ -117,6 +128,8 @@ class Overlay:
             density: HU distribution inside the bodies.
             model: of pairs of voxels.
             device: where to compute.
+            smooth: whether the moving image is smoothed a little, so that poses climb from farther away; the finest
+                detail needs that it is not.
         """
         self.fixed, self.moving = fixed, moving
         self.model, self.device = model, device
@@ -124,7 +137,7 @@ class Overlay:
         self.points = fixed.points(fixed.valid)
         self.fixed_fields = torch.from_numpy(voxel_fields(fixed.chosen(fixed.valid), density)).to(device)
         self.fixed_points = torch.from_numpy(self.points.T.astype(np.float32)).contiguous().to(device)
-        self.sampler = FieldSampler(moving, density, device)
+        self.sampler = FieldSampler(moving, density, device, smooth)
 
     def sample(self, poses: NDArray[np.float64], count: int, reach_mm: float) -> Sample:
         """Choose at most count fixed voxels for each of poses (b, 4, 4) that those take near the moving grid.
@@ -184,7 +197,7 @@ class Overlay:
         real, mixed, real_voxels, mixed_voxels = np.zeros(len(SCALE_FACTORS)), 0.0, 0.0, 0.0
         near = torch.from_numpy(self._near(pose, 0.0)).to(self.device)
         with torch.no_grad():
-            for index in near.split(self._chunk()):
+            for index in near.split(self._chunk()) if near.numel() else ():
                 fixed, moving = self._fixed_voxels(index), self.sampler.at(self._place(pose[None], index[None])[:, 0])
                 pairs = self.model.of(fixed, moving)
                 mixed += float((pairs.worth * (1.0 - pairs.real)).sum())
@@ -236,3 +249,28 @@ def _slope(fields: Tensor, dim: int) -> Tensor:
         return torch.zeros_like(fields)
     (slope,) = torch.gradient(fields, dim=dim)
     return slope
+
+
+def _continue_beyond_data(fields: Tensor) -> None:
+    """Give voxels next to data the mean of those data, in all fields (field, z, y, x) but `valid`, in place.
+
+    The air that stands where there are no data would else lend its slope to the last voxel that has some.
+    """
+    valid = fields[VALID]
+    share = functional.avg_pool3d(valid[None], 3, 1, 1)[0]
+    beside = (valid == 0) & (share > 0)
+    for number in range(len(FIELDS)):
+        if number != VALID:
+            mean = functional.avg_pool3d((fields[number] * valid)[None], 3, 1, 1)[0]
+            fields[number][beside] = mean[beside] / share[beside]
+
+
+def _smoothed(fields: Tensor) -> Tensor:
+    """Fields (field, z, y, x) averaged along each axis with weights of 1, 4 and 1 sixths: a cubic B-spline's."""
+    for dim in (1, 2, 3):
+        count = fields.shape[dim]
+        ahead, behind = torch.arange(1, count + 1), torch.arange(-1, count - 1)
+        before = fields.index_select(dim, behind.clamp(min=0).to(fields.device))
+        after = fields.index_select(dim, ahead.clamp(max=count - 1).to(fields.device))
+        fields = (before + 4 * fields + after) / 6
+    return fields

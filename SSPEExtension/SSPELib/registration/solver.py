@@ -173,7 +173,7 @@ class Solver:
             kinds = [peak.kind for peak in group]
             poses = climb(overlay, [peak.pose for peak in group], kinds, level.climb, tick)
             found = []
-            for peak, pose, kind in zip(group, poses, kinds, strict=True):
+            for pose, kind in zip(poses, kinds, strict=True):
                 if kind == "affine" and self._overlap_mm(pose) < REAL_VOXELS_FROM_MM:
                     # It was stretched until too little overlap was left to support that.
                     continue
@@ -201,7 +201,8 @@ class Solver:
         synthetic = [alone.resemblance(image, density, STRANGER_MM).synthetic for image in whole]
         threshold = Threshold(level.real_threshold + float(np.mean(real)), float(np.mean(synthetic)))
         images = _brought_together(*whole, [peak.pose for peak in peaks])
-        return Overlay(*images, density, EvidenceModel(level.real_scale_hu, threshold), self.device)
+        model = EvidenceModel(level.real_scale_hu, threshold)
+        return Overlay(*images, density, model, self.device, smooth=level is not LEVELS[-1])
 
     def _log_prior(self, pose: Matrix, kind: TransformType) -> float:
         prior = self.range.log_prior_of(pose)
