@@ -145,6 +145,7 @@ def register(
         transform_type=options.transform_type,
         tolerance_mm=options.tolerance_mm,
         backend=chosen,
+        device=options.device,
         progress=part(progress, share, 1.0),
     )
     registration = replace(registration, seconds=time.monotonic() - started)

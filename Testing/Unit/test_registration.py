@@ -102,6 +102,14 @@ def test_an_unknown_header_is_no_obstacle(person):
     assert case.error_mm(result.transform) < 3
 
 
+def test_wedges_without_data_are_neither_evidence_nor_overlap(person):
+    case = make_case(person, 40.0, seed=3, scan="padded")
+    assert case.moving.where(Provenance.NO_DATA).mean() > 0.05
+    result = register(case.fixed, case.moving)
+    assert case.error_mm(result.transform) < 2
+    assert result.overlap_mm == pytest.approx(40.0, abs=6)
+
+
 def test_a_transform_in_hand_is_a_start(near):
     case, _, _ = near
     rough = from_transform(case.truth) @ about(np.eye(3), np.zeros(3), np.array([9.0, -9.0, 12.0]))

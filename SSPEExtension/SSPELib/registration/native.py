@@ -34,8 +34,8 @@ def overlap_center(fixed: ImagePyramid, moving: ImagePyramid, pose: Matrix) -> N
     index = np.rint((apply(pose, points) - there.origin) / there.spacing).astype(int)
     inside = ((index >= 0) & (index < np.array(there.hu.shape[::-1]))).all(axis=1)
     x, y, z = index[inside].T
-    inside[inside] = (there.valid & there.real)[z, y, x]
-    return np.asarray((points[inside] if inside.any() else points).mean(axis=0))
+    shared = points[inside][(there.valid & there.real)[z, y, x]]
+    return np.asarray((shared if len(shared) else points).mean(axis=0))
 
 
 def correlation(fixed: GridImage, moving: GridImage, pose: Matrix, real_only: bool) -> float:

@@ -94,9 +94,9 @@ def end_centers(volume: Volume) -> Matrix:
         real = np.moveaxis(volume.provenance == Provenance.REAL, axis.numpy_axis, 0).reshape(
             volume.size[axis.index], -1
         )
-        real = real[:, real.any(axis=0)]
-        first = float(np.median(real.argmax(axis=0))) - 0.5
-        last = float(np.median(len(real) - real[::-1].argmax(axis=0))) - 0.5
+        columns = real[:, real.any(axis=0)]
+        first = float(np.median(columns.argmax(axis=0))) - 0.5
+        last = float(np.median(len(columns) - columns[::-1].argmax(axis=0))) - 0.5
     centers = np.tile((np.array(volume.size, dtype=np.float64) - 1) / 2, (2, 1))
     centers[:, axis.index] = first, last
     return apply(volume.index_to_lps, centers)

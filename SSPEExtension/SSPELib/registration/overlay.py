@@ -58,7 +58,7 @@ class Sample:
 
     index: Tensor
     weight: Tensor
-    centers: NDArray[np.float64]
+    centers: Matrix
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Overlay:
         self.fixed_points = torch.from_numpy(self.points.T.astype(np.float32)).contiguous().to(device)
         self.sampler = FieldSampler(moving, density, device, smooth)
 
-    def sample(self, poses: NDArray[np.float64], count: int, reach_mm: float) -> Sample:
+    def sample(self, poses: Matrix, count: int, reach_mm: float) -> Sample:
         """Choose at most count fixed voxels for each of poses (b, 4, 4) that those take near the moving grid.
 
         Args:
@@ -161,7 +161,7 @@ class Overlay:
             torch.from_numpy(index).to(self.device), torch.from_numpy(weight).to(self.device), np.array(centers)
         )
 
-    def slopes(self, poses: NDArray[np.float64], sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def slopes(self, poses: Matrix, sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Evidence (b,) of poses (b, 4, 4) in nats and its gradient (b, 3, 4) for their upper rows."""
         values, gradients = [], []
         for part in self._chunks(sample):
@@ -179,7 +179,7 @@ class Overlay:
         gradient = torch.cat(gradients).cpu().numpy().astype(np.float64) / self.moving.spacing
         return torch.cat(values).cpu().numpy().astype(np.float64) * scale, gradient * scale
 
-    def evidence(self, poses: NDArray[np.float64]) -> list[PoseEvidence]:
+    def evidence(self, poses: Matrix) -> list[PoseEvidence]:
         """The evidence of poses (b, 4, 4), fixed to moving, by all voxels."""
         found = []
         for pose in poses:
@@ -213,7 +213,7 @@ class Overlay:
     def _fixed_voxels(self, index: Tensor) -> Voxels:
         return Voxels(*self.fixed_fields[:, index])
 
-    def _place(self, poses: NDArray[np.float64], index: Tensor) -> Tensor:
+    def _place(self, poses: Matrix, index: Tensor) -> Tensor:
         """Where poses (b, 4, 4) take fixed voxels (b, n): places (3, b, n) in voxels of the moving grid."""
         shift = (poses[:, :3, 3] - self.moving.origin) / self.moving.spacing
         linear = torch.from_numpy((poses[:, :3, :3] / self.moving.spacing).astype(np.float32)).to(self.device)

@@ -79,7 +79,7 @@ def climb(
     return list(best)
 
 
-def increments(values: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray[np.float64]:
+def increments(values: Matrix, centers: Matrix) -> NDArray[np.float64]:
     """Small motions (b, 4, 4) about centers (b, 3): shift, rotation and stretch by parameters (b, 12) in mm."""
     linear = Rotation.from_rotvec(values[:, 3:6] / LEVER_MM).as_matrix()
     if values[:, 6:].any():
@@ -90,7 +90,7 @@ def increments(values: NDArray[np.float64], centers: NDArray[np.float64]) -> NDA
     return motion
 
 
-def motions(poses: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray[np.float64]:
+def motions(poses: Matrix, centers: Matrix) -> NDArray[np.float64]:
     """What 1 mm of each parameter of `increments` changes in the upper rows of poses: (b, 12, 3, 4)."""
     linear = np.concatenate([np.zeros((3, 3, 3)), TURNS, STRETCHES]) / LEVER_MM
     shift = -np.einsum("krc,bc->bkr", linear, centers)
@@ -99,18 +99,18 @@ def motions(poses: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray
     return np.einsum("brs,bksc->bkrc", poses[:, :3, :3], local)
 
 
-def stretch_log_prior(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+def stretch_log_prior(linear: Matrix) -> NDArray[np.float64]:
     """Log preference (b,) of linear maps (b, 3, 3) for keeping lengths and angles; 0 for a rotation."""
     result: NDArray[np.float64] = -0.5 * (_strain(linear) ** 2).sum(axis=(1, 2)) / STRETCH_SIGMA**2
     return result
 
 
-def stretch_log_prior_gradient(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+def stretch_log_prior_gradient(linear: Matrix) -> NDArray[np.float64]:
     """Gradient (b, 3, 3) of `stretch_log_prior` for the entries of the maps."""
     return -linear @ _strain(linear) / STRETCH_SIGMA**2
 
 
-def _strain(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+def _strain(linear: Matrix) -> NDArray[np.float64]:
     return (np.swapaxes(linear, 1, 2) @ linear - np.eye(3)) / 2
 
 

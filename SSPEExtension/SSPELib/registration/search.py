@@ -282,7 +282,8 @@ class Correlator:
         self.moving_features = self._features(moving, density, [(one.features, one.moving_weight) for one in flat])
         fixed_features = self._features(fixed, density, [(one.features, one.fixed_weight) for one in flat])
         signs = torch.from_numpy(np.concatenate([layer.signs for layer in flat]).astype(np.float32)).to(device)
-        spectrum = self._spectrum(fixed_features[(slice(None), *self.grid.used)])
+        used = (slice(None), *self.grid.used)
+        spectrum = self._spectrum(fixed_features[used])
         self.fixed_conjugate = (signs[:, None, None, None] * spectrum).conj().resolve_conj()
 
     def peaks(self, rotation: NDArray[np.float64]) -> list[list[Peak]]:

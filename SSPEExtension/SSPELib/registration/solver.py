@@ -116,6 +116,8 @@ class Solver:
         ranked, overlay = self._refine(peaks, transform_type, part(progress, 0.4, 0.8))
         final = FinalRefinement(self.fixed, self.moving, overlay, self.body_points, self.backend, self.device)
         refined = final.refine(ranked[0], transform_type, part(progress, 0.8, 0.98))
+        if not self._in_range(refined.pose):
+            refined = Refined(ranked[0].pose, ranked[0].kind, "evidence", refined.notes)
         progress(0.98, "Judging the position")
         overlap = self._overlap_mm(refined.pose)
         findings = self._findings(refined, ranked, overlay, overlap)
@@ -139,7 +141,9 @@ class Solver:
         fixed, moving = self.fixed.at(SEARCH_MM), self.moving.at(SEARCH_MM)
         self.range = search_range(self.start, fixed, moving)
         self.body_points = moving.real_body_points()[::29]
-        peaks = search(fixed, moving, self.range, SEARCH_PEAKS, self.device, progress)
+        found = search(fixed, moving, self.range, SEARCH_PEAKS, self.device, progress)
+        # The search limits the shift of the whole body, expanded and turned, the range that of the real one.
+        peaks = [peak for peak in found if self._in_range(peak.pose)]
         if not peaks:
             raise RegistrationError("No position at which the two bodies could meet was found. Check the inputs.")
         return peaks
@@ -173,7 +177,9 @@ class Solver:
             kinds = [peak.kind for peak in group]
             poses = climb(overlay, [peak.pose for peak in group], kinds, level.climb, tick)
             found = []
-            for pose, kind in zip(poses, kinds, strict=True):
+            for peak, pose, kind in zip(group, poses, kinds, strict=True):
+                if not self._in_range(pose):
+                    pose = peak.pose
                 if kind == "affine" and self._overlap_mm(pose) < REAL_VOXELS_FROM_MM:
                     # It was stretched until too little overlap was left to support that.
                     continue
@@ -203,6 +209,9 @@ class Solver:
         images = _brought_together(*whole, [peak.pose for peak in peaks])
         model = EvidenceModel(level.real_scale_hu, threshold)
         return Overlay(*images, density, model, self.device, smooth=level is not LEVELS[-1])
+
+    def _in_range(self, pose: Matrix) -> bool:
+        return bool(np.isfinite(self.range.log_prior_of(pose)))
 
     def _log_prior(self, pose: Matrix, kind: TransformType) -> float:
         prior = self.range.log_prior_of(pose)
