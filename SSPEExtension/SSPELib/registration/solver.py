@@ -70,7 +70,7 @@ class Level:
 
 
 LEVELS = (
-    Level(6.0, 80.0, 0.15, Climb(steps=25, first_mm=3.0, last_mm=0.5, points=15000), kept=4),
+    Level(5.0, 80.0, 0.15, Climb(steps=25, first_mm=3.0, last_mm=0.5, points=15000), kept=4),
     Level(4.0, 60.0, 0.3, Climb(steps=30, first_mm=1.5, last_mm=0.2, points=20000), kept=2),
     Level(3.0, 45.0, 0.4, Climb(steps=30, first_mm=0.6, last_mm=0.05, points=40000), kept=1),
 )
