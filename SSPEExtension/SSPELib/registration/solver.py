@@ -143,8 +143,8 @@ class Solver:
         self.body_points = moving.real_body_points()[::29]
         found = search(fixed, moving, self.range, SEARCH_PEAKS, self.device, progress)
         # The search limits the shift of the whole body, expanded and turned, the range that of the real one.
-        peaks = [peak for peak in found if self._in_range(peak.pose)]
-        if not peaks:
+        peaks = [peak for peak in found if self._in_range(peak.pose)] or [Peak(self.range.start, 0.0)]
+        if not found:
             raise RegistrationError("No position at which the two bodies could meet was found. Check the inputs.")
         return peaks
 
