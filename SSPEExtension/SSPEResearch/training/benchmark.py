@@ -54,7 +54,7 @@ class Speed:
         """All of it in a line of a table."""
         return (
             f"| {self.device} | {self.precision} | {self.compile} | {self.batch} | {self.scopes_per_s:.2f} | "
-            f"{100 * self.cutting_share:.0f} | {self.gflop_per_scope:.0f} | {self.rate:.0f} | "
+            f"{100 * self.cutting_share:.0f} | {self.gflop_per_scope:.3g} | {self.rate:.3g} | "
             f"{100 * self.rate / self.matrix_rate:.1f} | {self.memory_gib:.2f} | {self.first_s:.1f} |"
         )
 
