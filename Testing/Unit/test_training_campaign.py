@@ -126,7 +126,8 @@ def test_what_is_sent_goes_on_on_a_fresh_machine_and_finished_runs_are_sent_once
     configs, volumes, runs = stages(campaign(tmp_path)), load_volumes(prepared), tmp_path / "runs"
     run_campaign({"first": configs["first"]}, volumes, runs, 10)
     run_campaign({"second": configs["second"]}, volumes, runs, 0.0)
-    parts = pack(runs, tmp_path / "out")
+    parts, waiting = pack(runs, tmp_path / "out")
+    assert waiting == []
     assert len(parts) > 1
     assert all(part.stat().st_size <= 40000 for part in parts)
     unpack(tmp_path / "out", tmp_path / "fresh")
@@ -138,15 +139,30 @@ def test_what_is_sent_goes_on_on_a_fresh_machine_and_finished_runs_are_sent_once
     resumed = checkpoint.read(tmp_path / "fresh" / "second")
     assert (resumed["warm_from"], resumed["iteration"] > 1) == (1, True)
     # The second packing holds only what is not finished and was not sent.
-    again = pack(runs, tmp_path / "again")
+    again, _ = pack(runs, tmp_path / "again")
     assert {name.split("/")[0] for name in unpack(tmp_path / "again", tmp_path / "later")} == {"second"}
     assert len(again) < len(parts)
     (tmp_path / "out" / "runs.tar.1").unlink()
     with pytest.raises(InputError, match=r"does not hold all of runs\.tar\.1"):
         unpack(tmp_path / "out", tmp_path / "fresh")
-    monkeypatch.setattr(travel, "MOST_PARTS", 0)
-    with pytest.raises(InputError, match="end a piece earlier"):
-        pack(runs, tmp_path / "much")
+
+
+def test_what_does_not_fit_waits_and_finished_runs_go_first(tmp_path: Path, prepared: Path, monkeypatch):
+    monkeypatch.setattr("SSPEResearch.training.campaign.SHORTEST_PIECE_S", -1e9)
+    configs, volumes, runs = stages(campaign(tmp_path)), load_volumes(prepared), tmp_path / "runs"
+    run_campaign({"first": configs["first"]}, volumes, runs, 0.0)
+    run_campaign({"second": configs["second"]}, volumes, runs, 10)
+    [whole] = pack(runs, tmp_path / "out")[0]
+    (runs / "second" / travel.SENT).unlink()
+    monkeypatch.setattr(travel, "MOST_PARTS", 1)
+    monkeypatch.setattr(travel, "PART_BYTES", whole.stat().st_size - 20000)
+    parts, waiting = pack(runs, tmp_path / "less")
+    assert waiting == ["first"]
+    assert [part.stat().st_size <= travel.PART_BYTES for part in parts] == [True]
+    assert {name.split("/")[0] for name in unpack(tmp_path / "less", tmp_path / "here")} == {"second"}
+    parts, waiting = pack(runs, tmp_path / "rest")
+    assert waiting == []
+    assert {name.split("/")[0] for name in unpack(tmp_path / "rest", tmp_path / "there")} == {"first"}
 
 
 def test_shipped_campaigns_read_and_train_what_they_say(tmp_path: Path):

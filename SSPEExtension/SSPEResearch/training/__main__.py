@@ -55,8 +55,12 @@ def campaign(name: str, volumes: Path, minutes: float, output: Path, export: Pat
     found = run_campaign(stages(find_campaign(name)), load_volumes(volumes), output, minutes)
     for stage, became in found.items():
         print(f"{stage}: {became}")
-    for part in pack(output, export) if export is not None else []:
-        print(f"{part}, {part.stat().st_size / 2**20:.1f} MiB")
+    if export is not None:
+        parts, waiting = pack(output, export)
+        for part in parts:
+            print(f"{part}, {part.stat().st_size / 2**20:.1f} MiB")
+        for name in waiting:
+            print(f"{name} did not fit; the same command again sends it")
 
 
 def _benchmark(given: argparse.Namespace) -> None:
