@@ -65,8 +65,10 @@ def run_batch(
         batch = _Batch(plan, store, work, progress)
         try:
             _work_off(batch, workers, announce)
-            store.clear()
         finally:
+            # Workers of this computer have ended by now; those of a scheduler may be at a row when we are interrupted.
+            if workers.scheduler is None or not batch.left:
+                store.clear()
             batch.write()
         return batch.all_records
 
