@@ -10,14 +10,14 @@ import vtk
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
+from SSPELib import colors
 from SSPELib.errors import InputError
 
-from .own_nodes import removeNode
+from .own_nodes import leavingNoDisplayNodes, removeNode
 from .volumes import lieWith
 
 SYNTHETIC_ROLE = "SSPESynthetic"
 LABELS_ROLE = "SSPESyntheticLabels"
-SYNTHETIC_COLOR = (1.0, 0.62, 0.1)
 SYNTHETIC_OPACITY = 0.3
 
 
@@ -68,8 +68,9 @@ def _fillSegmentation(segmentationNode: Any, grownNode: Any, synthetic: NDArray[
     segmentation = segmentationNode.GetSegmentation()
     segmentation.RemoveAllSegments()
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(grownNode)
-    segmentId = segmentation.AddEmptySegment("", name, SYNTHETIC_COLOR)
-    slicer.util.updateSegmentBinaryLabelmapFromArray(synthetic, segmentationNode, segmentId, grownNode)
+    segmentId = segmentation.AddEmptySegment("", name, colors.rgb(colors.SYNTHETIC))
+    with leavingNoDisplayNodes():
+        slicer.util.updateSegmentBinaryLabelmapFromArray(synthetic, segmentationNode, segmentId, grownNode)
     displayNode = segmentationNode.GetDisplayNode()
     displayNode.SetOpacity2DFill(SYNTHETIC_OPACITY)
     displayNode.SetOpacity2DOutline(0.0)
@@ -100,7 +101,8 @@ def syntheticArray(grownNode: Any) -> NDArray[np.uint8]:
     voxels = None
     if segmentationNode is not None and segmentationNode.GetSegmentation().GetNumberOfSegments():
         segmentId = segmentationNode.GetSegmentation().GetNthSegmentID(0)
-        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, grownNode)
+        with leavingNoDisplayNodes():
+            voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, grownNode)
     if voxels is None or voxels.shape != slicer.util.arrayFromVolume(grownNode).shape:
         text = _(
             "The marking of the synthetic slices of {name} was deleted or changed. "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,17 @@ def removeNode(node: Any) -> None:
     for each in (node, *parts):
         if slicer.mrmlScene.IsNodePresent(each):
             slicer.mrmlScene.RemoveNode(each)
+
+
+@contextlib.contextmanager
+def leavingNoDisplayNodes() -> Iterator[None]:
+    """Remove the display node of the temporary label map that functions of slicer.util on segments leave behind."""
+    displayClass = "vtkMRMLLabelMapVolumeDisplayNode"
+    before = slicer.util.getNodesByClass(displayClass)
+    yield
+    for node in slicer.util.getNodesByClass(displayClass):
+        if node not in before:
+            slicer.mrmlScene.RemoveNode(node)
 
 
 def _partsOf(node: Any, kind: str) -> Sequence[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-RELIABLE_COLOR, UNRELIABLE_COLOR = "#1b5e20", "#b71c1c"
+from SSPELib import colors
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -41,7 +41,7 @@ def verdict(reliable: bool) -> str:
 
 
 def _bar(reliable: bool) -> str:
-    color = RELIABLE_COLOR if reliable else UNRELIABLE_COLOR
+    color = colors.RELIABLE if reliable else colors.UNRELIABLE
     sign = "✓" if reliable else "⚠"
     text = f'<b><font color="#ffffff">{sign} {html.escape(verdict(reliable))}</font></b>'
     return f'<table width="100%" bgcolor="{color}" cellpadding="6"><tr><td>{text}</td></tr></table>'

@@ -207,10 +207,10 @@ class SSPERegisterTest(SelfTest):
     def test_resultThatCannotBeReliedOnIsSaidInWordsAndRed(self) -> None:
         good = outcome.describe(VERDICT)
         self.assertIn("✓ Reliable", good)
-        self.assertIn(outcome.RELIABLE_COLOR, good)
+        self.assertIn(colors.RELIABLE, good)
         bad = outcome.describe({**VERDICT, "reliable": False, "overlap_mm": -12.0})
         self.assertIn("⚠ NOT RELIABLE", bad)
-        self.assertIn(f'bgcolor="{outcome.UNRELIABLE_COLOR}"', bad)
+        self.assertIn(f'bgcolor="{colors.UNRELIABLE}"', bad)
         self.assertNotIn("✓", bad)
         self.assertIn("gap of 12 mm", bad)
         for text in (good, bad):
