@@ -10,10 +10,13 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
 from SSPEExpandLib.logic import MARKINGS, ExpansionNodes, SSPEExpandLogic
 from SSPEExpandLib.selftest import SSPEExpandTest
+from SSPELib.options import ExpandOptions
 from SSPESlicer import layouts, marks, panel, plan, volumes
 from SSPESlicer.comparison import Comparison
 from SSPESlicer.job_panel import JobPanel
 from SSPESlicer.module_description import describeModule
+
+DISTANCE, DEVICE = (ExpandOptions.option(name) for name in ("distance_mm", "device"))
 
 __all__ = ["SSPEExpand", "SSPEExpandLogic", "SSPEExpandParameterNode", "SSPEExpandTest", "SSPEExpandWidget"]
 
@@ -41,12 +44,12 @@ class SSPEExpandParameterNode:
 
     upperVolume: vtkMRMLScalarVolumeNode
     lowerVolume: vtkMRMLScalarVolumeNode
-    distanceMm: Annotated[float, WithinRange(4, 400)] = 64.0
+    distanceMm: Annotated[float, WithinRange(DISTANCE.low, DISTANCE.high)] = DISTANCE.default
     upperOutput: vtkMRMLScalarVolumeNode
     lowerOutput: vtkMRMLScalarVolumeNode
-    marking: Annotated[str, Choice(["segmentation", "labelMap"])] = "segmentation"
+    marking: Annotated[str, Choice(list(MARKINGS))] = MARKINGS[0]
     model: str = ""
-    device: Annotated[str, Choice(["auto", "cpu", "cuda", "mps"])] = "auto"
+    device: Annotated[str, Choice(list(DEVICE.choices))] = DEVICE.default
 
 
 class SSPEExpandWidget(JobPanel):
@@ -130,7 +133,7 @@ class SSPEExpandWidget(JobPanel):
             return
         shown = results.upper or results.lower
         layouts.showPlanesOf(shown, layouts.showThreeSlices())
-        volumes.showInOneWindow([shown])
+        volumes.shareWindowLevel([shown])
         slicer.util.setSliceViewerLayers(background=shown, foreground=None, fit=True)
 
     def onRegisterButton(self) -> None:

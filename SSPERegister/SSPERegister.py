@@ -8,13 +8,18 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
+from SSPELib.options import RegisterOptions
 from SSPERegisterLib import outcome, placement
-from SSPERegisterLib.logic import SSPERegisterLogic
+from SSPERegisterLib.logic import STARTS, SSPERegisterLogic
 from SSPERegisterLib.selftest import SSPERegisterTest
 from SSPESlicer import marks, panel, plan, volumes
 from SSPESlicer.comparison import MODES, Comparison
 from SSPESlicer.job_panel import JobPanel
 from SSPESlicer.module_description import describeModule
+
+TRANSFORM_TYPE, DISTANCE, BACKEND, DEVICE = (
+    RegisterOptions.option(name) for name in ("transform_type", "distance_mm", "backend", "device")
+)
 
 __all__ = ["SSPERegister", "SSPERegisterLogic", "SSPERegisterParameterNode", "SSPERegisterTest", "SSPERegisterWidget"]
 
@@ -42,16 +47,16 @@ class SSPERegisterParameterNode:
 
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
-    start: Annotated[str, Choice(["header", "unknown", "landmarks"])] = "header"
+    start: Annotated[str, Choice(list(STARTS))] = RegisterOptions.start
     fixedLandmarks: vtkMRMLMarkupsFiducialNode
     movingLandmarks: vtkMRMLMarkupsFiducialNode
-    transformType: Annotated[str, Choice(["rigid", "affine"])] = "rigid"
+    transformType: Annotated[str, Choice(list(TRANSFORM_TYPE.choices))] = TRANSFORM_TYPE.default
     outputTransform: vtkMRMLLinearTransformNode
-    expandFirst: bool = True
-    distanceMm: Annotated[float, WithinRange(4, 400)] = 64.0
-    backend: Annotated[str, Choice(["automatic", "brainsfit", "simpleitk"])] = "automatic"
+    expandFirst: bool = RegisterOptions.expand
+    distanceMm: Annotated[float, WithinRange(DISTANCE.low, DISTANCE.high)] = DISTANCE.default
+    backend: Annotated[str, Choice(list(BACKEND.choices))] = BACKEND.default
     model: str = ""
-    device: Annotated[str, Choice(["auto", "cpu", "cuda", "mps"])] = "auto"
+    device: Annotated[str, Choice(list(DEVICE.choices))] = DEVICE.default
 
 
 class SSPERegisterWidget(JobPanel):

@@ -12,7 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.options import Direction, ExpandOptions
+from SSPELib.options import DeviceName, Direction, ExpandOptions
 from SSPELib.volume import Provenance
 from SSPESlicer import marks, results, volumes
 from SSPESlicer.background import BackgroundJob, Event
@@ -71,9 +71,9 @@ class SSPEExpandLogic(JobLogic):
         self,
         upperNode: Any,
         lowerNode: Any = None,
-        distanceMm: float = 64.0,
-        model: str | None = None,
-        device: str = "auto",
+        distanceMm: float = ExpandOptions.distance_mm,
+        model: str | None = ExpandOptions.model,
+        device: DeviceName = ExpandOptions.device,
         upperOutput: Any = None,
         lowerOutput: Any = None,
         marking: str = "segmentation",

@@ -55,7 +55,7 @@ class PythonProcess:
         python = shutil.which("PythonSlicer") or sys.executable
         library = Path(SSPELib.__file__).resolve().parent.parent
         ownGroup: dict[str, Any] = {"start_new_session": True}
-        if os.name == "nt":
+        if sys.platform == "win32":
             ownGroup = {"creationflags": subprocess.CREATE_NO_WINDOW}
         with (folder / EVENTS_FILE).open("wb") as events, (folder / ERRORS_FILE).open("wb") as errors:
             self._process = subprocess.Popen(
@@ -88,7 +88,7 @@ class PythonProcess:
         """End the process with all its children: PythonSlicer is a launcher, the work is done by its child."""
         if self._process is None:
             return
-        if os.name == "nt":
+        if sys.platform == "win32":
             taskkill = ["taskkill", "/F", "/T", "/PID", str(self._process.pid)]
             subprocess.run(taskkill, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW, check=False)
         elif self._process.poll() is None:

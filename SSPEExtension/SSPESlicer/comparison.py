@@ -40,7 +40,7 @@ class Comparison:
         self._stopFlicker()
         earlier, self._made = self._made, []
         self._nodes, self._mode = (fixedNode, movingNode), mode
-        volumes.showInOneWindow([fixedNode, movingNode])
+        volumes.shareWindowLevel([fixedNode, movingNode])
         self._views = layouts.showSideBySide() if mode == "sideBySide" else layouts.showThreeSlices()
         layouts.showPlanesOf(fixedNode, self._views)
         background, foreground = self._layers()

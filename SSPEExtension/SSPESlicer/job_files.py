@@ -47,7 +47,7 @@ def _writeArray(array: NDArray[Any], path: Path) -> Iterator[None]:
     array = np.ascontiguousarray(array)
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        voxels = memoryview(array.reshape(-1).view(np.uint8))
+        voxels = array.reshape(-1).view(np.uint8).data
         for start in range(0, len(voxels), PIECE_BYTES):
             file.write(voxels[start : start + PIECE_BYTES])
             yield

@@ -14,7 +14,7 @@ from SSPELib import colors
 from SSPELib.errors import InputError
 
 from .own_nodes import leavingNoDisplayNodes, removeNode
-from .volumes import lieWith
+from .volumes import putUnderTransformsOf
 
 SYNTHETIC_ROLE = "SSPESynthetic"
 LABELS_ROLE = "SSPESyntheticLabels"
@@ -51,7 +51,7 @@ def _markingNode(grownNode: Any, role: str, nodeClass: str, name: str) -> Any:
         grownNode.SetNodeReferenceID(role, node.GetID())
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
-    lieWith(node, grownNode)
+    putUnderTransformsOf(node, grownNode)
     return node
 
 

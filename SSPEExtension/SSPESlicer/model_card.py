@@ -81,6 +81,6 @@ def _heading(text: str) -> str:
     return f"<p><b>{html.escape(text)}</b></p>"
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
     lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
     return "<table cellpadding='2'>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

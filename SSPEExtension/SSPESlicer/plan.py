@@ -41,8 +41,8 @@ def registrationPlan(fixedNode: Any, movingNode: Any, expandFirst: bool, distanc
         text = _("{names} will be expanded by {distance} mm toward the other volume first.")
         sentences.append((text.format(names=names, distance=f"{distanceMm:.0f}"), False))
         sentences += distanceSentences(distanceMm)
-    originals = [volumes.originalOf(node) or node for node in (fixedNode, movingNode)]
-    return sentences + _positions(*originals, upperFirst=False)
+    fixed, moving = (volumes.originalOf(node) or node for node in (fixedNode, movingNode))
+    return sentences + _positions(fixed, moving, upperFirst=False)
 
 
 def distanceSentences(distanceMm: float) -> list[Sentence]:

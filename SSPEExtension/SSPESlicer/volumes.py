@@ -74,7 +74,7 @@ def placedBy(node: Any) -> Any:
     return transformNode if transformNode is not None and isParent(transformNode, node) else None
 
 
-def lieWith(node: Any, other: Any) -> None:
+def putUnderTransformsOf(node: Any, other: Any) -> None:
     """Put a node under the parent transforms of another one, a registration of that one included."""
     node.SetAndObserveTransformNodeID(other.GetTransformNodeID())
     for role in (PLACED_ROLE, EARLIER_ROLE):
@@ -154,7 +154,7 @@ def fillGrownNode(grownNode: Any, inputNode: Any, array: NDArray[np.generic], of
     with slicer.util.NodeModify(grownNode):
         slicer.util.updateVolumeFromArray(grownNode, array)
         grownNode.SetIJKToRASMatrix(_movedGrid(inputNode, offset))
-        lieWith(grownNode, inputNode)
+        putUnderTransformsOf(grownNode, inputNode)
         copyDisplay(inputNode, grownNode)
         grownNode.SetNodeReferenceID(ORIGINAL_ROLE, inputNode.GetID())
 
@@ -175,7 +175,7 @@ def copyDisplay(source: Any, target: Any) -> None:
         target.GetDisplayNode().CopyContent(source.GetDisplayNode())
 
 
-def showInOneWindow(nodes: list[Any]) -> None:
+def shareWindowLevel(nodes: list[Any]) -> None:
     """Give CTs whose window and level Slicer chose by itself one common window, so that equal HU look alike.
 
     A window that the user has set stays; the others take it over.

@@ -14,7 +14,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.options import RegisterOptions
+from SSPELib.options import DeviceName, RegisterOptions, TransformType
 from SSPELib.volume import Provenance, Volume
 from SSPESlicer import marks, results, volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
@@ -24,8 +24,7 @@ from SSPESlicer.scene_job import JobLogic, ifPresent
 
 from . import brainsfit, outcome, placement
 
-STARTS = ("header", "unknown", "landmarks")
-BACKENDS = ("automatic", "brainsfit", "simpleitk")
+STARTS = (*RegisterOptions.option("start").choices, "landmarks")
 UNCHANGED = 1e-4
 
 
@@ -53,11 +52,11 @@ class SSPERegisterLogic(JobLogic):
         self,
         fixedNode: Any,
         movingNode: Any,
-        start: str = "header",
+        start: str = RegisterOptions.start,
         fixedLandmarks: Any = None,
         movingLandmarks: Any = None,
         outputTransform: Any = None,
-        backend: str = "automatic",
+        backend: str = RegisterOptions.backend,
     ) -> str | None:
         """Return why these nodes cannot be registered, None where they can."""
         if fixedNode is None or movingNode is None:
@@ -68,7 +67,7 @@ class SSPERegisterLogic(JobLogic):
             problem = volumes.problemOf(node)
             if problem is not None:
                 return problem
-            if not placement.liesWithItsOriginal(node):
+            if not placement.isWhereItsOriginalIs(node):
                 text = _("{name} and the volume that it was expanded from lie under different transforms.")
                 return text.format(name=node.GetName())
         landmarksMissing = placement.whyNotLandmarks(fixedLandmarks, movingLandmarks) if start == "landmarks" else None
@@ -82,16 +81,16 @@ class SSPERegisterLogic(JobLogic):
         self,
         fixedNode: Any,
         movingNode: Any,
-        start: str = "header",
-        transformType: str = "rigid",
+        start: str = RegisterOptions.start,
+        transformType: TransformType = RegisterOptions.transform_type,
         fixedLandmarks: Any = None,
         movingLandmarks: Any = None,
         outputTransform: Any = None,
-        expandFirst: bool = True,
-        distanceMm: float = 64.0,
-        backend: str = "automatic",
-        model: str | None = None,
-        device: str = "auto",
+        expandFirst: bool = RegisterOptions.expand,
+        distanceMm: float = RegisterOptions.distance_mm,
+        backend: str = RegisterOptions.backend,
+        model: str | None = RegisterOptions.model,
+        device: DeviceName = RegisterOptions.device,
         overwrite: bool = False,
         waitForCompletion: bool = True,
         onProgress: Callable[[float, str, float | None], None] | None = None,
@@ -116,9 +115,9 @@ class SSPERegisterLogic(JobLogic):
         reason = self.whyNot(fixedNode, movingNode, start, fixedLandmarks, movingLandmarks, outputTransform, backend)
         if reason is not None:
             raise InputError(reason)
-        if start not in STARTS or backend not in BACKENDS:
-            text = _("Start is one of {starts}, back end one of {backends}.")
-            raise InputError(text.format(starts=", ".join(STARTS), backends=", ".join(BACKENDS)))
+        if start not in STARTS:
+            raise InputError(_("Start is one of {starts}.").format(starts=", ".join(STARTS)))
+        RegisterOptions.option("backend").check("backend", backend)
         results.requireOwnTargets([(outputTransform, movingNode)], overwrite)
         landmarks = None
         if start == "landmarks":

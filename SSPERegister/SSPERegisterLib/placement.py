@@ -32,7 +32,7 @@ def sameBody(firstNode: Any, secondNode: Any) -> bool:
     return (volumes.originalOf(firstNode) or firstNode) is (volumes.originalOf(secondNode) or secondNode)
 
 
-def liesWithItsOriginal(volumeNode: Any) -> bool:
+def isWhereItsOriginalIs(volumeNode: Any) -> bool:
     """Tell whether an expanded volume still lies where its original does; other volumes have none to part from."""
     original = volumes.originalOf(volumeNode)
     if original is None or volumes.problemOf(original) is not None:

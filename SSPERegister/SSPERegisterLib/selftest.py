@@ -224,12 +224,12 @@ class SSPERegisterTest(SelfTest):
 
     def test_bothVolumesAreShownInOneWindow(self) -> None:
         nodes = [addNode(part, "part") for part in halves(OVERLAP_MM)]
-        volumes.showInOneWindow(nodes)
+        volumes.shareWindowLevel(nodes)
         windows = [(node.GetDisplayNode().GetWindow(), node.GetDisplayNode().GetLevel()) for node in nodes]
         self.assertEqual(windows, [(volumes.CT_WINDOW_HU, volumes.CT_LEVEL_HU)] * 2)
         nodes[1].GetDisplayNode().SetWindowLevel(350, 40)
         nodes[0].GetDisplayNode().SetAutoWindowLevel(True)
-        volumes.showInOneWindow(nodes)
+        volumes.shareWindowLevel(nodes)
         self.assertEqual((nodes[0].GetDisplayNode().GetWindow(), nodes[0].GetDisplayNode().GetLevel()), (350, 40))
 
     def constantParts(self) -> tuple[Any, Any]:
