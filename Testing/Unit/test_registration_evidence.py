@@ -83,6 +83,17 @@ def test_evidence_is_highest_at_the_truth_negative_beside_it_and_nothing_apart(p
     assert apart.real_voxels == 0
 
 
+def test_parts_of_which_nothing_is_near_have_no_evidence_and_no_slope(pair):
+    nothing = replace(pair[0], valid=np.zeros_like(pair[0].valid))
+    empty = Overlay(nothing, pair[1], Density.of(pair), EvidenceModel(60.0, Threshold()), CPU)
+    poses = np.stack([shifted(mm) for mm in (0.0, 40.0)])
+    values, slopes_there = empty.slopes(poses, empty.sample(poses, 500, 16.0))
+    assert not values.any()
+    assert slopes_there.shape == (2, 3, 4)
+    assert not slopes_there.any()
+    assert empty.evidence(poses)[0].total == 0
+
+
 def test_pulling_apart_from_the_truth_never_pays(pair):
     poses = np.stack([shifted(-mm) for mm in (0.0, 8.0, 16.0, 32.0, 64.0)])
     totals = [evidence.total for evidence in overlay(pair).evidence(poses)]

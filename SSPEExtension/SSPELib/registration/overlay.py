@@ -97,7 +97,7 @@ class FieldSampler:
             width, height, depth = self.size
             inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (z >= 0) & (z < depth)
             index = torch.where(inside, (z * height + y) * width + x, float(self.table.shape[1] - 1)).int()
-            rows = self.table.index_select(1, index.flatten()).view(-1, *index.shape)
+            rows = self.table.index_select(1, index.flatten()).view(self.table.shape[0], *index.shape)
         values = rows[: len(FIELDS)]
         offset = place - nearest
         count = len(SLOPED)
@@ -163,6 +163,9 @@ class Overlay:
 
     def slopes(self, poses: Matrix, sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Evidence (b,) of poses (b, 4, 4) in nats and its gradient (b, 3, 4) for their upper rows."""
+        if not len(self.points):
+            # The two lie so far apart that nothing of the fixed one was kept: no pose is better than another.
+            return np.zeros(len(poses)), np.zeros((len(poses), 3, 4))
         values, gradients = [], []
         for part in self._chunks(sample):
             index, weight = sample.index[part], sample.weight[part]
