@@ -51,7 +51,7 @@ def repository() -> str:
 def module_files() -> list[Path]:
     """The Python files that Slicer installs, library included."""
     files = [path for name in MODULES for path in (ROOT / name).rglob("*.py")]
-    return [path for path in files if not {"Testing", "SSPEResearch"} & {*path.parts}]
+    return [path for path in files if not {"Testing", "SSPEResearch", "SSPECohort"} & {*path.parts}]
 
 
 def panel_files() -> list[Path]:

@@ -100,7 +100,9 @@ class PythonProcess:
         try:
             self._process.wait(SECONDS_TO_END)
         except subprocess.TimeoutExpired:  # it hangs in the system, for example on a disk; it ends when that answers
-            logging.warning("The background process %d of SSPE is still ending.", self._process.pid)
+            from slicer.i18n import tr as _
+
+            logging.warning(_("A background process of SSPE is still ending."))
 
 
 class BackgroundJob:

@@ -298,7 +298,8 @@ def test_ablations_leave_out_the_part_they_are_named_for(case, start, tiny_bundl
 
 
 def test_a_result_without_last_refinement_is_that_of_the_search(case):
-    result = register(case.fixed, case.moving, start="header", transform_type="rigid", tolerance_mm=10.0, backend=Unpolished())
+    options = {"start": "header", "transform_type": "rigid", "tolerance_mm": 10.0}
+    result = register(case.fixed, case.moving, backend=Unpolished(), **options)
     assert result.backend == "none"
     assert case.error_mm(result.transform) < 5
 

@@ -13,8 +13,8 @@ from phantoms import torso
 
 from SSPELib.errors import InputError, RegistrationError
 from SSPELib.registration import predict_overlap
-from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
 from SSPELib.registration.images import ImagePyramid
+from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
 from SSPELib.registration.poses import (
     about,
     apply,
