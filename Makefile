@@ -47,5 +47,5 @@ $(VENV)/runtime.done: $(VENV)/bin/pip pyproject.toml requirements.lock
 	touch $@
 
 $(VENV)/development.done: $(VENV)/runtime.done
-	$(PIP) --editable .[train,cohort,test]
+	$(PIP) --editable .[train,dicom,surfaces,pdf,cohort,test]
 	touch $@

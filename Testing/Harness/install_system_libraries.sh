@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the system libraries that the wheels of VTK, slicer-core and PySide6 load, and Xvfb for the run on a display.
+# Checks the system libraries that the wheels of VTK, slicer-core and PySide6 load, Pango for reports as PDF, and Xvfb for the run on a display.
 # Installs the missing Debian packages as root; otherwise prints the command to type and exits with 1.
 set -eu
 
@@ -21,6 +21,8 @@ libxcb-xinerama.so.0:libxcb-xinerama0
 libXrender.so.1:libxrender1
 libfontconfig.so.1:libfontconfig1
 libdbus-1.so.3:libdbus-1-3
+libpango-1.0.so.0:libpango-1.0-0
+libpangoft2-1.0.so.0:libpangoft2-1.0-0
 Xvfb:xvfb
 xauth:xauth
 "

@@ -209,7 +209,6 @@ def test_the_seam_lies_in_the_middle_of_the_overlap_or_gap(subject: Subject) -> 
 
 
 def test_the_page_prints_to_a4_and_the_first_page_is_to_be_signed(subject: Subject) -> None:
-    pytest.importorskip("weasyprint", reason="PDF needs the extra pdf and Pango", exc_type=(ImportError, OSError))
     import weasyprint
 
     from SSPELib.report.pdf import pdf_of
