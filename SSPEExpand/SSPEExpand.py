@@ -11,7 +11,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 from SSPEExpandLib.logic import MARKINGS, ExpansionNodes, SSPEExpandLogic
 from SSPEExpandLib.selftest import SSPEExpandTest
 from SSPELib.options import ExpandOptions
-from SSPESlicer import layouts, marks, panel, plan, volumes
+from SSPESlicer import display, layouts, marks, panel, plan
 from SSPESlicer.comparison import Comparison
 from SSPESlicer.job_panel import JobPanel
 from SSPESlicer.module_description import describeModule
@@ -133,7 +133,7 @@ class SSPEExpandWidget(JobPanel):
             return
         shown = results.upper or results.lower
         layouts.showPlanesOf(shown, layouts.showThreeSlices())
-        volumes.shareWindowLevel([shown])
+        display.shareWindowLevel([shown])
         slicer.util.setSliceViewerLayers(background=shown, foreground=None, fit=True)
 
     def onRegisterButton(self) -> None:

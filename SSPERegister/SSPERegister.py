@@ -12,7 +12,7 @@ from SSPELib.options import RegisterOptions
 from SSPERegisterLib import outcome, placement
 from SSPERegisterLib.logic import STARTS, SSPERegisterLogic
 from SSPERegisterLib.selftest import SSPERegisterTest
-from SSPESlicer import marks, panel, plan, volumes
+from SSPESlicer import marks, panel, plan, provenance
 from SSPESlicer.comparison import MODES, Comparison
 from SSPESlicer.job_panel import JobPanel
 from SSPESlicer.module_description import describeModule
@@ -210,12 +210,12 @@ class SSPERegisterWidget(JobPanel):
         if chosen[0] is None or chosen[1] is None or chosen[0] is chosen[1]:
             return None
         if self.ui.tintCheckBox.checked:
-            return volumes.expandedOrSelf(chosen[0]), volumes.expandedOrSelf(chosen[1])
-        return volumes.originalOf(chosen[0]) or chosen[0], volumes.originalOf(chosen[1]) or chosen[1]
+            return provenance.expandedOrSelf(chosen[0]), provenance.expandedOrSelf(chosen[1])
+        return provenance.originalOf(chosen[0]) or chosen[0], provenance.originalOf(chosen[1]) or chosen[1]
 
     def _whyNotTinted(self) -> str | None:
         chosen = (self._parameterNode.fixedVolume, self._parameterNode.movingVolume)
-        if any(volumes.originalOf(volumes.expandedOrSelf(node)) is not None for node in chosen):
+        if any(provenance.originalOf(provenance.expandedOrSelf(node)) is not None for node in chosen):
             return None
         return _("There are no expanded volumes of these two. SSPE Expand makes them.")
 

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.options import DeviceName, Direction, ExpandOptions
 from SSPELib.volume import Provenance
-from SSPESlicer import marks, results, volumes
+from SSPESlicer import marks, provenance, results, volumes
 from SSPESlicer.background import BackgroundJob, Event
 from SSPESlicer.job_files import volumeFiles
 from SSPESlicer.scene_job import JobLogic, ifPresent
@@ -61,7 +61,7 @@ class SSPEExpandLogic(JobLogic):
             problem = volumes.problemOf(node)
             if problem is not None:
                 return problem
-            if volumes.originalOf(node) is not None:
+            if provenance.originalOf(node) is not None:
                 return _("{name} is expanded already. Choose the original.").format(name=node.GetName())
         if any(output in inputs for output in outputs) or (len(outputs) == 2 and outputs[0] is outputs[1]):
             return _("Every result needs a volume of its own; inputs are never overwritten.")
@@ -139,8 +139,8 @@ class SSPEExpandLogic(JobLogic):
         matrix = np.array(grown["direction"]) * np.array(grown["spacing"])
         offset = np.linalg.solve(matrix, np.array(grown["origin"]) - np.array(origin)).round().astype(int)
         volumes.fillGrownNode(outputNode, inputNode, np.load(folder / grown["file"]), offset)
-        outputNode.SetAttribute(volumes.INFERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['inferior']:g}")
-        outputNode.SetAttribute(volumes.SUPERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['superior']:g}")
+        outputNode.SetAttribute(provenance.INFERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['inferior']:g}")
+        outputNode.SetAttribute(provenance.SUPERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['superior']:g}")
         mark = marks.mark(
             outputNode, (np.load(folder / grown["provenance_file"]) == Provenance.SYNTHETIC).astype(np.uint8), marking
         )

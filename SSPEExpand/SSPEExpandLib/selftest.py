@@ -9,7 +9,7 @@ import slicer
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
-from SSPESlicer import marks, results, volumes
+from SSPESlicer import geometry, marks, provenance, results
 from SSPESlicer.selftest_support import AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
 GEOMETRY_TOLERANCE_MM = 1e-4
@@ -109,7 +109,7 @@ class SSPEExpandTest(SelfTest):
         for output, options in ((empty, {}), (pelvis, {"overwrite": True}), (pelvis, {})):
             grown = self.logic().expand(node, upperOutput=output, **options).upper
             self.assertIs(grown, output)
-            self.assertIs(volumes.originalOf(grown), node)
+            self.assertIs(provenance.originalOf(grown), node)
         self.assertEqual(results.lossesOf([(pelvis, node), (None, node), (pelvis, None)]), [])
         neck = addNode(halves(20.0)[1], "neck")
         self.assertIn("result of another volume, not of neck", results.lossesOf([(pelvis, neck)])[0])
@@ -161,10 +161,10 @@ class SSPEExpandTest(SelfTest):
         """The grid is the input's, longer at one end; its voxels are there bit by bit; all else is marked."""
         new, old = (slicer.util.arrayFromVolume(node) for node in (grown, original))
         self.assertEqual(new.dtype, old.dtype)
-        toOriginal = np.linalg.inv(volumes.ijkToWorld(original)) @ volumes.ijkToWorld(grown)
+        toOriginal = np.linalg.inv(geometry.ijkToWorld(original)) @ geometry.ijkToWorld(grown)
         np.testing.assert_allclose(toOriginal[:3, :3], np.eye(3), atol=1e-9)
         offset = toOriginal[:3, 3]
-        spacing = np.linalg.norm(volumes.ijkToWorld(original)[:3, :3], axis=0)
+        spacing = np.linalg.norm(geometry.ijkToWorld(original)[:3, :3], axis=0)
         self.assertLess(np.abs((offset - offset.round()) * spacing).max(), GEOMETRY_TOLERANCE_MM)
         start = -offset.round().astype(int)[::-1]
         real = tuple(slice(begin, begin + count) for begin, count in zip(start, old.shape, strict=True))
@@ -177,7 +177,7 @@ class SSPEExpandTest(SelfTest):
         self.assertLess(added.max(), DISTANCE_MM + spacing.max())
         self.assertEqual(np.count_nonzero(added), 1)
         self.assertGrownToward(grown, original, end)
-        self.assertIs(volumes.originalOf(grown), original)
+        self.assertIs(provenance.originalOf(grown), original)
 
     def assertGrownToward(self, grown: Any, original: Any, end: str) -> None:
         heights = []
@@ -186,7 +186,7 @@ class SSPEExpandTest(SelfTest):
             node.GetRASBounds(bounds)
             heights.append((bounds[4] + bounds[5]) / 2)
         self.assertEqual(heights[0] < heights[1], end == "inferior")
-        attribute = {"inferior": volumes.INFERIOR_ATTRIBUTE, "superior": volumes.SUPERIOR_ATTRIBUTE}[end]
+        attribute = {"inferior": provenance.INFERIOR_ATTRIBUTE, "superior": provenance.SUPERIOR_ATTRIBUTE}[end]
         self.assertGreaterEqual(float(grown.GetAttribute(attribute)), DISTANCE_MM)
 
 

@@ -11,8 +11,8 @@ from slicer.i18n import tr as _
 
 from SSPELib import colors
 
-from . import joined, layouts, marks, own_nodes, volumes
-from .volumes import copyDisplay
+from . import display, geometry, joined, layouts, marks, own_nodes
+from .display import copyDisplay
 
 FLICKER_MILLISECONDS = 600
 VIEW_MARGIN = 1.05
@@ -40,7 +40,7 @@ class Comparison:
         self._stopFlicker()
         earlier, self._made = self._made, []
         self._nodes, self._mode = (fixedNode, movingNode), mode
-        volumes.shareWindowLevel([fixedNode, movingNode])
+        display.shareWindowLevel([fixedNode, movingNode])
         self._views = layouts.showSideBySide() if mode == "sideBySide" else layouts.showThreeSlices()
         layouts.showPlanesOf(fixedNode, self._views)
         background, foreground = self._layers()
@@ -86,7 +86,7 @@ class Comparison:
 
     def _inSquares(self, node: Any) -> Any:
         array, least = joined.squares(node)
-        made = self._make(_("{name} in squares").format(name=node.GetName()), array, volumes.ijkToWorld(node), node)
+        made = self._make(_("{name} in squares").format(name=node.GetName()), array, geometry.ijkToWorld(node), node)
         display = made.GetDisplayNode()
         display.SetThreshold(least, np.finfo(np.float32).max)
         display.SetApplyThreshold(True)  # what lies below is transparent
@@ -191,7 +191,7 @@ class Comparison:
 
 def junction(fixedNode: Any, movingNode: Any) -> tuple[NDArray[np.float64], float]:
     """Return the point (RAS mm) in the middle of where two volumes meet, or come nearest, and a view size, mm."""
-    boxes = [volumes.worldBounds(node) for node in (fixedNode, movingNode)]
+    boxes = [geometry.worldBounds(node) for node in (fixedNode, movingNode)]
     low = np.maximum(boxes[0][:, 0], boxes[1][:, 0])
     high = np.minimum(boxes[0][:, 1], boxes[1][:, 1])
     extent = max(box[axis, 1] - box[axis, 0] for box in boxes for axis in (0, 1))

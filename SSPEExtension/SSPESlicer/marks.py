@@ -13,8 +13,8 @@ from slicer.i18n import tr as _
 from SSPELib import colors
 from SSPELib.errors import InputError
 
+from .geometry import putUnderTransformsOf
 from .own_nodes import leavingNoDisplayNodes, removeNode
-from .volumes import putUnderTransformsOf
 
 SYNTHETIC_ROLE = "SSPESynthetic"
 LABELS_ROLE = "SSPESyntheticLabels"

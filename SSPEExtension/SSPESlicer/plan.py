@@ -10,7 +10,7 @@ from SSPELib.errors import InputError
 from SSPELib.expansion.expander import DOUBTFUL_MM
 from SSPELib.volume import Volume
 
-from . import volumes
+from . import provenance, volumes
 
 Sentence = tuple[str, bool]
 """A sentence, and whether it is to be heeded."""
@@ -34,14 +34,14 @@ def registrationPlan(fixedNode: Any, movingNode: Any, expandFirst: bool, distanc
     """Say what will be expanded first, and how the volumes lie to each other."""
     if fixedNode is None or movingNode is None or fixedNode is movingNode:
         return []
-    plain = [node for node in (fixedNode, movingNode) if volumes.originalOf(node) is None]
+    plain = [node for node in (fixedNode, movingNode) if provenance.originalOf(node) is None]
     sentences: list[Sentence] = []
     if plain and expandFirst:
         names = _(" and ").join(node.GetName() for node in plain)
         text = _("{names} will be expanded by {distance} mm toward the other volume first.")
         sentences.append((text.format(names=names, distance=f"{distanceMm:.0f}"), False))
         sentences += distanceSentences(distanceMm)
-    fixed, moving = (volumes.originalOf(node) or node for node in (fixedNode, movingNode))
+    fixed, moving = (provenance.originalOf(node) or node for node in (fixedNode, movingNode))
     return sentences + _positions(fixed, moving, upperFirst=False)
 
 

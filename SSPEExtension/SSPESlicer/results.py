@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 
-from .volumes import INFERIOR_ATTRIBUTE, originalOf
+from .provenance import INFERIOR_ATTRIBUTE, originalOf
 
 REGISTRATION_ATTRIBUTE = "SSPE.Result"
 FIXED_ROLE = "SSPEFixed"

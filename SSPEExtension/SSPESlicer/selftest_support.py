@@ -18,7 +18,7 @@ from SSPELib.volume import Provenance, Volume, body_axis, slices, synthetic_mm, 
 from SSPELib.worker import read_job_volume, write_job_volume
 
 from .background import JOB_FILE, Event
-from .volumes import RAS_TO_LPS
+from .geometry import RAS_TO_LPS
 
 AIR, FAT, MUSCLE, LUNG, BONE = -1000, -100, 50, -800, 700
 SEED = 20240501

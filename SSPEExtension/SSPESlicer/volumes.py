@@ -13,79 +13,11 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.volume import Volume
 
-ORIGINAL_ROLE = "SSPEOriginal"
-PLACED_ROLE = "SSPEPlacedBy"
-EARLIER_ROLE = "SSPEEarlierTransform"
-INFERIOR_ATTRIBUTE = "SSPE.SyntheticInferiorMm"
-SUPERIOR_ATTRIBUTE = "SSPE.SyntheticSuperiorMm"
+from .display import copyDisplay
+from .geometry import RAS_TO_LPS, ijkToWorld, putUnderTransformsOf
+from .provenance import ORIGINAL_ROLE
 
-CT_WINDOW_HU, CT_LEVEL_HU = 1400.0, 0.0
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SHEAR_TOLERANCE = 1e-3
-
-
-def ijkToWorld(volumeNode: Any, beforeRegistration: bool = False) -> NDArray[np.float64]:
-    """Return the (4, 4) matrix from voxel indices to world RAS mm, the linear parent transforms included.
-
-    Args:
-        beforeRegistration: as the volume lay before SSPE Register moved it, if it did.
-
-    Raises:
-        InputError: a parent transform is not linear.
-    """
-    ijkToRas = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(ijkToRas)
-    return parentToWorld(volumeNode, beforeRegistration) @ slicer.util.arrayFromVTKMatrix(ijkToRas)
-
-
-def parentToWorld(node: Any, beforeRegistration: bool = False) -> NDArray[np.float64]:
-    """Return the (4, 4) matrix that the parent transforms of a node amount to, RAS mm.
-
-    Raises:
-        InputError: a parent transform is not linear.
-    """
-    parent = node.GetParentTransformNode()
-    if beforeRegistration and placedBy(node) is not None:
-        parent = node.GetNodeReference(EARLIER_ROLE)
-    if parent is None:
-        return np.eye(4)
-    if not parent.IsTransformToWorldLinear():
-        text = _(
-            "{name} lies under the transform {transform}, which is not linear. "
-            "Harden it on a copy of the volume (module Transforms) and choose that copy."
-        )
-        raise InputError(text.format(name=node.GetName(), transform=parent.GetName()))
-    matrix = vtk.vtkMatrix4x4()
-    parent.GetMatrixTransformToWorld(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
-
-
-def isParent(transformNode: Any, node: Any) -> bool:
-    """Tell whether a transform is among the parent transforms of a node."""
-    parent = node.GetParentTransformNode()
-    while parent is not None and parent is not transformNode:
-        parent = parent.GetParentTransformNode()
-    return parent is not None
-
-
-def placedBy(node: Any) -> Any:
-    """Return the transform under which SSPE Register put a node; None where it lies there no longer, or never did."""
-    transformNode = node.GetNodeReference(PLACED_ROLE)
-    return transformNode if transformNode is not None and isParent(transformNode, node) else None
-
-
-def putUnderTransformsOf(node: Any, other: Any) -> None:
-    """Put a node under the parent transforms of another one, a registration of that one included."""
-    node.SetAndObserveTransformNodeID(other.GetTransformNodeID())
-    for role in (PLACED_ROLE, EARLIER_ROLE):
-        node.SetNodeReferenceID(role, other.GetNodeReferenceID(role))
-
-
-def worldBounds(node: Any) -> NDArray[np.float64]:
-    """Return the box (3, 2) around a volume in world coordinates, RAS mm: least and greatest of each axis."""
-    bounds = [0.0] * 6
-    node.GetRASBounds(bounds)
-    return np.array(bounds).reshape(3, 2)
 
 
 def volumeFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
@@ -165,41 +97,3 @@ def _movedGrid(inputNode: Any, offset: NDArray[np.int_]) -> Any:
     shift = np.eye(4)
     shift[:3, 3] = offset
     return slicer.util.vtkMatrixFromArray(slicer.util.arrayFromVTKMatrix(ijkToRas) @ shift)
-
-
-def copyDisplay(source: Any, target: Any) -> None:
-    """Give a scalar volume the window, level, color table and threshold of another."""
-    if target.GetDisplayNode() is None:
-        target.CreateDefaultDisplayNodes()
-    if source.GetDisplayNode() is not None and target.GetDisplayNode() is not None:
-        target.GetDisplayNode().CopyContent(source.GetDisplayNode())
-
-
-def shareWindowLevel(nodes: list[Any]) -> None:
-    """Give CTs whose window and level Slicer chose by itself one common window, so that equal HU look alike.
-
-    A window that the user has set stays; the others take it over.
-    """
-    displays = [node.GetDisplayNode() for node in nodes if node.GetDisplayNode() is not None]
-    chosen = [(display.GetWindow(), display.GetLevel()) for display in displays if not display.GetAutoWindowLevel()]
-    for display in displays:
-        if display.GetAutoWindowLevel():
-            display.SetAutoWindowLevel(False)
-            display.SetWindowLevel(*(chosen[0] if chosen else (CT_WINDOW_HU, CT_LEVEL_HU)))
-
-
-def originalOf(volumeNode: Any) -> Any:
-    """Return the node that a volume was expanded from, None where it is not an expanded one."""
-    return volumeNode.GetNodeReference(ORIGINAL_ROLE) if volumeNode is not None else None
-
-
-def expandedFrom(originalNode: Any) -> list[Any]:
-    """Return the volumes that were expanded from a node, the newest last."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    return [node for node in nodes if originalOf(node) is originalNode]
-
-
-def expandedOrSelf(volumeNode: Any) -> Any:
-    """Return the newest volume that was expanded from a node; the node itself where it is one, or has none."""
-    grown = expandedFrom(volumeNode)
-    return grown[-1] if grown and originalOf(volumeNode) is None else volumeNode

@@ -16,7 +16,7 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.options import DeviceName, RegisterOptions, TransformType
 from SSPELib.volume import Provenance, Volume
-from SSPESlicer import marks, results, volumes
+from SSPESlicer import geometry, marks, provenance, results, volumes
 from SSPESlicer.background import BackgroundJob, Event, PythonProcess
 from SSPESlicer.job_files import volumeFiles
 from SSPESlicer.own_nodes import readTransform
@@ -162,7 +162,7 @@ class SSPERegisterLogic(JobLogic):
                 logging.warning("%s: %s", transformNode.GetName(), transformNode.GetDescription())
             return RegisteredNodes(transformNode, verdict, job.warnings)
 
-        originals = [volumes.originalOf(node) for node in (fixedNode, movingNode)]
+        originals = [provenance.originalOf(node) for node in (fixedNode, movingNode)]
         inputs = [fixedNode, movingNode, *(node for node in originals if node is not None)]
         end = self._endWith(onEnd or (lambda nodes, error: None))
         try:
@@ -176,7 +176,7 @@ class SSPERegisterLogic(JobLogic):
 
         There is none where the transform was changed since: the verdict is not on what somebody else has made of it.
         """
-        transformNode = volumes.placedBy(movingNode)
+        transformNode = geometry.placedBy(movingNode)
         text = transformNode.GetAttribute(results.REGISTRATION_ATTRIBUTE) if transformNode is not None else None
         if not text:
             return None
@@ -205,7 +205,7 @@ class SSPERegisterLogic(JobLogic):
 
     def _makeTransform(self, transformNode: Any, fixedNode: Any, movingNode: Any, path: Path) -> Any:
         if transformNode is None:
-            moving, fixed = (volumes.originalOf(node) or node for node in (movingNode, fixedNode))
+            moving, fixed = (provenance.originalOf(node) or node for node in (movingNode, fixedNode))
             name = _("{moving} to {fixed}").format(moving=moving.GetName(), fixed=fixed.GetName())
             transformNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
         transformNode.SetAndObserveTransformNodeID(None)
@@ -216,13 +216,13 @@ class SSPERegisterLogic(JobLogic):
 def _copyOf(node: Any, beforeRegistration: bool = False) -> Volume:
     """A volume in world coordinates; an expanded one knows its synthetic slices."""
     volume = volumes.volumeFromNode(node, beforeRegistration)
-    if volumes.originalOf(node) is None:
+    if provenance.originalOf(node) is None:
         return volume
     return replace(volume, provenance=marks.syntheticArray(node) * np.uint8(Provenance.SYNTHETIC))
 
 
 def _requireUnmoved(node: Any, copy: Volume, beforeRegistration: bool = False) -> None:
     """A result is of use only where the volume still lies as it did when the work began."""
-    pose = volumes.RAS_TO_LPS @ volumes.ijkToWorld(node, beforeRegistration)
+    pose = geometry.RAS_TO_LPS @ geometry.ijkToWorld(node, beforeRegistration)
     if not np.allclose(pose, copy.index_to_lps, atol=UNCHANGED):
         raise InputError(_("{name} was moved while SSPE worked on it. Register again.").format(name=node.GetName()))

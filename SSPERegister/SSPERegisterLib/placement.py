@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPESlicer import marks, volumes
+from SSPESlicer import geometry, marks, provenance, volumes
 from SSPESlicer.own_nodes import addHiddenNode, removeNode
 from SSPESlicer.results import FIXED_ROLE, MOVING_ROLE
 
@@ -22,22 +22,22 @@ SAME_POSE = 1e-4
 
 def family(volumeNode: Any) -> list[Any]:
     """Return a volume, its original, what was expanded from it, and the nodes that mark synthetic slices."""
-    original = volumes.originalOf(volumeNode) or volumeNode
-    grown = volumes.expandedFrom(original)
+    original = provenance.originalOf(volumeNode) or volumeNode
+    grown = provenance.expandedFrom(original)
     return [original, *grown, *(marking for node in grown for marking in marks.markingsOf(node))]
 
 
 def sameBody(firstNode: Any, secondNode: Any) -> bool:
     """Tell whether two nodes are the same volume, or one was expanded from the other."""
-    return (volumes.originalOf(firstNode) or firstNode) is (volumes.originalOf(secondNode) or secondNode)
+    return (provenance.originalOf(firstNode) or firstNode) is (provenance.originalOf(secondNode) or secondNode)
 
 
 def isWhereItsOriginalIs(volumeNode: Any) -> bool:
     """Tell whether an expanded volume still lies where its original does; other volumes have none to part from."""
-    original = volumes.originalOf(volumeNode)
+    original = provenance.originalOf(volumeNode)
     if original is None or volumes.problemOf(original) is not None:
         return original is None
-    poses = [volumes.parentToWorld(node, beforeRegistration=True) for node in (volumeNode, original)]
+    poses = [geometry.parentToWorld(node, beforeRegistration=True) for node in (volumeNode, original)]
     return np.allclose(*poses, atol=SAME_POSE)
 
 
@@ -45,7 +45,7 @@ def whyNotUnder(transformNode: Any, movingNode: Any) -> str | None:
     """Return why a transform cannot take the result for a moving volume: other things would move along with it."""
     isOwn = transformNode.GetNodeReference(MOVING_ROLE) in family(movingNode)
     for node in _transformedNodes():
-        if _dependsOn(transformNode, node) and not (isOwn and volumes.placedBy(node) is transformNode):
+        if _dependsOn(transformNode, node) and not (isOwn and geometry.placedBy(node) is transformNode):
             text = _("{name} itself lies under {transform}. Choose another output transform.")
             return text.format(name=node.GetName(), transform=transformNode.GetName())
     return None
@@ -58,9 +58,9 @@ def _transformedNodes() -> list[Any]:
 
 
 def _dependsOn(transformNode: Any, node: Any) -> bool:
-    earlier = node.GetNodeReference(volumes.EARLIER_ROLE)
-    return volumes.isParent(transformNode, node) or (
-        earlier is not None and (earlier is transformNode or volumes.isParent(transformNode, earlier))
+    earlier = node.GetNodeReference(geometry.EARLIER_ROLE)
+    return geometry.isParent(transformNode, node) or (
+        earlier is not None and (earlier is transformNode or geometry.isParent(transformNode, earlier))
     )
 
 
@@ -75,8 +75,8 @@ def place(transformNode: Any, fixedNode: Any, movingNode: Any, landmarks: Any = 
     copies: dict[str, Any] = {}
     for node in [*family(movingNode), *([landmarks] if landmarks is not None else [])]:
         earlier = node.GetParentTransformNode()
-        node.SetNodeReferenceID(volumes.PLACED_ROLE, transformNode.GetID())
-        node.SetNodeReferenceID(volumes.EARLIER_ROLE, earlier.GetID() if earlier is not None else None)
+        node.SetNodeReferenceID(geometry.PLACED_ROLE, transformNode.GetID())
+        node.SetNodeReferenceID(geometry.EARLIER_ROLE, earlier.GetID() if earlier is not None else None)
         if earlier is None:
             node.SetAndObserveTransformNodeID(transformNode.GetID())
             continue
@@ -88,19 +88,19 @@ def place(transformNode: Any, fixedNode: Any, movingNode: Any, landmarks: Any = 
 def _copyBelow(transformNode: Any, node: Any, name: str) -> Any:
     label = _("{name} (before registration)").format(name=name)
     copy = addHiddenNode("vtkMRMLLinearTransformNode", label, isSaved=True)
-    copy.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(volumes.parentToWorld(node)))
+    copy.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(geometry.parentToWorld(node)))
     copy.SetAndObserveTransformNodeID(transformNode.GetID())
     return copy
 
 
 def isPlaced(volumeNode: Any) -> bool:
     """Tell whether a registration moved this volume and can be undone."""
-    return volumeNode is not None and volumes.placedBy(volumeNode) is not None
+    return volumeNode is not None and geometry.placedBy(volumeNode) is not None
 
 
 def undo(movingNode: Any) -> None:
     """Put a volume, and all that was placed with it, back under the parent transforms of before the registration."""
-    transformNode = volumes.placedBy(movingNode)
+    transformNode = geometry.placedBy(movingNode)
     if transformNode is not None:
         putBackFrom(transformNode)
 
@@ -108,15 +108,15 @@ def undo(movingNode: Any) -> None:
 def putBackFrom(transformNode: Any) -> None:
     """Put all that a registration placed under a transform back; other nodes, which place nothing, change nothing."""
     for node in _transformedNodes():
-        if volumes.placedBy(node) is not transformNode:
+        if geometry.placedBy(node) is not transformNode:
             continue
         copy = node.GetParentTransformNode()
-        earlier = node.GetNodeReference(volumes.EARLIER_ROLE)
+        earlier = node.GetNodeReference(geometry.EARLIER_ROLE)
         node.SetAndObserveTransformNodeID(earlier.GetID() if earlier is not None else None)
         if earlier is not None and not _isUsed(copy):
             removeNode(copy)
-        node.SetNodeReferenceID(volumes.PLACED_ROLE, None)
-        node.SetNodeReferenceID(volumes.EARLIER_ROLE, None)
+        node.SetNodeReferenceID(geometry.PLACED_ROLE, None)
+        node.SetNodeReferenceID(geometry.EARLIER_ROLE, None)
 
 
 def _isUsed(transformNode: Any) -> bool:
@@ -156,7 +156,7 @@ def landmarkTransform(fixedList: Any, movingList: Any, movingNode: Any) -> sitk.
     if reason is not None:
         raise InputError(reason)
     points = _landmarks(movingList)
-    now, before = volumes.ijkToWorld(movingNode), volumes.ijkToWorld(movingNode, beforeRegistration=True)
+    now, before = geometry.ijkToWorld(movingNode), geometry.ijkToWorld(movingNode, beforeRegistration=True)
     moved = (before @ np.linalg.inv(now) @ np.c_[points, np.ones(len(points))].T).T[:, :3]
     fixed, moving = (_flatLps(array) for array in (_landmarks(fixedList), moved))
     return sitk.LandmarkBasedTransformInitializer(sitk.VersorRigid3DTransform(), fixed, moving)
@@ -170,5 +170,5 @@ def _landmarks(listNode: Any) -> NDArray[np.float64]:
 
 
 def _flatLps(points: NDArray[np.float64]) -> list[float]:
-    flat: list[float] = (points @ volumes.RAS_TO_LPS[:3, :3]).ravel().tolist()
+    flat: list[float] = (points @ geometry.RAS_TO_LPS[:3, :3]).ravel().tolist()
     return flat

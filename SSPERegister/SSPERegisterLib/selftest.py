@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from SSPELib import colors
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume, real_part, synthetic_mm
-from SSPESlicer import comparison, joined, layouts, marks, results, volumes
+from SSPESlicer import comparison, display, geometry, joined, layouts, marks, provenance, results, volumes
 from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
 
 from . import outcome, placement
@@ -47,17 +47,17 @@ class SSPERegisterTest(SelfTest):
         toWorld = np.array([[0.0, -1, 0, 10], [1, 0, 0, -30], [0, 0, 1, 200], [0, 0, 0, 1]])
         fixedNode = addNode(fixed, "chest", toWorld)
         movingNode = addNode(moved(moving, knownMotion()), "abdomen", np.linalg.inv(toWorld))
-        parent, before = movingNode.GetParentTransformNode(), volumes.ijkToWorld(movingNode)
+        parent, before = movingNode.GetParentTransformNode(), geometry.ijkToWorld(movingNode)
         self.logic(transform=knownMotion()).register(fixedNode, movingNode, backend="simpleitk")
         self.assertLess(meanErrorMm(movingNode, moving), EXACT_MM)
         placement.undo(movingNode)
         self.assertIs(movingNode.GetParentTransformNode(), parent)
-        np.testing.assert_allclose(volumes.ijkToWorld(movingNode), before, atol=1e-9)
+        np.testing.assert_allclose(geometry.ijkToWorld(movingNode), before, atol=1e-9)
 
     def test_secondRunBeginsWhereTheFirstBeganAndUndoGoesBackThere(self) -> None:
         fixed, moving = halves(OVERLAP_MM)
         fixedNode, movingNode = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")
-        before = volumes.ijkToWorld(movingNode)
+        before = geometry.ijkToWorld(movingNode)
         wrong = sitk.VersorRigid3DTransform()
         wrong.SetTranslation((40.0, 0.0, 0.0))
         first = self.logic(transform=wrong).register(fixedNode, movingNode, backend="simpleitk")
@@ -67,7 +67,7 @@ class SSPERegisterTest(SelfTest):
         self.assertLess(meanErrorMm(movingNode, moving), EXACT_MM)
         placement.undo(movingNode)
         self.assertIsNone(movingNode.GetParentTransformNode())
-        np.testing.assert_allclose(volumes.ijkToWorld(movingNode), before, atol=1e-9)
+        np.testing.assert_allclose(geometry.ijkToWorld(movingNode), before, atol=1e-9)
         self.assertFalse(placement.isPlaced(movingNode))
 
     def test_expandedVolumesBringTheirOriginalsAndMarks(self) -> None:
@@ -224,12 +224,12 @@ class SSPERegisterTest(SelfTest):
 
     def test_bothVolumesAreShownInOneWindow(self) -> None:
         nodes = [addNode(part, "part") for part in halves(OVERLAP_MM)]
-        volumes.shareWindowLevel(nodes)
+        display.shareWindowLevel(nodes)
         windows = [(node.GetDisplayNode().GetWindow(), node.GetDisplayNode().GetLevel()) for node in nodes]
-        self.assertEqual(windows, [(volumes.CT_WINDOW_HU, volumes.CT_LEVEL_HU)] * 2)
+        self.assertEqual(windows, [(display.CT_WINDOW_HU, display.CT_LEVEL_HU)] * 2)
         nodes[1].GetDisplayNode().SetWindowLevel(350, 40)
         nodes[0].GetDisplayNode().SetAutoWindowLevel(True)
-        volumes.shareWindowLevel(nodes)
+        display.shareWindowLevel(nodes)
         self.assertEqual((nodes[0].GetDisplayNode().GetWindow(), nodes[0].GetDisplayNode().GetLevel()), (350, 40))
 
     def constantParts(self) -> tuple[Any, Any]:
@@ -253,7 +253,7 @@ class SSPERegisterTest(SelfTest):
         array, toWorld = joined.continued(fixedNode, movingNode)
         self.assertEqual((set(np.unique(array[2])), set(np.unique(array[-3]))), ({200.0}, {100.0}))
         self.assertEqual(int((array == 100).sum()), slicer.util.arrayFromVolume(fixedNode).size)
-        np.testing.assert_allclose(toWorld[:2], volumes.ijkToWorld(fixedNode)[:2], atol=1e-9)
+        np.testing.assert_allclose(toWorld[:2], geometry.ijkToWorld(fixedNode)[:2], atol=1e-9)
         shown = comparison.Comparison()
         shown.show(fixedNode, movingNode, mode="blend")
         composites = [
@@ -272,7 +272,7 @@ class SSPERegisterTest(SelfTest):
         fixedNode, movingNode = addNode(fixed, "chest"), addNode(turned, "abdomen", np.diag([1.0, -1, -1, 1]))
         for node, other in ((fixedNode, movingNode), (movingNode, fixedNode)):
             padded, toWorld = joined.padded(node, other)
-            offset = np.linalg.inv(toWorld) @ volumes.ijkToWorld(node)
+            offset = np.linalg.inv(toWorld) @ geometry.ijkToWorld(node)
             np.testing.assert_allclose(offset[:3, :3], np.eye(3), atol=1e-9)
             array = slicer.util.arrayFromVolume(node)
             starts = offset[:3, 3].round().astype(int)[::-1]
@@ -281,7 +281,7 @@ class SSPERegisterTest(SelfTest):
             size = np.array(slicer.util.arrayFromVolume(other).shape[::-1])
             corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
             corners[:, :3] *= size - 1
-            reached = (corners @ (np.linalg.inv(toWorld) @ volumes.ijkToWorld(other)).T)[:, :3]
+            reached = (corners @ (np.linalg.inv(toWorld) @ geometry.ijkToWorld(other)).T)[:, :3]
             self.assertGreater(reached.min(), -0.5)
             self.assertLess((reached - np.array(padded.shape[::-1])).max(), 0.5)
 
@@ -325,7 +325,7 @@ class SSPERegisterTest(SelfTest):
         fixed, moving = halves(OVERLAP_MM)
         fixedNode = addNode(moved(fixed, knownMotion()), "oblique")
         movingNode = addNode(moving, "straight")
-        axes = volumes.ijkToWorld(fixedNode)[:3, :3] / fixedNode.GetSpacing()
+        axes = geometry.ijkToWorld(fixedNode)[:3, :3] / fixedNode.GetSpacing()
         shown = comparison.Comparison()
         layouts.showThreeSlices()
         before = planes(("Red", "Green", "Yellow"))
@@ -398,7 +398,7 @@ def meanErrorMm(movingNode: Any, truth: Volume) -> float:
     """Mean distance of the corners of a placed volume from where they belong."""
     width, height, depth = truth.size
     corners = np.array([[i, j, k, 1.0] for i in (0, width) for j in (0, height) for k in (0, depth)])
-    now: NDArray[np.float64] = volumes.RAS_TO_LPS @ volumes.ijkToWorld(movingNode)
+    now: NDArray[np.float64] = geometry.RAS_TO_LPS @ geometry.ijkToWorld(movingNode)
     return float(np.linalg.norm(corners @ (now - truth.index_to_lps).T, axis=1).mean())
 
 
@@ -418,6 +418,6 @@ def expandedBy(originalNode: Any, count: int) -> Any:
     synthetic = np.zeros(grown.shape, dtype=np.uint8)
     synthetic[len(array) :] = 1
     marks.mark(node, synthetic, "segmentation")
-    node.SetAttribute(volumes.SUPERIOR_ATTRIBUTE, f"{count * originalNode.GetSpacing()[2]:g}")
-    node.SetAttribute(volumes.INFERIOR_ATTRIBUTE, "0")
+    node.SetAttribute(provenance.SUPERIOR_ATTRIBUTE, f"{count * originalNode.GetSpacing()[2]:g}")
+    node.SetAttribute(provenance.INFERIOR_ATTRIBUTE, "0")
     return node

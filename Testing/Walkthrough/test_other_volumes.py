@@ -49,8 +49,8 @@ def oblique(volume: Any) -> Any:
 def loaded(sspe: Any, tmp_path: Path) -> tuple[Any, Any, Any]:
     """An oblique upper part, a moved lower part under a transform, and the lower part as it belongs."""
     from SSPERegisterLib.selftest import knownMotion, moved
+    from SSPESlicer.geometry import RAS_TO_LPS
     from SSPESlicer.selftest_support import halves
-    from SSPESlicer.volumes import RAS_TO_LPS
 
     upper, lower = halves(OVERLAP_MM)
     folder = tmp_path / "Büro Ω 検査"
@@ -73,7 +73,7 @@ def loaded(sspe: Any, tmp_path: Path) -> tuple[Any, Any, Any]:
 def test_expanded_registered_saved_and_undone(sspe: Any, loaded: tuple[Any, Any, Any], tmp_path: Path) -> None:
     from SSPEExpandLib.selftest import SSPEExpandTest, smallModel
     from SSPERegisterLib.selftest import meanErrorMm
-    from SSPESlicer import volumes
+    from SSPESlicer import geometry
 
     upper, lower, truth = loaded
     holder = lower.GetParentTransformNode()
@@ -96,15 +96,15 @@ def test_expanded_registered_saved_and_undone(sspe: Any, loaded: tuple[Any, Any,
     choose(register.ui.movingSelector, "Rumpf ß")
     register.ui.expandCheckBox.checked = False
     choose(register.ui.backendComboBox, "SimpleITK")
-    before = volumes.ijkToWorld(lower)
+    before = geometry.ijkToWorld(lower)
     click(register.ui.applyButton)
     sspe.waitUntil(lambda: not register.controls.isRunning, RUN_S, "the end of the registration")
     assert register.logic.resultOf(lower) is not None, register.ui.statusLabel.text
     error = meanErrorMm(lower, truth)
     print(f"error {error:.2f} mm")
     assert error < LARGEST_ERROR_MM
-    placed = volumes.ijkToWorld(lower)
-    np.testing.assert_allclose(volumes.ijkToWorld(grown[1])[:3, :3], placed[:3, :3], atol=1e-9)
+    placed = geometry.ijkToWorld(lower)
+    np.testing.assert_allclose(geometry.ijkToWorld(grown[1])[:3, :3], placed[:3, :3], atol=1e-9)
     for node, array in zip((upper, lower), voxels, strict=True):
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), array)
 
@@ -114,14 +114,14 @@ def test_expanded_registered_saved_and_undone(sspe: Any, loaded: tuple[Any, Any,
     slicer.util.loadScene(scene)
     sspe.processEvents(0.2)
     again = register.ui.movingSelector.currentNode()
-    np.testing.assert_allclose(volumes.ijkToWorld(again), placed, atol=1e-6)
+    np.testing.assert_allclose(geometry.ijkToWorld(again), placed, atol=1e-6)
     choose(register.ui.comparisonComboBox, "Blend")
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     shown = {node.GetBackgroundVolumeID() for node in composites if node.GetForegroundVolumeID() == again.GetID()}
     (background,) = (slicer.mrmlScene.GetNodeByID(identifier) for identifier in shown)
     assert background.GetName() == "Kopf ä, continued by Rumpf ß"
     click(register.ui.undoButton)
-    np.testing.assert_allclose(volumes.ijkToWorld(again), before, atol=1e-6)
+    np.testing.assert_allclose(geometry.ijkToWorld(again), before, atol=1e-6)
     assert again.GetParentTransformNode().GetName() == holder.GetName()
 
 

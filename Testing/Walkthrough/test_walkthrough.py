@@ -24,10 +24,10 @@ FEWEST_TINTED = 5000
 
 def error_mm(node: Any, expected: sitk.Transform) -> float:
     """Mean distance of the placed lower part from where it belongs."""
-    from SSPESlicer import volumes
+    from SSPESlicer import geometry
 
-    now = volumes.RAS_TO_LPS @ volumes.ijkToWorld(node)
-    before = volumes.RAS_TO_LPS @ volumes.ijkToWorld(node, beforeRegistration=True)
+    now = geometry.RAS_TO_LPS @ geometry.ijkToWorld(node)
+    before = geometry.RAS_TO_LPS @ geometry.ijkToWorld(node, beforeRegistration=True)
     width, height, depth = node.GetImageData().GetDimensions()
     corners = np.array([[i, j, k, 1.0] for i in (0, width) for j in (0, height) for k in (0, depth)])
     inverse = expected.GetInverse()
