@@ -206,6 +206,20 @@ def test_generator_discriminator_and_average_all_learn(tmp_path):
     assert all(parameter.grad is not None for parameter in game.discriminator.parameters())
 
 
+def test_compiled_networks_learn_what_plain_ones_learn(tmp_path, monkeypatch):
+    # The graphs are captured as ever, but run without code made for them, which takes minutes.
+    capture = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network, mode, dynamic: capture(network, backend="aot_eager"))
+    config = read_config(configuration(tmp_path, 1))
+    scope, following = torch.randn(1, 1, 16, 16, 16), torch.randn(1, 1, 16, 16, 16)
+    plain, compiled = (Game(replace(config, compile=mode), CPU) for mode in ("no", "default"))
+    for _ in range(2):
+        losses = [
+            {name: float(loss) for name, loss in game.step(scope, following, 0.5).items()} for game in (plain, compiled)
+        ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3, abs=1e-5)
+
+
 def test_the_second_step_starts_from_what_the_generator_made_of_the_first(tmp_path):
     game = Game(read_config(configuration(tmp_path, 1)), CPU)
     scope, following = torch.randn(1, 1, 16, 16, 16), torch.randn(1, 1, 16, 16, 16)
