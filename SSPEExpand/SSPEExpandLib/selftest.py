@@ -168,10 +168,12 @@ class SSPEExpandTest(SelfTest):
         self.assertLess(np.abs((offset - offset.round()) * spacing).max(), GEOMETRY_TOLERANCE_MM)
         start = -offset.round().astype(int)[::-1]
         real = tuple(slice(begin, begin + count) for begin, count in zip(start, old.shape, strict=True))
-        np.testing.assert_array_equal(new[real], old)
         synthetic = marks.syntheticArray(grown)
-        self.assertEqual(int(synthetic[real].sum()), 0)
-        self.assertEqual(int(synthetic.sum()), new.size - old.size)
+        filled = synthetic[real] > 0
+        np.testing.assert_array_equal(new[real][~filled], old[~filled])
+        # Nothing but a wedge of one padding value, where no scanner has measured, may have been filled.
+        self.assertLessEqual(len(np.unique(old[filled])), 1)
+        self.assertEqual(int(synthetic.sum()), new.size - old.size + int(filled.sum()))
         added = (np.array(new.shape) - old.shape)[::-1] * spacing
         self.assertGreaterEqual(added.max(), DISTANCE_MM)
         self.assertLess(added.max(), DISTANCE_MM + spacing.max())
