@@ -95,7 +95,7 @@ def test_from_two_files_to_a_compared_pair(
     click(register.ui.applyButton)
     sspe.waitUntil(lambda: register.ui.applyButton.text == "Register", RUN_S, "the end of the registration")
     assert not register.ui.resultCollapsibleButton.isHidden(), register.ui.statusLabel.text
-    assert "Confidence" in register.ui.resultLabel.text
+    assert "Real overlap" in register.ui.resultLabel.text
     placed_error = error_mm(lower, expected)
     print(f"error at the start {start_error:.1f} mm, registered {placed_error:.1f} mm, longest pause {longest:.3f} s")
     if not model:
@@ -154,7 +154,7 @@ def test_from_two_files_to_a_compared_pair(
     np.testing.assert_allclose(slicer.util.arrayFromTransformMatrix(again), matrix, atol=1e-9)
     moving = register.ui.movingSelector.currentNode()
     assert moving.GetParentTransformNode() is again
-    assert "Confidence" in register.ui.resultLabel.text
+    assert "Real overlap" in register.ui.resultLabel.text
     assert not register.ui.resultCollapsibleButton.isHidden()
     sspe.screenshot("14-loaded-again")
     assert min(tinted_pixels(widget.sliceView()) for widget in (left, right)) > FEWEST_TINTED
