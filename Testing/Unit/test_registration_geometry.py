@@ -14,7 +14,7 @@ from phantoms import torso
 from SSPELib.errors import InputError, RegistrationError
 from SSPELib.registration import predict_overlap
 from SSPELib.registration.images import ImagePyramid
-from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
+from SSPELib.registration.overlap import end_centers, overlap_along_axis_mm, upper_of
 from SSPELib.registration.poses import (
     about,
     apply,
@@ -24,7 +24,7 @@ from SSPELib.registration.poses import (
     rotation_matrix,
     to_transform,
 )
-from SSPELib.volume import body_axis, slices
+from SSPELib.volume import Provenance, body_axis, slices
 from SSPEResearch.evaluation.registration.cases import cut, make_case
 
 vectors = st.tuples(*[st.floats(-0.4, 0.4)] * 3).map(np.array)
@@ -137,3 +137,15 @@ def test_parts_of_one_body_on_different_grids_show_the_same():
     both = other.valid[z, y, x] & (other.body[z, y, x] > 0.9)
     assert both.sum() > 3000
     assert np.median(np.abs(mine[both] - other.hu[z, y, x][both])) < 60
+
+
+def test_a_masked_body_ends_where_it_is_cut_and_a_wedge_in_its_middle(small_torso):
+    inside = small_torso.array > -500
+    masked = replace(small_torso, provenance=np.where(inside, Provenance.REAL, Provenance.NO_DATA).astype(np.uint8))
+    assert np.allclose(end_centers(masked), end_centers(small_torso), atol=small_torso.spacing[2])
+    z, _, x = np.indices(small_torso.array.shape)
+    missing = z < 6 * x / (small_torso.array.shape[2] - 1)
+    wedge = replace(small_torso, provenance=np.where(missing, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8))
+    lower, upper = end_centers(wedge) - end_centers(small_torso)
+    assert lower[2] == pytest.approx(3.0 * small_torso.spacing[2], abs=small_torso.spacing[2])
+    assert np.allclose(upper, 0.0)

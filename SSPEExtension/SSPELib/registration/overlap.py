@@ -14,6 +14,8 @@ from .poses import Matrix, apply, from_transform
 
 Upper = Literal["fixed", "moving"]
 Span = tuple[float, float]
+# A tilt of ten degrees makes wedges of this length on a body 230 mm wide.
+LONGEST_WEDGE_MM = 40.0
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,24 @@ def end_centers(volume: Volume) -> Matrix:
     Where padding or synthetic voxels share a slice with real ones the face is tilted, and its median counts.
     """
     axis = body_axis(volume)
-    first, last = -0.5, volume.size[axis.index] - 0.5
+    count = volume.size[axis.index]
+    first, last = -0.5, count - 0.5
     if volume.provenance is not None:
-        real = np.moveaxis(volume.provenance == Provenance.REAL, axis.numpy_axis, 0).reshape(
-            volume.size[axis.index], -1
-        )
-        columns = real[:, real.any(axis=0)]
-        first = float(np.median(columns.argmax(axis=0))) - 0.5
-        last = float(np.median(len(columns) - columns[::-1].argmax(axis=0))) - 0.5
+        real = np.moveaxis(volume.provenance == Provenance.REAL, axis.numpy_axis, 0).reshape(count, -1)
+        within = max(1, round(LONGEST_WEDGE_MM / volume.spacing[axis.index]))
+        first = _face(real, within) - 0.5
+        last = count - 0.5 - _face(real[::-1], within)
     centers = np.tile((np.array(volume.size, dtype=np.float64) - 1) / 2, (2, 1))
     centers[:, axis.index] = first, last
     return apply(volume.index_to_lps, centers)
+
+
+def _face(real: NDArray[np.bool_], within: int) -> float:
+    """Median first slice of real voxels (slice, column), over the columns of the fullest of the first slices.
+
+    Columns that begin farther on tell of the shape of a body whose surroundings were masked, not of where it is cut.
+    """
+    area = real.sum(axis=1)
+    begin = int(np.flatnonzero(area)[0])
+    fullest = begin + int(area[begin : begin + within].argmax())
+    return float(np.median(real[: fullest + 1, real[fullest]].argmax(axis=0)))

@@ -148,8 +148,10 @@ class Overlay:
             reach_mm: how far from the moving grid is near.
         """
         chosen, weights, centers = [], [], []
-        for pose in poses:
-            near = self._near(pose, reach_mm)
+        near = self._near(poses[0], reach_mm)
+        for number, pose in enumerate(poses):
+            if number and not np.array_equal(pose, poses[number - 1]):
+                near = self._near(pose, reach_mm)
             kept = near[spread(near.size, count)]
             chosen.append(kept)
             weights.append(np.full(kept.size, near.size / max(kept.size, 1), dtype=np.float32))
