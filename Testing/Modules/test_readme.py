@@ -43,7 +43,9 @@ def test_console_snippets_run(sspe: Any, monkeypatch: pytest.MonkeyPatch, capsys
     snippets = re.findall(r"```python\n(.*?)```", section(CONSOLE, "From Slicer's Python console"), re.DOTALL)
     assert len(snippets) == 2
     exec(snippets[0], names)
-    assert capsys.readouterr().out.strip() == "True 0.95 60.0 Lower chest to Upper chest"
+    assert capsys.readouterr().out.strip() == (
+        "True Expected error 1.2 mm; 9 of 10 such results are within 3 mm 60.0 Lower chest to Upper chest"
+    )
     exec(snippets[1], names)
     logic = names["logic"]
     sspe.waitUntil(lambda: not logic._sceneJob.isRunning, 10.0, "the end")
