@@ -14,7 +14,7 @@ demo: $(VENV)/runtime.done
 test: $(VENV)/development.done
 	bash Testing/Harness/install_system_libraries.sh
 	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --maxprocesses 4 --dist worksteal
-	$(BIN)/python -m pytest -m alone Testing/Walkthrough
+	$(BIN)/python -m pytest -m alone
 
 lint: $(VENV)/development.done
 	$(BIN)/ruff check .
