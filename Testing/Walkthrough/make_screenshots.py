@@ -14,7 +14,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Testing" / "Harness"))
-TARGET = ROOT / "Documentation" / "Screenshots"
+TARGET = ROOT / "docs" / "screenshots"
 STEPS = {"05-expanded": "expand", "08-registered-color": "register", "10-checkerboard": "checkerboard"}
 COLORS = 256
 
