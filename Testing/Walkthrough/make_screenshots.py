@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Testing" / "Harness"))
 TARGET = ROOT / "docs" / "screenshots"
 STEPS = {"05-expanded": "expand", "08-registered-color": "register", "10-checkerboard": "checkerboard"}
-COLORS = 256
+COLORS = 160
 
 
 def main() -> int:
