@@ -130,12 +130,9 @@ def read_alignment(path: str | PathLike[str], report: Path | None = None) -> Ali
 
 def matrix_of(transform: sitk.Transform) -> NDArray[np.float64]:
     """(4, 4) matrix of a linear transform, fixed points to moving points, LPS mm."""
-    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
-    matrix = np.eye(4)
-    matrix[:3, 3] = origin
-    for axis in range(3):
-        matrix[:3, axis] = np.array(transform.TransformPoint(np.eye(3)[axis].tolist())) - origin
-    return matrix
+    from .registration.poses import from_transform
+
+    return np.asarray(from_transform(transform), dtype=np.float64)
 
 
 def transform_of(matrix: NDArray[np.float64]) -> sitk.AffineTransform:
