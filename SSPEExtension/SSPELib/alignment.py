@@ -135,11 +135,6 @@ def matrix_of(transform: sitk.Transform) -> NDArray[np.float64]:
     return np.asarray(from_transform(transform), dtype=np.float64)
 
 
-def transform_of(matrix: NDArray[np.float64]) -> sitk.AffineTransform:
-    """The affine transform of a (4, 4) matrix in LPS mm."""
-    return sitk.AffineTransform(matrix[:3, :3].ravel().tolist(), matrix[:3, 3].tolist())
-
-
 def _read_transform(path: Path) -> sitk.Transform:
     from .io.silence import libraries_silenced
 
@@ -161,9 +156,10 @@ def _read_transform(path: Path) -> sitk.Transform:
 
 def _read_dicom(path: Path) -> Alignment:
     from .dicom_objects.spatial_registration import read_spatial_registration
+    from .registration.poses import to_transform
 
     matrix, fixed, moving = read_spatial_registration(path)
-    return Alignment(transform_of(matrix), str(path), frames={"fixed": fixed, "moving": moving})
+    return Alignment(to_transform(matrix), str(path), frames={"fixed": fixed, "moving": moving})
 
 
 def _described(path: Path, transform: sitk.Transform, report: Path | None) -> dict[str, Any] | None:

@@ -124,8 +124,8 @@ def register(
         DeviceError, ModelError: the device or the model is not there.
         RegistrationError: no transform could be found at all.
     """
-    from .registration import register as align
     from .registration.backends import backend_of
+    from .registration.register import register as align
 
     options.check()
     started = time.monotonic()

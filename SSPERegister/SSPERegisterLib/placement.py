@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.registration.landmarks import FEWEST_LANDMARKS, LEAST_SPREAD_MM
+from SSPELib.registration.poses import FEWEST_LANDMARKS, LEAST_SPREAD_MM
 from SSPESlicer import geometry, marks, provenance, volumes
 from SSPESlicer.own_nodes import addHiddenNode, removeNode
 from SSPESlicer.results import FIXED_ROLE, MOVING_ROLE

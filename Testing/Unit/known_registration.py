@@ -7,8 +7,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from SSPELib.registration import Registration
-from SSPELib.registration.confidence import ErrorEstimate
-from SSPELib.registration.findings import Findings
+from SSPELib.registration.confidence import ErrorEstimate, Findings
 
 
 def known_findings(**fields: Any) -> Findings:

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from phantoms import torso, write
 from radiotherapy import MOVING_FRAME, write_dose, write_structures
 
-from SSPELib.alignment import Alignment, grid_of, matrix_of, read_alignment, transform_of
+from SSPELib.alignment import Alignment, grid_of, matrix_of, read_alignment
 from SSPELib.carrying import carry
 from SSPELib.carrying.carry import Target
 from SSPELib.carrying.images import carried_dose, carried_image, carried_labels, grid_like
 from SSPELib.carrying.points import carry_fcsv, carry_markups, point_map
 from SSPELib.errors import InputError
 from SSPELib.io import Outputs, read_volume
+from SSPELib.registration.poses import to_transform
 from SSPELib.volume import Volume
 
 # Fixed to moving points: a turn and a shift that no symmetry of the phantom hides.
@@ -374,7 +375,7 @@ def test_the_report_beside_a_transform_is_found_by_its_matrix(tmp_path: Path) ->
     assert read_alignment(path, tmp_path / "c.json").reliable is False
     with pytest.raises(InputError, match="another transform"):
         read_alignment(path, tmp_path / "a.json")
-    np.testing.assert_allclose(matrix_of(transform_of(matrix_of(found.transform))), matrix_of(TURN), atol=1e-9)
+    np.testing.assert_allclose(matrix_of(to_transform(matrix_of(found.transform))), matrix_of(TURN), atol=1e-9)
 
 
 def test_apply_carries_an_image_and_says_what_is_cut_off(tmp_path: Path, run_without_model: Run) -> None:

@@ -37,7 +37,7 @@ def instant_registration(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, obje
             candidates=(Candidate(SHIFT, 12.5, 40.0, 21.0, 5.7), Candidate(SHIFT, 3.5, 20.0, 51.0, 2.0)),
         )
 
-    monkeypatch.setattr("SSPELib.registration.register", register)
+    monkeypatch.setattr("SSPELib.registration.register.register", register)
     return calls
 
 

@@ -106,7 +106,7 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: ModelBundle)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr(sample_data, "demo_ct", lambda: ct)
         patch.setattr("SSPELib.model.bundle.load_bundle", lambda name=None: tiny_bundle)
-        patch.setattr("SSPELib.registration.register", align)
+        patch.setattr("SSPELib.registration.register.register", align)
         tasks.forget_models()
         assert main(["demo", "--output", str(folder / "results" / "demo")]) == 0
         tasks.forget_models()

@@ -109,15 +109,15 @@ def test_the_parts_overlap_as_wanted_and_lie_near_each_other(people, overlap):
 
 def test_distances_are_those_between_organs_where_a_transform_brings_them(people, true):
     motion = about(np.eye(3), np.zeros(3), np.array([5.0, 0.0, -7.0]))
-    exact = distances(people, 3, motion, Answer(to_transform(motion @ true, "affine", np.zeros(3))))
+    exact = distances(people, 3, motion, Answer(to_transform(motion @ true)))
     assert exact["centroid_to_own_mm"] == pytest.approx(0, abs=0.01)
     assert exact["surface_to_own_mm"] < 0.5
     # A transform that maps 20 mm too far brings the organ back from 20 mm too near.
     off = about(np.eye(3), np.zeros(3), np.array([0.0, 0.0, 20.0 * SCALE]))
-    wrong = distances(people, 3, motion, Answer(to_transform(motion @ off @ true, "affine", np.zeros(3))))
+    wrong = distances(people, 3, motion, Answer(to_transform(motion @ off @ true)))
     assert wrong["centroid_to_own_mm"] == pytest.approx(20, abs=0.1)
     assert 5 < wrong["surface_to_own_mm"] < 20
-    whole = distances(people, 3, motion, Answer(to_transform(motion @ people.whole, "affine", np.zeros(3))))
+    whole = distances(people, 3, motion, Answer(to_transform(motion @ people.whole)))
     assert whole["centroid_to_whole_mm"] == whole["surface_to_whole_mm"] == 0
     assert np.isnan(list(distances(people, 3, motion, None).values())).all()
 

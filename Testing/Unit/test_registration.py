@@ -11,8 +11,8 @@ from phantoms import torso
 
 from SSPELib.errors import Cancelled, RegistrationError
 from SSPELib.registration import Registration
-from SSPELib.registration import register as align
 from SSPELib.registration.poses import about, from_transform, rotation_matrix, to_transform
+from SSPELib.registration.register import register as align
 from SSPELib.volume import BodyAxis, Provenance, Volume, body_axis, slices, with_slices
 from SSPEResearch.evaluation.registration.cases import Case, make_case
 

@@ -12,9 +12,9 @@ from phantoms import torso, write
 
 from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
-from SSPELib.registration import register
 from SSPELib.registration.confidence import PLACES, judge
 from SSPELib.registration.poses import from_transform
+from SSPELib.registration.register import register
 from SSPELib.volume import body_mask, synthetic_mm
 from SSPELib.volume.points import at_indices, body_points
 from SSPEResearch.evaluation.registration.calibration import calibrate, judged

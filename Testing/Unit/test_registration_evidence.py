@@ -12,13 +12,16 @@ from phantoms import torso
 from SSPELib.errors import RegistrationError
 from SSPELib.progress import silent
 from SSPELib.registration.evidence import (
+    BINS,
     SYNTHETIC_SCALE_HU,
     SYNTHETIC_TRUST,
     Density,
     EvidenceModel,
     Threshold,
     Voxels,
+    factors,
     log_match,
+    pair_table,
     spread,
     voxel_fields,
 )
@@ -33,8 +36,15 @@ from SSPELib.registration.refine import (
     stretch_log_prior,
     stretch_log_prior_gradient,
 )
-from SSPELib.registration.search import BINS, CorrelationGrid, factors, layers, pair_table, search
-from SSPELib.registration.search_range import HEADER_REACH_MM, SearchRange, rotation_grid, search_range
+from SSPELib.registration.search import (
+    HEADER_REACH_MM,
+    CorrelationGrid,
+    SearchRange,
+    layers,
+    rotation_grid,
+    search,
+    search_range,
+)
 from SSPELib.volume import slices
 
 CPU = torch.device("cpu")

@@ -38,7 +38,7 @@ def body(direction=None, size=(48, 40, 60)):
 
 def seen_through(moving, fixed, pose, outside=-5000.0):
     """The moving volume on the fixed grid by SimpleITK, float (z, y, x)."""
-    transform = to_transform(pose, "affine", np.zeros(3))
+    transform = to_transform(pose)
     image = sitk.Resample(moving.to_image(), fixed.to_image(), transform, sitk.sitkLinear, outside, sitk.sitkFloat32)
     return sitk.GetArrayFromImage(image)
 

@@ -11,7 +11,7 @@ import torch
 
 from SSPELib.errors import Cancelled
 from SSPELib.progress import Progress, silent
-from SSPELib.registration.side_by_side import side_by_side
+from SSPELib.side_by_side import side_by_side
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from known_registration import known_registration
 from phantoms import torso, write
 
 from SSPELib import tasks
-from SSPELib.alignment import transform_of
 from SSPELib.errors import InputError
 from SSPELib.options import MergeOptions, RegisterOptions
+from SSPELib.registration.poses import to_transform
 from SSPELib.stitching import Link, Network, pairs_to_try
 from SSPELib.stitching.joining import SEVERAL
 from SSPELib.volume import Volume, slices
@@ -60,7 +60,7 @@ def known_pairs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         numbers = [int(name[-1]) - 1 for name in names]
         near = "part" in names[0] and "part" in names[1] and sorted(numbers) in ([0, 1], [0, 2])
         matrix = link(*numbers).matrix if near else np.eye(4)
-        known = known_registration(transform_of(matrix), reliable=near, error_bound_mm=3.0 if near else float("inf"))
+        known = known_registration(to_transform(matrix), reliable=near, error_bound_mm=3.0 if near else float("inf"))
         return tasks.Registered(fixed, moving, known, None, ())
 
     monkeypatch.setattr(tasks, "register", register)

@@ -34,7 +34,7 @@ def aligned(monkeypatch: pytest.MonkeyPatch, tiny_bundle: ModelBundle) -> list[d
         calls.append({"fixed": fixed, "moving": moving, **others})
         return known_registration(sitk.VersorRigid3DTransform())
 
-    monkeypatch.setattr("SSPELib.registration.register", align)
+    monkeypatch.setattr("SSPELib.registration.register.register", align)
     monkeypatch.setattr("SSPELib.model.bundle.load_bundle", lambda name=None: tiny_bundle)
     return calls
 

@@ -174,7 +174,7 @@ def _landmark_start(fixed: Path | None, moving: Path | None) -> sitk.Transform |
     if fixed is None or moving is None:
         raise InputError("Landmarks are needed on both volumes: give --fixed-landmarks and --moving-landmarks.")
     from ..io.landmarks import read_landmarks
-    from ..registration.landmarks import landmark_transform
+    from ..registration.poses import landmark_transform
 
     return landmark_transform(read_landmarks(fixed), read_landmarks(moving), (str(fixed), str(moving)))
 

@@ -1,8 +1,10 @@
-"""Registration of partial volumes that hardly overlap, or do not."""
+"""Registration of partial volumes that hardly overlap, or do not.
+
+`register` itself is not named here: it needs torch, which takes seconds to load and which Slicer installs on demand.
+"""
 
 from .backends import Backend, RefinementImages, SimpleITKBackend
 from .overlap import OverlapPrediction, predict_overlap
-from .register import register
 from .result import Candidate, Registration, TransformType
 
 __all__ = [
@@ -14,5 +16,4 @@ __all__ = [
     "SimpleITKBackend",
     "TransformType",
     "predict_overlap",
-    "register",
 ]

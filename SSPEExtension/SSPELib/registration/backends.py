@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from ..errors import Cancelled, InputError, RegistrationError
 from ..options import BackendName, TransformType
 from ..progress import Progress
+from .images import ImagePyramid
+from .poses import Matrix, to_transform
+
+# What is compared: voxels averaged down to about this size, no farther than this from the overlap.
+FINEST_MM = 1.6
+REACH_MM = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +28,18 @@ class RefinementImages:
     moving: sitk.Image
     fixed_mask: sitk.Image
     moving_mask: sitk.Image
+
+    @classmethod
+    def of(cls, fixed: ImagePyramid, moving: ImagePyramid, pose: Matrix) -> RefinementImages:
+        """Real voxels near the overlap under a pose, on their own grids (averaged down to about FINEST_MM)."""
+        fixed_image, fixed_mask = fixed.masked_image(), fixed.real_mask()
+        moving_image, moving_mask = moving.masked_image(), moving.real_mask()
+        fixed_image, fixed_mask = _cropped(fixed_image, fixed_mask, moving_mask, pose)
+        moving_image, moving_mask = _cropped(moving_image, moving_mask, fixed_mask, np.linalg.inv(pose))
+        return cls(
+            *(_averaged(fixed_image), _averaged(moving_image)),
+            *(_averaged_mask(fixed_mask), _averaged_mask(moving_mask)),
+        )
 
 
 class Backend(Protocol):
@@ -132,3 +152,56 @@ def as_type(transform: sitk.Transform, transform_type: TransformType) -> sitk.Tr
     affine.SetMatrix(linear.GetMatrix())
     affine.SetTranslation(linear.GetTranslation())
     return affine
+
+
+def _cropped(
+    image: sitk.Image, mask: sitk.Image, other_mask: sitk.Image, pose: Matrix
+) -> tuple[sitk.Image, sitk.Image]:
+    """Crop to the mask's voxels that a pose takes near the other mask's field of view."""
+    transform = to_transform(pose)
+    margin = [int(np.ceil(REACH_MM / spacing)) for spacing in other_mask.GetSpacing()]
+    wide = sitk.BinaryDilate(sitk.ConstantPad(other_mask > 0, margin, margin, 0), [1, 1, 1])
+    near = sitk.Resample(_bounding_box(wide, margin), mask, transform, sitk.sitkNearestNeighbor, 0)
+    box = _box(sitk.GetArrayViewFromImage(near & (mask > 0)) > 0)
+    if box is None:
+        return image, mask
+    start, size = box
+    return sitk.RegionOfInterest(image, size, start), sitk.RegionOfInterest(mask, size, start)
+
+
+def _bounding_box(mask: sitk.Image, margin: list[int]) -> sitk.Image:
+    """The mask's bounding box grown by a margin, filled."""
+    filled = np.zeros(sitk.GetArrayViewFromImage(mask).shape, dtype=np.uint8)
+    box = _box(sitk.GetArrayViewFromImage(mask) > 0)
+    if box is not None:
+        start, size = box
+        low = [max(0, a - m) for a, m in zip(start, margin, strict=True)]
+        high = [a + n + m for a, n, m in zip(start, size, margin, strict=True)]
+        filled[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = 1
+    image = sitk.GetImageFromArray(filled)
+    image.CopyInformation(mask)
+    return image
+
+
+def _box(array: NDArray[np.bool_]) -> tuple[list[int], list[int]] | None:
+    """Start and size (x, y, z) of the smallest box around the true voxels."""
+    if not array.any():
+        return None
+    start, size = [], []
+    for axis in (2, 1, 0):
+        hit = np.flatnonzero(array.any(axis=tuple(i for i in range(3) if i != axis)))
+        start.append(int(hit[0]))
+        size.append(int(hit[-1] - hit[0] + 1))
+    return start, size
+
+
+def _averaged(image: sitk.Image) -> sitk.Image:
+    factors = [max(1, int(FINEST_MM / spacing + 1e-6)) for spacing in image.GetSpacing()]
+    return sitk.BinShrink(image, factors) if max(factors) > 1 else image
+
+
+def _averaged_mask(mask: sitk.Image) -> sitk.Image:
+    factors = [max(1, int(FINEST_MM / spacing + 1e-6)) for spacing in mask.GetSpacing()]
+    if max(factors) == 1:
+        return mask
+    return sitk.Cast(sitk.BinShrink(sitk.Cast(mask, sitk.sitkFloat32), factors) > 0.5, sitk.sitkUInt8)

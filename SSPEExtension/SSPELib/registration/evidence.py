@@ -48,6 +48,10 @@ INDEPENDENT_MM3 = 2500.0
 # Noise and sharpness differ from scan to scan, so that a balance takes the scale of real differences that fits best:
 # a near perfect match of a short overlap must beat a fair one of a long overlap.
 SCALE_FACTORS = (0.35, 0.6, 1.6, 1.0)
+# Bins of equal probability into which the tables of the search sort HU. What is outside the body is met far more often
+# than any one of them and must be near exact where a table is made up of few features.
+BINS = 40
+OUTSIDE_WEIGHT = 100.0
 # Voxels that tell how much the slices of a body resemble each other.
 RESEMBLANCE_VOXELS = 20_000
 
@@ -251,3 +255,36 @@ class EvidenceModel:
             real=max(0.0, float((pairs.worth * pairs.real).sum() / (shared * pairs.real).sum().clamp(min=1))),
             synthetic=max(0.0, float((pairs.worth * synthetic).sum() / trusted.sum().clamp(min=1))),
         )
+
+
+def pair_table(
+    density: Density, scale_hu: float, trust: float, outline_match: float, outline_mismatch: float
+) -> NDArray[np.float64]:
+    """Evidence (bins + 1, bins + 1) of pairs of voxels; bin 0 is 'outside the body', further bins are HU ranges.
+
+    Args:
+        density: HU distribution inside the bodies.
+        scale_hu: expected difference of an aligned pair.
+        trust: share of pairs that follow the model; the rest says nothing either way.
+        outline_match: what it is worth that both voxels lie in the body.
+        outline_mismatch: what it is worth that only one does.
+    """
+    middles = density.quantiles(2 * BINS)[::2]
+    log_density = torch.from_numpy(density.log_at(middles))
+    difference = torch.from_numpy(middles[:, None] - middles)
+    scale = torch.tensor(scale_hu**2, dtype=torch.float64)
+    match = log_match(difference, scale, 0.5 * (log_density[:, None] + log_density), trust)
+    table = np.full((BINS + 1, BINS + 1), outline_mismatch)
+    table[0, 0] = 0.0
+    table[1:, 1:] = match.numpy() + outline_match
+    return table
+
+
+def factors(table: NDArray[np.float64], rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Features (rank, bins + 1) and signs (rank,) that make up most of a symmetric table (bins + 1, bins + 1)."""
+    weight = np.ones(len(table))
+    weight[0] = OUTSIDE_WEIGHT
+    values, vectors = np.linalg.eigh(table * np.sqrt(np.outer(weight, weight)))
+    kept = np.argsort(-np.abs(values))[:rank]
+    features = vectors[:, kept].T * np.sqrt(np.abs(values[kept]))[:, None] / np.sqrt(weight)
+    return features, np.sign(values[kept])

@@ -108,6 +108,25 @@ def ends_of(
     return (upper, lower) if middle > height.mean() else (lower, upper)
 
 
+def correlation(fixed: GridImage, moving: GridImage, pose: Matrix, real_only: bool) -> float:
+    """Pearson correlation of HU inside both bodies under a pose, -1 to 1; 0 where they do not meet."""
+    kept = fixed.valid & (fixed.body > 0.5)
+    wanted = (moving.body > 0.5) & moving.valid
+    if real_only:
+        kept &= fixed.depth == 0
+        wanted &= moving.depth == 0
+    grid = (apply(pose, fixed.points(kept)) - moving.origin) / moving.spacing
+    index = np.rint(grid).astype(int)
+    inside = ((index >= 0) & (index < np.array(moving.hu.shape[::-1]))).all(axis=1)
+    x, y, z = index[inside].T
+    both = wanted[z, y, x]
+    one = fixed.hu[kept][inside][both].astype(np.float64)
+    other = moving.hu[z, y, x][both].astype(np.float64)
+    if one.size < 2 or one.std() < 1e-6 or other.std() < 1e-6:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
+
+
 def _rms(covariance: NDArray[np.float64], places: NDArray[np.float64]) -> float:
     """Root mean square displacement of places (n, 3) about the center under random shifts and turns, mm."""
     x, y, z = places.T / LEVER_MM

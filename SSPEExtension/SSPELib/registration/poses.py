@@ -1,4 +1,4 @@
-"""Rigid and affine poses as (4, 4) matrices that map fixed points to moving points, LPS mm."""
+"""Rigid and affine poses as (4, 4) matrices that map fixed points to moving points, LPS mm; transforms, landmarks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..errors import RegistrationError
+from ..errors import InputError, RegistrationError
+from ..options import TransformType
 
 Matrix = NDArray[np.floating[Any]]
 """A matrix or points; float64 in practice."""
+
+ORIGIN = np.zeros(3)
+FEWEST_LANDMARKS = 3
+LEAST_SPREAD_MM = 5.0
 
 
 def rotation_matrix(vector: NDArray[np.floating[Any]]) -> Matrix:
@@ -49,7 +54,9 @@ def mean_distance(one: Matrix, other: Matrix, points: NDArray[np.floating[Any]])
     return float(np.linalg.norm(apply(one, points) - apply(other, points), axis=1).mean())
 
 
-def to_transform(pose: Matrix, kind: str, center: NDArray[np.floating[Any]]) -> sitk.Transform:
+def to_transform(
+    pose: Matrix, kind: TransformType = "affine", center: NDArray[np.floating[Any]] = ORIGIN
+) -> sitk.Transform:
     """A plain VersorRigid3DTransform ("rigid") or AffineTransform ("affine") about a center, never a composite."""
     transform: sitk.Transform
     transform = sitk.VersorRigid3DTransform() if kind == "rigid" else sitk.AffineTransform(3)
@@ -85,3 +92,28 @@ def nearest_rotation(linear: Matrix) -> Matrix:
     flip = np.diag([1.0, 1.0, float(np.sign(np.linalg.det(left @ right)))])
     result: Matrix = left @ flip @ right
     return result
+
+
+def landmark_transform(
+    fixed: NDArray[np.float64], moving: NDArray[np.float64], names: tuple[str, str]
+) -> sitk.Transform:
+    """Return the rigid transform, fixed points to moving points, that brings two lists of landmarks together.
+
+    Args:
+        fixed, moving: (n, 3) the same landmarks in the same order, LPS mm.
+        names: of the two lists, for messages.
+
+    Raises:
+        InputError: fewer than three, lists of different length, or landmarks on one line.
+    """
+    if len(fixed) != len(moving) or len(fixed) < FEWEST_LANDMARKS:
+        raise InputError(
+            f"{names[0]} has {len(fixed)} landmarks and {names[1]} {len(moving)}; both need the same "
+            f"{FEWEST_LANDMARKS} or more, in the same order."
+        )
+    for name, points in zip(names, (fixed, moving), strict=True):
+        if np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[1] < LEAST_SPREAD_MM:
+            raise InputError(f"The landmarks of {name} lie on one line. Add one beside it.")
+    return sitk.LandmarkBasedTransformInitializer(
+        sitk.VersorRigid3DTransform(), fixed.ravel().tolist(), moving.ravel().tolist()
+    )

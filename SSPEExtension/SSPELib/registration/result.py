@@ -9,8 +9,7 @@ import SimpleITK as sitk
 
 from ..options import TransformType
 from ..volume import End
-from .confidence import ErrorEstimate, error_sentence
-from .findings import Findings
+from .confidence import ErrorEstimate, Findings, error_sentence
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..alignment import transform_of
 from ..merging.merge import MergedFrom, merge_volumes
 from ..merging.placing import window_in
 from ..options import MergeOptions
 from ..progress import Progress, part, silent
+from ..registration.poses import to_transform
 from ..volume import Volume
 
 SEVERAL = 11
@@ -60,7 +60,7 @@ def join(
     for number, index in enumerate(others):
         share = part(progress, number / len(others), (number + 1) / len(others))
         spacing = options.spacing if number == 0 else "fixed"
-        merged = merge_volumes(whole, parts[index], transform_of(poses[index]), options.seam_mm, spacing, share)
+        merged = merge_volumes(whole, parts[index], to_transform(poses[index]), options.seam_mm, spacing, share)
         earlier = np.full(merged.sources.shape, root + 1, dtype=np.uint8)
         window = window_in(whole, merged.volume.to_image())
         if window is not None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
 from ..errors import RegistrationError
 from ..options import TransformType
 from ..progress import Progress
 from ..registration import RefinementImages, Registration
-from ..registration.poses import Matrix, from_transform, to_transform
+from ..registration.poses import from_transform, to_transform
 from .channel import Channel
 
 
@@ -31,7 +30,7 @@ class RemoteBackend:
         for role, file in files.items():
             sitk.WriteImage(getattr(images, role), str(self._folder / file))
         initial_path = self._folder / "refine-initial.tfm"
-        sitk.WriteTransform(_plain(from_transform(initial), "affine"), str(initial_path))
+        sitk.WriteTransform(to_transform(from_transform(initial)), str(initial_path))
         progress(0.0, f"Refining on real voxels with {self.name}")
         answer = self._channel.ask(**files, initial=initial_path.name, transform_type=transform_type)
         if "error" in answer:
@@ -40,13 +39,13 @@ class RemoteBackend:
             raise RegistrationError(answer["error"])
         found = sitk.ReadTransform(str(self._folder / answer["transform"]))
         # What a text file rounds must not make a rigid result an affine one.
-        return _plain(from_transform(found), transform_type)
+        return to_transform(from_transform(found), transform_type)
 
 
 def result_of(registration: Registration, folder: Path) -> dict[str, Any]:
     """Write the transform into the folder of the job, and return what the panel tells the clinician."""
     # Slicer reads an affine transform without conditions.
-    sitk.WriteTransform(_plain(from_transform(registration.transform), "affine"), str(folder / "transform.tfm"))
+    sitk.WriteTransform(to_transform(from_transform(registration.transform)), str(folder / "transform.tfm"))
     return {
         "transform": "transform.tfm",
         "transform_type": registration.transform_type,
@@ -65,7 +64,3 @@ def result_of(registration: Registration, folder: Path) -> dict[str, Any]:
         "reasons": list(registration.reasons),
         "seconds": float(registration.seconds),
     }
-
-
-def _plain(pose: Matrix, kind: TransformType) -> sitk.Transform:
-    return to_transform(pose, kind, np.zeros(3))

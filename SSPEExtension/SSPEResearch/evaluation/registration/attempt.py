@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from SSPELib.errors import Cancelled
-from SSPELib.registration.findings import Findings
+from SSPELib.registration.confidence import Findings
 from SSPELib.registration.poses import from_transform
 from SSPELib.volume import Volume
 

@@ -21,12 +21,12 @@ from SSPELib.registration.confidence import (
     PLACES,
     SMALLEST_SCALE_MM,
     Constants,
+    Findings,
     features,
     judge,
     kind_of,
     scale_mm,
 )
-from SSPELib.registration.findings import Findings
 
 from .attempt import Outcome
 from .negatives import SAME_PART, NegativeRow

@@ -131,7 +131,7 @@ def run(
         except InputError:
             # Too short, or too few organs in common.
             continue
-        whole = Known(WHOLE, to_transform(motion @ people.whole, "affine", np.zeros(3)))
+        whole = Known(WHOLE, to_transform(motion @ people.whole))
         for system in (system for system in (whole, *systems) if missing[system.name]):
             progress(number / len(cases), f"{system.name}: {patients}")
             tried = attempt(system, fixed, moving, start)
@@ -209,7 +209,7 @@ def distances(people: People, label: int, motion: Matrix, answer: Answer | None)
     masks = []
     for pose, labels in brought:
         mask = labels.like((labels.array == label).astype(np.uint8)).to_image()
-        masks.append(sitk.Resample(mask, grid, to_transform(pose, "affine", np.zeros(3)), sitk.sitkNearestNeighbor))
+        masks.append(sitk.Resample(mask, grid, to_transform(pose), sitk.sitkNearestNeighbor))
     apart: list[float] = []
     for to in (1, 2):
         apart.append(float(np.linalg.norm(points[0].mean(axis=0) - points[to].mean(axis=0))))

@@ -112,7 +112,7 @@ def sampled(image: sitk.Image, grid: Volume, size: NDArray[np.int_], pose: Matri
         grid: spacing, direction and origin to sample with.
         size: x, y, z.
     """
-    back = to_transform(np.linalg.inv(pose), "affine", np.zeros(3))
+    back = to_transform(np.linalg.inv(pose))
     direction = grid.direction.ravel().tolist()
     return Volume.from_image(
         sitk.Resample(

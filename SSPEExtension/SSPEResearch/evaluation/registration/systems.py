@@ -139,7 +139,7 @@ class Peer:
     def solve(self, fixed: Volume, moving: Volume, start: str) -> Answer:
         """See `System.solve`."""
         pose = isolated(self.method, _grid(fixed), _grid(moving), start == "unknown")
-        return Answer(to_transform(pose, "affine", np.zeros(3)))
+        return Answer(to_transform(pose))
 
 
 OTHERS: dict[str, System] = {

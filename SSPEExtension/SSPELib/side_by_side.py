@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import torch
 
-from ..errors import Cancelled
-from ..progress import Progress
+from .errors import Cancelled
+from .progress import Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
