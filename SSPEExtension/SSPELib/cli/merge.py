@@ -52,7 +52,7 @@ def merge(
     Example: sspe merge chest.nii.gz abdomen.nii.gz merged.nii.gz --transform found.tfm --provenance map.nii.gz
     """
     from ..alignment import matrix_of, read_alignment
-    from ..dicom_objects.export import check_folder, export_registration, export_volume
+    from ..dicom_objects.export import check_folder, export_merged, export_registration
     from ..dicom_objects.source import source_of
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
@@ -78,14 +78,6 @@ def merge(
             sources = [source_of(path, volume) for path, volume in zip((fixed, moving), volumes, strict=True)]
             folder = outputs.folder(dicom)
             warnings += export_registration(folder, matrix_of(alignment.transform), *sources)
-            verdict = {True: "reliable", False: "NOT RELIABLE, accepted by the user", None: "not known"}
-            export_volume(
-                folder,
-                merged.volume,
-                sources,
-                "SSPE merged, research use",
-                f"Merged from two CTs by registration (SSPE). Verdict on the registration: "
-                f"{verdict[alignment.reliable]}. Soft seam of {options.seam_mm:g} mm in the overlap.",
-            )
+            export_merged(folder, merged.volume, sources, alignment.reliable, options.seam_mm)
     warn(warnings)
     say(f"{output}: {fixed} and {moving} merged.")

@@ -69,3 +69,15 @@ def export_volume(folder: Path, volume: Volume, sources: Sequence[Source], name:
             synthetic.astype(np.uint8), slices, {1: SYNTHETIC_LABEL}, description=f"{name}: {SYNTHETIC_LABEL.lower()}"
         )
         marks.save_as(folder / SEGMENTATION_FILE)
+
+
+def export_merged(
+    folder: Path, volume: Volume, sources: Sequence[Source], reliable: bool | None, seam_mm: float
+) -> None:
+    """Write a merged volume as `export_volume` does; the derivation says what the registration behind it is worth."""
+    verdict = {True: "reliable", False: "NOT RELIABLE, accepted by the user", None: "not known"}[reliable]
+    derivation = (
+        f"Merged from two CTs by registration (SSPE). Verdict on the registration: {verdict}. Soft seam of "
+        f"{seam_mm:g} mm in the overlap."
+    )
+    export_volume(folder, volume, sources, "SSPE merged, research use", derivation)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -56,19 +59,26 @@ class Source:
         headers: of its slices, without pixels; none for a volume that is no DICOM.
         frame: frame of reference UID; a new one where the volume has none.
         study, series: instance UIDs; new ones where there are none.
+        tags: what is known of the patient and the study of a volume that is no DICOM, by keyword.
     """
 
     headers: tuple[Dataset, ...]
     frame: str
     study: str
     series: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def header(self) -> Dataset:
-        """The header of one slice; empty for a volume that is no DICOM."""
+        """The header of one slice; for a volume that is no DICOM what its tags say."""
         from pydicom.dataset import Dataset
 
-        return self.headers[0] if self.headers else Dataset()
+        if self.headers:
+            return self.headers[0]
+        known = Dataset()
+        for keyword, value in self.tags.items():
+            setattr(known, keyword, value)
+        return known
 
     @property
     def instances(self) -> list[tuple[str, str]]:
@@ -84,16 +94,45 @@ def source_of(path: Path | None, volume: Volume, series: str | None = None) -> S
         volume: gives the frame of reference.
         series: number or instance UID of the series, where one was chosen among several.
     """
+    headers = _headers(path, volume.frame_of_reference, series) if path is not None and path.is_dir() else []
+    return _source(headers, volume.frame_of_reference, {})
+
+
+def source_of_files(files: Sequence[Path], frame: str | None, tags: Mapping[str, str] = MappingProxyType({})) -> Source:
+    """What DICOM knows of a volume whose slices are known.
+
+    Args:
+        files: of its slices; none for a volume that is no DICOM.
+        frame: frame of reference UID, where known.
+        tags: patient and study by keyword (PatientID, PatientName, ...), for a volume without files.
+
+    Raises:
+        InputError: a tag that is not of patient or study, or a file that is no DICOM.
+    """
+    import pydicom
+
+    for keyword in tags:
+        if keyword not in PATIENT_AND_STUDY:
+            raise InputError(f"The tag {keyword} cannot be given; give tags of patient and study: PatientID and so on.")
+    try:
+        headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
+    except (OSError, pydicom.errors.InvalidDicomError) as error:
+        raise InputError(f"A slice of the scan cannot be read any more ({error}); load the scan again.") from error
+    return _source(headers, frame, tags)
+
+
+def _source(headers: Sequence[Dataset], frame: str | None, tags: Mapping[str, str]) -> Source:
+    """A source whose unknown UIDs are new ones."""
     from pydicom.dataset import Dataset
     from pydicom.uid import generate_uid
 
-    headers = _headers(path, volume.frame_of_reference, series) if path is not None and path.is_dir() else []
     first = headers[0] if headers else Dataset()
     return Source(
         headers=tuple(headers),
-        frame=volume.frame_of_reference or str(first.get("FrameOfReferenceUID") or generate_uid(prefix=None)),
-        study=str(first.get("StudyInstanceUID") or generate_uid(prefix=None)),
+        frame=frame or str(first.get("FrameOfReferenceUID") or generate_uid(prefix=None)),
+        study=str(first.get("StudyInstanceUID") or tags.get("StudyInstanceUID") or generate_uid(prefix=None)),
         series=str(first.get("SeriesInstanceUID") or generate_uid(prefix=None)),
+        tags=tags,
     )
 
 

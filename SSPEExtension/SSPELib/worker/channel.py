@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 FEWEST_SECONDS_BETWEEN_EVENTS = 0.1
@@ -26,6 +27,11 @@ class Channel:
         """Write one event; ASCII only, so that no code page of any system can spoil it."""
         self._output.write(json.dumps({"event": event, **fields}) + "\n")
         self._output.flush()
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Send what a clinician should know, sentence by sentence."""
+        for warning in warnings:
+            self.send("warning", message=warning)
 
     def progress(self, fraction: float, message: str) -> None:
         """Report progress that shows, at most ten times a second, with an estimate of the seconds left."""

@@ -1,9 +1,9 @@
-"""The jobs that the worker can do: expand, register, tell which device there is, make the sample volumes."""
+"""The jobs that the worker can do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from .. import tasks
 from ..options import ExpandOptions, RegisterOptions
 from ..progress import Progress, part
 from ..volume import synthetic_mm
+from . import joining
 from .channel import Channel
 from .files import read_job_volume, write_job_volume
 
@@ -38,7 +39,7 @@ def _expand(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
         volume = read_job_volume(one["volume"], folder)
         share = part(channel.progress, number / len(wanted), (number + 1) / len(wanted))
         done = tasks.expand(volume, ExpandOptions.from_dict(one["options"]), _named(share, volume.name))
-        _warn(done.warnings, channel)
+        channel.warn(done.warnings)
         written = write_job_volume(done.volume, folder, f"expanded-{number}")
         results.append({**written, "synthetic_mm": synthetic_mm(done.volume)})
         model = done.model
@@ -58,7 +59,7 @@ def _register(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
         start_transform=None if start is None else sitk.ReadTransform(str(folder / start)),
         backend=RemoteBackend("BRAINSFit", folder, channel) if options.backend == "brainsfit" else None,
     )
-    _warn(done.warnings, channel)
+    channel.warn(done.warnings)
     return result_of(done.registration, folder)
 
 
@@ -81,14 +82,12 @@ def _sample_data(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
 JOBS: dict[str, Callable[[Job, Path, Channel], dict[str, Any]]] = {
     "expand": _expand,
     "register": _register,
+    "merge": joining.merge,
+    "stitch": joining.stitch,
+    "export": joining.export,
     "device": _device,
     "sample_data": _sample_data,
 }
-
-
-def _warn(warnings: Iterable[str], channel: Channel) -> None:
-    for warning in warnings:
-        channel.send("warning", message=warning)
 
 
 def _named(progress: Progress, name: str) -> Progress:

@@ -1,0 +1,86 @@
+"""Jobs on volumes that were registered: merge two, stitch several, write DICOM objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import tasks
+from ..alignment import Alignment, transform_of
+from ..errors import InputError
+from ..options import MergeOptions, RegisterOptions
+from ..volume import Volume
+from .channel import Channel
+from .files import read_job_volume, write_job_volume
+
+SOURCES_FILE = "sources.npy"
+DICOM_FOLDER = "dicom"
+
+Job = dict[str, Any]
+
+
+def merge(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Merge two volumes by the alignment of the job."""
+    fixed, moving = (read_job_volume(job[role], folder) for role in ("fixed", "moving"))
+    known = job["alignment"]
+    alignment = Alignment(
+        transform_of(np.array(known["matrix"])), known["name"], known["reliable"], tuple(known["reasons"])
+    )
+    done = tasks.merge(fixed, moving, alignment, MergeOptions.from_dict(job["options"]), channel.progress)
+    channel.warn(done.warnings)
+    return _written(done.volume, done.sources, folder)
+
+
+def stitch(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Stitch the parts of the job; parts that fit nowhere are left out and named."""
+    parts = [read_job_volume(description, folder) for description in job["parts"]]
+    done = tasks.stitch(
+        parts,
+        RegisterOptions.from_dict(job["register_options"]),
+        MergeOptions.from_dict(job["merge_options"]),
+        channel.progress,
+        keep_going=True,
+    )
+    channel.warn(done.warnings)
+    network = done.network
+    return {
+        **_written(done.joined.volume, done.joined.sources, folder),
+        "root": network.root,
+        "poses": {index: pose.tolist() for index, pose in network.poses.items()},
+        "order": network.downward(parts),
+        "left_out": list(network.left_out),
+        "reliable": all(link.reliable for link in network.used),
+    }
+
+
+def export(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Write the registration, and the merged volume where there is one, as DICOM into a folder of the job's folder."""
+    from ..dicom_objects.export import export_merged, export_registration
+    from ..dicom_objects.source import source_of_files
+
+    target = folder / DICOM_FOLDER
+    target.mkdir()
+    try:
+        sources = [
+            source_of_files([Path(file) for file in scan["files"]], scan["frame_of_reference"], scan["tags"])
+            for scan in (job["fixed"], job["moving"])
+        ]
+        channel.progress(0.1, "Writing the registration object")
+        channel.warn(export_registration(target, np.array(job["matrix"]), *sources))
+        if job["merged"] is not None:
+            channel.progress(0.2, "Writing the merged volume")
+            volume = read_job_volume(job["merged"], folder)
+            export_merged(target, volume, sources, job["reliable"], job["seam_mm"])
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"DICOM needs the package {error.name}, which is not installed in this Python; run "
+            "slicer.util.pip_install('highdicom') in Slicer's Python console first."
+        ) from error
+    return {"folder": DICOM_FOLDER, "count": len(list(target.iterdir()))}
+
+
+def _written(volume: Volume, sources: np.ndarray[Any, np.dtype[np.uint8]], folder: Path) -> dict[str, Any]:
+    np.save(folder / SOURCES_FILE, sources)
+    return {"volume": write_job_volume(volume, folder, "joined"), "sources": SOURCES_FILE}
