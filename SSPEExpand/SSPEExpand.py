@@ -11,10 +11,12 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 from SSPEExpandLib.logic import MARKINGS, ExpansionNodes, SSPEExpandLogic
 from SSPEExpandLib.selftest import SSPEExpandTest
 from SSPELib.options import ExpandOptions
-from SSPESlicer import display, layouts, marks, panel, plan
-from SSPESlicer.comparison import Comparison
-from SSPESlicer.job_panel import JobPanel
-from SSPESlicer.module_description import describeModule
+from SSPESlicer.panel import plan, widgets
+from SSPESlicer.panel.job_panel import JobPanel
+from SSPESlicer.panel.module_description import describeModule
+from SSPESlicer.scene import display, marks
+from SSPESlicer.views import layouts
+from SSPESlicer.views.comparison import Comparison
 
 DISTANCE, DEVICE = (ExpandOptions.option(name) for name in ("distance_mm", "device"))
 
@@ -62,7 +64,7 @@ class SSPEExpandWidget(JobPanel):
     def setup(self) -> None:
         self.setupPanel(SSPEExpandLogic(), SSPEExpandParameterNode)
         self._outputs = [
-            panel.Explained(selector) for selector in (self.ui.upperOutputSelector, self.ui.lowerOutputSelector)
+            widgets.Explained(selector) for selector in (self.ui.upperOutputSelector, self.ui.lowerOutputSelector)
         ]
         self.ui.registerButton.connect("clicked()", self.onRegisterButton)
         self.initializeParameterNode()
@@ -79,7 +81,7 @@ class SSPEExpandWidget(JobPanel):
     def nameChoices(self) -> None:
         JobPanel.nameChoices(self)
         markings = dict(zip(MARKINGS, (_("Segmentation (tint)"), _("Segmentation and label map")), strict=True))
-        panel.setItemTexts(self.ui.markingComboBox, markings)
+        widgets.setItemTexts(self.ui.markingComboBox, markings)
 
     def onParametersChanged(self, caller: Any = None, event: Any = None) -> None:
         JobPanel.onParametersChanged(self)
@@ -89,7 +91,7 @@ class SSPEExpandWidget(JobPanel):
         upper, lower = parameters.upperVolume, parameters.lowerVolume
         for control, node in zip(self._outputs, (upper, lower), strict=True):
             control.allow(None if node is not None else _("Choose the volume that is to be expanded first."))
-        panel.show(self.ui.planLabel, panel.paragraphs(plan.expansionPlan(upper, lower, parameters.distanceMm)))
+        widgets.show(self.ui.planLabel, widgets.paragraphs(plan.expansionPlan(upper, lower, parameters.distanceMm)))
         self.controls.allow(self.logic.whyNot(upper, lower, parameters.upperOutput, parameters.lowerOutput))
 
     def startJob(self, parameters: Any) -> None:
@@ -116,7 +118,7 @@ class SSPEExpandWidget(JobPanel):
 
     def onEnd(self, results: Any, error: Exception | None) -> None:
         if error is not None:
-            panel.showFailure(self.controls, _("The expansion did not succeed."), error)
+            widgets.showFailure(self.controls, _("The expansion did not succeed."), error)
             return
         self._results = results
         if self._parameterNode is not None:

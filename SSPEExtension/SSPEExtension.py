@@ -14,13 +14,15 @@ from slicer.ScriptedLoadableModule import (
 )
 
 from SSPELib.errors import SSPEError
-from SSPESlicer import layouts, panel, sample_data
-from SSPESlicer.background import BackgroundJob, Event
-from SSPESlicer.comparison import Comparison
-from SSPESlicer.home_selftest import SSPEExtensionTest
-from SSPESlicer.model_card import describeModel, modelProblem
-from SSPESlicer.module_description import describeModule
-from SSPESlicer.pytorch import checkDevice, installTorch, isTorchExtensionInstalled, torchVersion
+from SSPESlicer.home import sample_data
+from SSPESlicer.home.model_card import describeModel, modelProblem
+from SSPESlicer.home.pytorch import checkDevice, installTorch, isTorchExtensionInstalled, torchVersion
+from SSPESlicer.home.selftest import SSPEExtensionTest
+from SSPESlicer.jobs.background import BackgroundJob, Event
+from SSPESlicer.panel import widgets
+from SSPESlicer.panel.module_description import describeModule
+from SSPESlicer.views import layouts
+from SSPESlicer.views.comparison import Comparison
 
 __all__ = ["SSPEExtension", "SSPEExtensionLogic", "SSPEExtensionTest", "SSPEExtensionWidget"]
 
@@ -52,9 +54,9 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         self.logic = SSPEExtensionLogic()
-        self._check, self._install = panel.Explained(self.ui.checkButton), panel.Explained(self.ui.installButton)
+        self._check, self._install = widgets.Explained(self.ui.checkButton), widgets.Explained(self.ui.installButton)
         ui = self.ui
-        self.sampleControls = panel.RunControls(ui.sampleDataButton, ui.sampleProgressBar, ui.sampleStatusLabel)
+        self.sampleControls = widgets.RunControls(ui.sampleDataButton, ui.sampleProgressBar, ui.sampleStatusLabel)
         self.ui.sampleDataButton.connect("clicked()", self.onSampleDataButton)
         self.ui.expandButton.connect("clicked()", lambda: slicer.util.selectModule("SSPEExpand"))
         self.ui.registerButton.connect("clicked()", lambda: slicer.util.selectModule("SSPERegister"))
@@ -75,7 +77,7 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
     def updateSetUp(self) -> None:
         """Show the state of PyTorch and of the bundled model."""
         version = torchVersion()
-        self.ui.torchLabel.text = version or panel.note(_("not installed"))
+        self.ui.torchLabel.text = version or widgets.note(_("not installed"))
         self.ui.installButton.visible = version is None
         extensionMissing = _("Install the PyTorch extension (Extensions Manager) and restart Slicer first.")
         self._install.allow(None if isTorchExtensionInstalled() else extensionMissing)
@@ -84,7 +86,7 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
         else:
             self._check.allow(None if version is not None else _("Install PyTorch first."))
         problem = modelProblem()
-        self.ui.modelLabel.text = panel.note(problem) if problem else _("complete")
+        self.ui.modelLabel.text = widgets.note(problem) if problem else _("complete")
         self.ui.cardLabel.text = describeModel()
         self.ui.cardCollapsibleButton.visible = not problem
 
@@ -104,7 +106,7 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
 
     def onSampleVolumesMade(self, nodes: Any, error: Exception | None) -> None:
         if error is not None:
-            panel.showFailure(self.sampleControls, _("The sample volumes could not be made."), error)
+            widgets.showFailure(self.sampleControls, _("The sample volumes could not be made."), error)
             return
         self.sampleControls.ended("")
         self.showSampleVolumes(nodes)
@@ -125,7 +127,7 @@ class SSPEExtensionWidget(ScriptedLoadableModuleWidget):
 
     def onDeviceChecked(self, found: Any, error: Exception | None) -> None:
         self._check.allow(None)
-        self.ui.deviceLabel.text = panel.note(str(error)) if error else found
+        self.ui.deviceLabel.text = widgets.note(str(error)) if error else found
 
 
 class SSPEExtensionLogic(ScriptedLoadableModuleLogic):

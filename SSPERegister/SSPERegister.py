@@ -12,10 +12,11 @@ from SSPELib.options import RegisterOptions
 from SSPERegisterLib import outcome, placement
 from SSPERegisterLib.logic import STARTS, SSPERegisterLogic
 from SSPERegisterLib.selftest import SSPERegisterTest
-from SSPESlicer import marks, panel, plan, provenance
-from SSPESlicer.comparison import MODES, Comparison
-from SSPESlicer.job_panel import JobPanel
-from SSPESlicer.module_description import describeModule
+from SSPESlicer.panel import plan, widgets
+from SSPESlicer.panel.job_panel import JobPanel
+from SSPESlicer.panel.module_description import describeModule
+from SSPESlicer.scene import marks, provenance
+from SSPESlicer.views.comparison import MODES, Comparison
 
 TRANSFORM_TYPE, DISTANCE, BACKEND, DEVICE = (
     RegisterOptions.option(name) for name in ("transform_type", "distance_mm", "backend", "device")
@@ -66,9 +67,9 @@ class SSPERegisterWidget(JobPanel):
         self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode)
         self.comparison = Comparison()
         self._comparesOnEntering = False
-        self._undo, self._blend = panel.Explained(self.ui.undoButton), panel.Explained(self.ui.blendSlider)
-        self._tint = panel.Explained(self.ui.tintCheckBox)
-        self._comparing = [panel.Explained(widget) for widget in (self.ui.comparisonComboBox, self.ui.centerButton)]
+        self._undo, self._blend = widgets.Explained(self.ui.undoButton), widgets.Explained(self.ui.blendSlider)
+        self._tint = widgets.Explained(self.ui.tintCheckBox)
+        self._comparing = [widgets.Explained(widget) for widget in (self.ui.comparisonComboBox, self.ui.centerButton)]
         for text in (_("Color"), _("Blend"), _("Checkerboard"), _("Flicker"), _("Side by side")):
             self.ui.comparisonComboBox.addItem(text)
         self.ui.undoButton.connect("clicked()", self.onUndoButton)
@@ -110,9 +111,9 @@ class SSPERegisterWidget(JobPanel):
         }
         types = {"rigid": _("Rigid"), "affine": _("Affine")}
         backends = {"automatic": _("Automatic"), "brainsfit": "BRAINSFit", "simpleitk": "SimpleITK"}
-        panel.setItemTexts(self.ui.startComboBox, starts)
-        panel.setItemTexts(self.ui.transformTypeComboBox, types)
-        panel.setItemTexts(self.ui.backendComboBox, backends)
+        widgets.setItemTexts(self.ui.startComboBox, starts)
+        widgets.setItemTexts(self.ui.transformTypeComboBox, types)
+        widgets.setItemTexts(self.ui.backendComboBox, backends)
 
     def chooseVolumes(self, fixedNode: Any, movingNode: Any) -> None:
         """Fill in the two volumes, for other modules."""
@@ -130,7 +131,7 @@ class SSPERegisterWidget(JobPanel):
             widget.visible = parameters.start == "landmarks"
         fixed, moving = parameters.fixedVolume, parameters.movingVolume
         sentences = plan.registrationPlan(fixed, moving, parameters.expandFirst, parameters.distanceMm)
-        panel.show(self.ui.planLabel, panel.paragraphs(sentences))
+        widgets.show(self.ui.planLabel, widgets.paragraphs(sentences))
         self._watchLandmarks([parameters.fixedLandmarks, parameters.movingLandmarks])
         self.controls.allow(self.logic.whyNot(**self._arguments()))
         self._updateResult()
@@ -158,7 +159,7 @@ class SSPERegisterWidget(JobPanel):
         result = self.logic.resultOf(moving) if placed else None
         self.ui.resultCollapsibleButton.visible = result is not None
         if result is not None:
-            panel.show(self.ui.resultLabel, outcome.describe(result))
+            widgets.show(self.ui.resultLabel, outcome.describe(result))
         whyNot = None if self._compared() is not None else _("Choose a fixed and a moving volume first.")
         for control in self._comparing:
             control.allow(whyNot)
@@ -187,7 +188,7 @@ class SSPERegisterWidget(JobPanel):
 
     def onEnd(self, registered: Any, error: Exception | None) -> None:
         if error is not None:
-            panel.showFailure(self.controls, _("The registration did not succeed."), error)
+            widgets.showFailure(self.controls, _("The registration did not succeed."), error)
         else:
             self.controls.ended("\n".join(f"• {text}" for text in registered.warnings))
             self.ui.resultCollapsibleButton.collapsed = False

@@ -22,7 +22,7 @@ from PIL import Image
 from SSPELib.sample_data import chest, parts
 
 ROOT = Path(__file__).resolve().parents[1]
-CATALOG = ROOT / "SSPEExtension" / "SSPESlicer" / "sample_data.json"
+CATALOG = ROOT / "SSPEExtension" / "SSPESlicer" / "home" / "sample_data.json"
 ICONS = ROOT / "SSPEExtension" / "Resources" / "Icons"
 RELEASE = "https://github.com/{repository}/releases/download/SampleData"
 THUMBNAIL = (260, 280)

@@ -14,10 +14,10 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.options import DeviceName, Direction, ExpandOptions
 from SSPELib.volume import Provenance
-from SSPESlicer import marks, provenance, results, volumes
-from SSPESlicer.background import BackgroundJob, Event
-from SSPESlicer.job_files import volumeFiles
-from SSPESlicer.scene_job import JobLogic, ifPresent
+from SSPESlicer.jobs.background import BackgroundJob, Event
+from SSPESlicer.jobs.files import volumeFiles
+from SSPESlicer.jobs.scene_job import JobLogic, ifPresent
+from SSPESlicer.scene import marks, provenance, results, volumes
 
 MARKINGS = ("segmentation", "labelMap")
 GROWS: dict[str, Direction] = {"upper": "inferior", "lower": "superior"}

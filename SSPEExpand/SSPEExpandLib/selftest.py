@@ -9,8 +9,8 @@ import slicer
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume
-from SSPESlicer import geometry, marks, provenance, results
-from SSPESlicer.selftest_support import AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
+from SSPESlicer.scene import geometry, marks, provenance, results
+from SSPESlicer.selftest import AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
 GEOMETRY_TOLERANCE_MM = 1e-4
 DISTANCE_MM = 64.0

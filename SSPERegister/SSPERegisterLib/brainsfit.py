@@ -15,7 +15,8 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from SSPELib.errors import InputError, RegistrationError, SSPEError
-from SSPESlicer.own_nodes import addHiddenNode, readTransform, readVolume, removeNode, writeTransform
+from SSPESlicer.scene.node_files import readTransform, readVolume, writeTransform
+from SSPESlicer.scene.own_nodes import addHiddenNode, removeNode
 
 SAMPLES = 0.05
 UNTOUCHED_MM = 98765.0

@@ -16,11 +16,11 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.options import DeviceName, RegisterOptions, TransformType
 from SSPELib.volume import Provenance, Volume
-from SSPESlicer import geometry, marks, provenance, results, volumes
-from SSPESlicer.background import BackgroundJob, Event, PythonProcess
-from SSPESlicer.job_files import volumeFiles
-from SSPESlicer.own_nodes import readTransform
-from SSPESlicer.scene_job import JobLogic, ifPresent
+from SSPESlicer.jobs.background import BackgroundJob, Event, PythonProcess
+from SSPESlicer.jobs.files import volumeFiles
+from SSPESlicer.jobs.scene_job import JobLogic, ifPresent
+from SSPESlicer.scene import geometry, marks, provenance, results, volumes
+from SSPESlicer.scene.node_files import readTransform
 
 from . import brainsfit, outcome, placement
 

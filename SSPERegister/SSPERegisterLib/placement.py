@@ -12,9 +12,9 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPELib.registration.poses import FEWEST_LANDMARKS, LEAST_SPREAD_MM
-from SSPESlicer import geometry, marks, provenance, volumes
-from SSPESlicer.own_nodes import addHiddenNode, removeNode
-from SSPESlicer.results import FIXED_ROLE, MOVING_ROLE
+from SSPESlicer.scene import geometry, marks, provenance, volumes
+from SSPESlicer.scene.own_nodes import addHiddenNode, removeNode
+from SSPESlicer.scene.results import FIXED_ROLE, MOVING_ROLE
 
 SAME_POSE = 1e-4
 

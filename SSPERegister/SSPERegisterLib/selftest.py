@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from SSPELib import colors
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.volume import Volume, real_part, synthetic_mm
-from SSPESlicer import comparison, display, geometry, joined, layouts, marks, provenance, results, volumes
-from SSPESlicer.selftest_support import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
+from SSPESlicer.scene import display, geometry, marks, provenance, results, volumes
+from SSPESlicer.selftest import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
+from SSPESlicer.views import comparison, joined, layouts
 
 from . import outcome, placement
 

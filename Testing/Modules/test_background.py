@@ -26,7 +26,7 @@ def expansion(folder: Path, model: str, distance_mm: float = 400.0) -> dict[str,
     """A job that takes a while."""
     from SSPELib.options import ExpandOptions
     from SSPELib.worker import write_job_volume
-    from SSPESlicer.selftest_support import halves
+    from SSPESlicer.selftest import halves
 
     volume = write_job_volume(halves(20.0)[0], folder, "upper")
     options = ExpandOptions("inferior", distance_mm, model, "cpu")
@@ -59,7 +59,7 @@ def model(sspe: Any, tmp_path: Path) -> str:
 
 def test_cancel_ends_the_process_and_removes_its_files(sspe: Any, model: str) -> None:
     from SSPELib.errors import Cancelled
-    from SSPESlicer.background import BackgroundJob, PythonProcess
+    from SSPESlicer.jobs.background import BackgroundJob, PythonProcess
 
     process = PythonProcess()
     endings: list[Exception | None] = []
@@ -82,7 +82,7 @@ def test_cancel_ends_the_process_and_removes_its_files(sspe: Any, model: str) ->
 def test_the_worker_ends_when_slicer_goes(sspe: Any, model: str, tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text(json.dumps(expansion(tmp_path, model)), encoding="utf-8")
     crash = (
-        "import os, sys; from pathlib import Path; from SSPESlicer.background import PythonProcess\n"
+        "import os, sys; from pathlib import Path; from SSPESlicer.jobs.background import PythonProcess\n"
         f"process = PythonProcess(); process.start(Path({str(tmp_path)!r}))\n"
         "print(process._process.pid, flush=True); os._exit(9)"
     )
@@ -100,7 +100,7 @@ def test_the_worker_ends_when_slicer_goes(sspe: Any, model: str, tmp_path: Path)
 
 def test_errors_come_in_the_words_of_the_library(sspe: Any, model: str) -> None:
     from SSPELib.errors import SSPEError
-    from SSPESlicer.background import BackgroundJob
+    from SSPESlicer.jobs.background import BackgroundJob
 
     job = BackgroundJob()
     with pytest.raises(SSPEError, match="4 to 400 mm"):
@@ -114,8 +114,8 @@ def test_without_pytorch_the_way_to_it_is_said(
 ) -> None:
     from SSPELib.errors import SSPEError
     from SSPELib.worker import write_job_volume
-    from SSPESlicer.background import BackgroundJob
-    from SSPESlicer.selftest_support import halves
+    from SSPESlicer.jobs.background import BackgroundJob
+    from SSPESlicer.selftest import halves
 
     code = "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')"
     (tmp_path / "torch.py").write_text(code, encoding="utf-8")
@@ -133,7 +133,7 @@ def test_without_pytorch_the_way_to_it_is_said(
 
 def test_a_process_that_dies_is_reported(sspe: Any, model: str) -> None:
     from SSPELib.errors import SSPEError
-    from SSPESlicer.background import BackgroundJob, PythonProcess
+    from SSPESlicer.jobs.background import BackgroundJob, PythonProcess
 
     process = PythonProcess()
     job = BackgroundJob(process)
@@ -166,7 +166,7 @@ def test_progress_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_half_a_line_waits_for_its_rest(sspe: Any, tmp_path: Path) -> None:
-    from SSPESlicer.background import EVENTS_FILE, PythonProcess
+    from SSPESlicer.jobs.background import EVENTS_FILE, PythonProcess
 
     process = PythonProcess()
     process._folder = tmp_path
@@ -191,7 +191,7 @@ class FailingProcess:
 
 def panel(session: Any, process: Any) -> Any:
     from SSPEExpandLib.logic import SSPEExpandLogic
-    from SSPESlicer.selftest_support import addNode, halves
+    from SSPESlicer.selftest import addNode, halves
 
     widget = session.openModule("SSPEExpand")
     widget.logic = SSPEExpandLogic(lambda: process)
@@ -205,7 +205,7 @@ def job_folders() -> set[Path]:
 
 def test_a_process_that_cannot_be_started_is_said_and_the_next_run_works(sspe: Any) -> None:
     from SSPEExpandLib.logic import SSPEExpandLogic
-    from SSPESlicer.selftest_support import AnsweringProcess
+    from SSPESlicer.selftest import AnsweringProcess
 
     before = job_folders()
     widget = panel(sspe, FailingProcess())
@@ -225,15 +225,15 @@ def test_a_process_that_cannot_be_started_is_said_and_the_next_run_works(sspe: A
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_behind(sspe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from SSPESlicer import job_files
-    from SSPESlicer.selftest_support import AnsweringProcess
+    from SSPESlicer.jobs import files
+    from SSPESlicer.selftest import AnsweringProcess
 
     def full(array: Any, path: Path) -> Any:
         path.write_bytes(b"half")
         yield
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(job_files, "_writeArray", full)
+    monkeypatch.setattr(files, "_writeArray", full)
     before = job_folders()
     widget = panel(sspe, AnsweringProcess())
     with sspe.expectPopup("No space left on device.*full"):
@@ -245,7 +245,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(sspe: Any, monkeypatch: p
 def test_a_process_that_does_not_end_in_time_ends_the_run_all_the_same(
     sspe: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from SSPESlicer import background
+    from SSPESlicer.jobs import background
 
     process = background.PythonProcess()
     before = job_folders()
@@ -268,11 +268,11 @@ def test_a_process_that_does_not_end_in_time_ends_the_run_all_the_same(
 
 
 def test_volumes_are_written_in_pieces_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sspe: Any) -> None:
-    from SSPESlicer import job_files
+    from SSPESlicer.jobs import files
 
-    monkeypatch.setattr(job_files, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(files, "PIECE_BYTES", 1000)
     array = np.arange(3000, dtype=np.int16).reshape(10, 15, 20)
-    steps = list(job_files.write({"a.npy": array, "b.npy": array[:, ::2]}, tmp_path))
+    steps = list(files.write({"a.npy": array, "b.npy": array[:, ::2]}, tmp_path))
     assert len(steps) == 6 + 3 + (array[:, ::2].nbytes % 1000 > 0)
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)
     np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), array[:, ::2])

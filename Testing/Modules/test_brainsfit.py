@@ -20,7 +20,7 @@ LARGEST_ERROR_MM = 1.0
 @pytest.fixture
 def request_files(sspe: Any, tmp_path: Path) -> dict[str, Any]:
     """What the worker of SSPE hands over: two parts that lie far from each other, and the rough start of the search."""
-    from SSPESlicer.selftest_support import halves
+    from SSPESlicer.selftest import halves
 
     fixed, moving = halves(80.0)
     names = {role: f"{role}.nrrd" for role in ("fixed", "moving", "fixed_mask", "moving_mask")}
@@ -172,7 +172,7 @@ class AskingProcess:
         return events
 
     def answer(self, message: dict[str, Any]) -> None:
-        from SSPESlicer.selftest_support import VERDICT
+        from SSPESlicer.selftest import VERDICT
 
         self._isAnswered = True
         transform, backend = message.get("transform", "initial.tfm"), "BRAINSFit"
@@ -192,7 +192,7 @@ class AskingProcess:
 def asking(sspe: Any, request_files: dict[str, Any], tmp_path: Path) -> tuple[Any, AskingProcess, list[Any]]:
     """A registration logic whose worker asks for BRAINSFit, the worker, and two volumes."""
     from SSPERegisterLib.logic import SSPERegisterLogic
-    from SSPESlicer.selftest_support import addNode, halves
+    from SSPESlicer.selftest import addNode, halves
 
     process = AskingProcess(tmp_path, request_files)
     parts = [addNode(part, name) for part, name in zip(halves(80.0), ("chest", "abdomen"), strict=True)]
@@ -249,7 +249,7 @@ def test_what_it_cannot_read_is_said_and_leaves_nothing_behind(
 def test_the_whole_registration_hands_its_last_refinement_to_it(sspe: Any) -> None:
     from SSPERegisterLib.logic import SSPERegisterLogic
     from SSPERegisterLib.selftest import knownMotion, meanErrorMm, moved
-    from SSPESlicer.selftest_support import addNode, halves
+    from SSPESlicer.selftest import addNode, halves
 
     fixed, moving = halves(80.0)
     fixed_node, moving_node = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")

@@ -19,7 +19,7 @@ def click(widget: Any) -> None:
 @pytest.fixture
 def nodes(sspe: Any) -> list[Any]:
     """Two parts of a body, and a volume that has nothing to do with them."""
-    from SSPESlicer.selftest_support import addNode, halves
+    from SSPESlicer.selftest import addNode, halves
 
     parts = [*halves(80.0), halves(80.0)[1]]
     return [addNode(part, name) for part, name in zip(parts, ("chest", "abdomen", "pelvis"), strict=True)]
@@ -29,7 +29,7 @@ def nodes(sspe: Any) -> list[Any]:
 def expand(sspe: Any, nodes: list[Any]) -> Any:
     """The panel of SSPE Expand with the upper volume chosen; a process that answers at once does the work."""
     from SSPEExpandLib.logic import SSPEExpandLogic
-    from SSPESlicer.selftest_support import AnsweringProcess
+    from SSPESlicer.selftest import AnsweringProcess
 
     panel = sspe.openModule("SSPEExpand")
     panel.logic = SSPEExpandLogic(AnsweringProcess)
@@ -43,7 +43,7 @@ def register(sspe: Any, nodes: list[Any]) -> Any:
     """The panel of SSPE Register with two volumes chosen; a process that answers at once does the work."""
     from SSPERegisterLib.logic import SSPERegisterLogic
     from SSPERegisterLib.selftest import knownMotion
-    from SSPESlicer.selftest_support import AnsweringProcess
+    from SSPESlicer.selftest import AnsweringProcess
 
     panel = sspe.openModule("SSPERegister")
     panel.logic = SSPERegisterLogic(lambda: AnsweringProcess(transform=knownMotion()))

@@ -26,7 +26,7 @@ def cut_off(label: Any) -> bool:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_plan_is_shown_whole_at_once(sspe: Any, width: int) -> None:
-    from SSPESlicer.selftest_support import addNode, halves
+    from SSPESlicer.selftest import addNode, halves
 
     panel = sspe.openModule("SSPEExpand")
     dock = show(sspe, width)
@@ -43,7 +43,7 @@ def test_the_plan_is_shown_whole_at_once(sspe: Any, width: int) -> None:
 def test_a_result_takes_no_width_from_the_views(sspe: Any, width: int) -> None:
     from SSPERegisterLib.logic import SSPERegisterLogic
     from SSPERegisterLib.selftest import knownMotion
-    from SSPESlicer.selftest_support import AnsweringProcess, addNode, halves
+    from SSPESlicer.selftest import AnsweringProcess, addNode, halves
 
     panel = sspe.openModule("SSPERegister")
     dock = show(sspe, width)

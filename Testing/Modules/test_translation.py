@@ -67,7 +67,7 @@ def test_home(marked: Any) -> None:
 
 @pytest.mark.parametrize("module", ["SSPEExpand", "SSPERegister"])
 def test_panels_with_volumes_chosen(marked: Any, module: str) -> None:
-    from SSPESlicer.selftest_support import addNode, halves
+    from SSPESlicer.selftest import addNode, halves
 
     widget = marked.openModule(module)
     assert untranslatable(widget.parent) == []
@@ -84,7 +84,7 @@ def test_panels_with_volumes_chosen(marked: Any, module: str) -> None:
 def test_a_result(marked: Any) -> None:
     from SSPERegisterLib.logic import SSPERegisterLogic
     from SSPERegisterLib.selftest import knownMotion
-    from SSPESlicer.selftest_support import AnsweringProcess, addNode, halves
+    from SSPESlicer.selftest import AnsweringProcess, addNode, halves
 
     widget = marked.openModule("SSPERegister")
     verdict = {"reliable": False, "reasons": [], "metric_name": "", "overlap_mm": -4.0, "error_sentence": ""}

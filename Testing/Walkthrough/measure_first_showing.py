@@ -25,8 +25,8 @@ def main() -> int:
 
     session = startSession()
     session.loadModules(*MODULES)
-    from SSPESlicer.comparison import MODES, Comparison
-    from SSPESlicer.selftest_support import addNode, halves
+    from SSPESlicer.selftest import addNode, halves
+    from SSPESlicer.views.comparison import MODES, Comparison
 
     parts = halves(OVERLAP_MM, LENGTH_MM, SPACING_MM)
     print(f"two volumes of {parts[0].size} voxels")

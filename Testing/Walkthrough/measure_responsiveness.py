@@ -61,7 +61,7 @@ def processes_of(group: int) -> list[int]:
 
 def choose_phantoms(module: str, widget: Any, spacing_mm: float) -> None:
     """Make the two parts of a body and choose them in the panel."""
-    from SSPESlicer.selftest_support import addNode, halves
+    from SSPESlicer.selftest import addNode, halves
 
     parts = halves(OVERLAP_MM, spacing=(spacing_mm, spacing_mm, max(spacing_mm, 2.0)))
     nodes = [addNode(part, name) for part, name in zip(parts, ("upper", "lower"), strict=True)]

@@ -45,7 +45,7 @@ class Hour:
         from SSPEExpandLib.logic import SSPEExpandLogic
         from SSPERegisterLib.logic import SSPERegisterLogic
         from SSPERegisterLib.selftest import knownMotion
-        from SSPESlicer.selftest_support import AnsweringProcess
+        from SSPESlicer.selftest import AnsweringProcess
 
         name = self.chance.choice(MODULES)
         self.panel = self.session.openModule(name)
@@ -54,7 +54,7 @@ class Hour:
             self.panel.logic._processFactory = lambda: AnsweringProcess(transform=knownMotion(), polls=2)
 
     def load(self) -> None:
-        from SSPESlicer.selftest_support import addNode, halves
+        from SSPESlicer.selftest import addNode, halves
 
         for part in halves(60.0, spacing=(10.0, 10.0, 10.0)):
             self.count += 1

@@ -49,8 +49,8 @@ def oblique(volume: Any) -> Any:
 def loaded(sspe: Any, tmp_path: Path) -> tuple[Any, Any, Any]:
     """An oblique upper part, a moved lower part under a transform, and the lower part as it belongs."""
     from SSPERegisterLib.selftest import knownMotion, moved
-    from SSPESlicer.geometry import RAS_TO_LPS
-    from SSPESlicer.selftest_support import halves
+    from SSPESlicer.scene.geometry import RAS_TO_LPS
+    from SSPESlicer.selftest import halves
 
     upper, lower = halves(OVERLAP_MM)
     folder = tmp_path / "Büro Ω 検査"
@@ -73,7 +73,7 @@ def loaded(sspe: Any, tmp_path: Path) -> tuple[Any, Any, Any]:
 def test_expanded_registered_saved_and_undone(sspe: Any, loaded: tuple[Any, Any, Any], tmp_path: Path) -> None:
     from SSPEExpandLib.selftest import SSPEExpandTest, smallModel
     from SSPERegisterLib.selftest import meanErrorMm
-    from SSPESlicer import geometry
+    from SSPESlicer.scene import geometry
 
     upper, lower, truth = loaded
     holder = lower.GetParentTransformNode()

@@ -24,7 +24,7 @@ FEWEST_TINTED = 5000
 
 def error_mm(node: Any, expected: sitk.Transform) -> float:
     """Mean distance of the placed lower part from where it belongs."""
-    from SSPESlicer import geometry
+    from SSPESlicer.scene import geometry
 
     now = geometry.RAS_TO_LPS @ geometry.ijkToWorld(node)
     before = geometry.RAS_TO_LPS @ geometry.ijkToWorld(node, beforeRegistration=True)

@@ -5,23 +5,22 @@ import time
 import slicer
 
 from SSPEExpandLib.logic import SSPEExpandLogic
-from SSPESlicer import panel_checks
-from SSPESlicer.selftest_support import AnsweringProcess, addNode, halves
+from SSPESlicer.selftest import AnsweringProcess, PanelTest, addNode, halves, requireToolTips, saveAndReload
 
 
-class SSPEExpandPanelTest(panel_checks.PanelTest):
+class SSPEExpandPanelTest(PanelTest):
     """Nothing here runs a network."""
 
     moduleName = "SSPEExpand"
 
     def test_everythingHasAToolTipAndParametersSurviveASavedScene(self) -> None:
-        panel_checks.requireToolTips(self, self.widget.parent)
+        requireToolTips(self, self.widget.parent)
         upper, lower = (addNode(part, name) for part, name in zip(halves(20.0), ("head", "feet"), strict=True))
         self.ui.upperSelector.setCurrentNode(upper)
         self.ui.lowerSelector.setCurrentNode(lower)
         self.ui.distanceSlider.value = 96
         self.ui.deviceComboBox.currentIndex = 1
-        panel_checks.saveAndReload()
+        saveAndReload()
         self.assertEqual(self.ui.upperSelector.currentNode().GetName(), "head")
         self.assertEqual(self.ui.lowerSelector.currentNode().GetName(), "feet")
         self.assertEqual(self.ui.distanceSlider.value, 96)

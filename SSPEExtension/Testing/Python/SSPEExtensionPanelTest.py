@@ -2,16 +2,17 @@
 
 import slicer
 
-from SSPESlicer import panel_checks, pytorch
+from SSPESlicer.home import pytorch
+from SSPESlicer.selftest import PanelTest, requireToolTips
 
 
-class SSPEExtensionPanelTest(panel_checks.PanelTest):
+class SSPEExtensionPanelTest(PanelTest):
     """Set-up shown as it is, links to the modules."""
 
     moduleName = "SSPEExtension"
 
     def test_theSetUpIsShownAsItIs(self) -> None:
-        panel_checks.requireToolTips(self, self.widget.parent)
+        requireToolTips(self, self.widget.parent)
         version = pytorch.torchVersion()
         self.assertIn(version or "not installed", self.ui.torchLabel.text)
         self.assertEqual(self.ui.installButton.isHidden(), version is not None)

@@ -5,24 +5,23 @@ from typing import Any
 import slicer
 
 from SSPERegisterLib.selftest import expandedBy
-from SSPESlicer import panel_checks
-from SSPESlicer.comparison import MODES
-from SSPESlicer.selftest_support import addNode, halves
+from SSPESlicer.selftest import PanelTest, addNode, halves, requireToolTips, saveAndReload
+from SSPESlicer.views.comparison import MODES
 
 
-class SSPERegisterPanelTest(panel_checks.PanelTest):
+class SSPERegisterPanelTest(PanelTest):
     """Nothing here runs a network."""
 
     moduleName = "SSPERegister"
 
     def test_everythingHasAToolTipAndParametersSurviveASavedScene(self) -> None:
-        panel_checks.requireToolTips(self, self.widget.parent)
+        requireToolTips(self, self.widget.parent)
         fixed, moving = (addNode(part, name) for part, name in zip(halves(20.0), ("chest", "belly"), strict=True))
         self.widget.chooseVolumes(fixed, moving)
         self.ui.startComboBox.currentIndex = 1
         self.ui.transformTypeComboBox.currentIndex = 1
         self.ui.expandCheckBox.checked = False
-        panel_checks.saveAndReload()
+        saveAndReload()
         self.assertEqual(self.ui.fixedSelector.currentNode().GetName(), "chest")
         self.assertEqual(self.ui.movingSelector.currentNode().GetName(), "belly")
         self.assertEqual(self.ui.startComboBox.currentText, "Unknown: end to end along the body")

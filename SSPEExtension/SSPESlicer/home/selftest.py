@@ -8,8 +8,8 @@ import slicer
 
 from SSPELib.model.bundle import ModelCard
 
+from ..selftest import SelfTest
 from . import model_card, pytorch
-from .selftest_support import SelfTest
 
 
 class SSPEExtensionTest(SelfTest):

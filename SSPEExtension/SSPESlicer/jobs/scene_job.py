@@ -14,7 +14,7 @@ from slicer.util import VTKObservationMixin
 from SSPELib.errors import SSPEError
 
 from .background import BackgroundJob, Event, PythonProcess
-from .job_files import Files
+from .files import Files
 
 
 class SceneJob(VTKObservationMixin):

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import SSPEError
 
-from .background import BackgroundJob, Event
+from ..jobs.background import BackgroundJob, Event
 
 TORCH_REQUIREMENT = ">=2.4"
 

@@ -10,7 +10,7 @@ from SSPELib.errors import InputError
 from SSPELib.expansion.expander import DOUBTFUL_MM
 from SSPELib.volume import Volume
 
-from . import provenance, volumes
+from ..scene import provenance, volumes
 
 Sentence = tuple[str, bool]
 """A sentence, and whether it is to be heeded."""

@@ -11,8 +11,9 @@ from slicer.i18n import tr as _
 
 from SSPELib import colors
 
-from . import display, geometry, joined, layouts, marks, own_nodes
-from .display import copyDisplay
+from ..scene import display, geometry, marks, own_nodes
+from ..scene.display import copyDisplay
+from . import joined, layouts
 
 FLICKER_MILLISECONDS = 600
 VIEW_MARGIN = 1.05

@@ -13,7 +13,9 @@ from slicer.util import VTKObservationMixin
 
 from SSPELib.model.bundle import list_bundles
 
-from . import layouts, marks, own_nodes, panel, results
+from ..scene import marks, own_nodes, results
+from ..views import layouts
+from . import widgets
 
 PARAMETER_PROPERTY = "SlicerParameterName"
 
@@ -44,8 +46,8 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._makeParameterNode = makeParameterNode
         selectors = [widget for widget in vars(self.ui).values() if widget.className() == "qMRMLNodeComboBox"]
         self._nodeParameters = [selector.property(PARAMETER_PROPERTY) for selector in selectors]
-        self.controls = panel.RunControls(self.ui.applyButton, self.ui.progressBar, self.ui.statusLabel)
-        panel.fillModels(self.ui.modelComboBox, list_bundles(), self._onModelChosen)
+        self.controls = widgets.RunControls(self.ui.applyButton, self.ui.progressBar, self.ui.statusLabel)
+        widgets.fillModels(self.ui.modelComboBox, list_bundles(), self._onModelChosen)
         self.ui.applyButton.connect("clicked()", self._onApplyButton)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._onSceneChanged)
@@ -55,12 +57,12 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def nameChoices(self) -> None:
         """Show plain words for the values of the choices."""
-        panel.setItemTexts(self.ui.deviceComboBox, panel.deviceTexts())
+        widgets.setItemTexts(self.ui.deviceComboBox, widgets.deviceTexts())
 
     def onParametersChanged(self, caller: Any = None, event: Any = None) -> None:
         """Show the parameters; called whenever one has changed."""
         if self._parameterNode is not None:
-            panel.selectModel(self.ui.modelComboBox, self._parameterNode.model)
+            widgets.selectModel(self.ui.modelComboBox, self._parameterNode.model)
 
     def startJob(self, parameters: Any) -> None:
         """Start the work; subclasses do."""

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import SSPELib
 from SSPELib.errors import Cancelled, SSPEError
 
-from .job_files import Files, write
+from .files import Files, write
 
 JOB_FILE = "job.json"
 EVENTS_FILE = "events.jsonl"

@@ -10,7 +10,7 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from .geometry import ijkToWorld
+from ..scene.geometry import ijkToWorld
 
 PLANE_ATTRIBUTE = "SSPE.PlaneBefore"
 THREE_SLICES_ID = 27001

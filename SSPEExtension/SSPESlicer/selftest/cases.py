@@ -1,15 +1,35 @@
-"""Checks that the tests of all panels share."""
+"""What tests of modules and panels begin with, wait for and check."""
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 INTERACTIVE = ("QPushButton", "QComboBox", "QCheckBox", "ctkSliderWidget", "qMRMLNodeComboBox", "QProgressBar")
+
+
+class SelfTest(ScriptedLoadableModuleTest):
+    """A self-test class: every test_* method begins with an empty scene, also where Slicer's panel runs them all."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+
+    def runTest(self) -> None:
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            try:
+                getattr(self, name)()
+            except unittest.SkipTest as reason:  # Slicer would take it for a failure and leave out the rest
+                self.delayDisplay(f"{name} was skipped: {reason}", msec=100)
+                continue
+            self.delayDisplay(f"{name} passed", msec=100)
 
 
 class PanelTest(unittest.TestCase):
@@ -22,6 +42,19 @@ class PanelTest(unittest.TestCase):
         slicer.util.selectModule(self.moduleName)
         self.widget = slicer.util.getModuleWidget(self.moduleName)
         self.ui = self.widget.ui
+
+
+def waitFor(endings: list[Any], seconds: float = 10.0) -> Any:
+    """Let the application work until something has ended, and return how."""
+    end = time.monotonic() + seconds
+    while not endings and time.monotonic() < end:
+        slicer.app.processEvents()
+    return endings[0]
+
+
+def torchIsInstalled() -> bool:
+    """Tell whether tests that run the real worker can."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def requireToolTips(test: unittest.TestCase, panel: Any) -> None:

@@ -17,7 +17,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from SSPELib.volume import AIR_HU
 
-from .geometry import ijkToWorld
+from ..scene.geometry import ijkToWorld
 
 SQUARE_MM = 16.0
 COARSE_MM = 2.0

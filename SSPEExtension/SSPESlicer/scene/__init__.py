@@ -1,0 +1,1 @@
+"""Nodes of the scene: volumes as SSPELib sees them and back, where they lie, where their voxels come from."""

@@ -1,0 +1,1 @@
+"""Two volumes in slice views: the arrangement of the views, and what they show where the volumes meet."""
