@@ -17,11 +17,12 @@ from dicom_series import FRAME, write_series
 from phantoms import torso
 
 from SSPELib import tasks
-from SSPELib.alignment import Alignment, matrix_of, transform_of
+from SSPELib.alignment import Alignment, matrix_of
 from SSPELib.dicom_objects.source import source_of_files
 from SSPELib.dicom_objects.spatial_registration import read_spatial_registration
 from SSPELib.errors import InputError
 from SSPELib.options import MergeOptions, RegisterOptions
+from SSPELib.registration.poses import to_transform
 from SSPELib.volume import Volume, slices
 from SSPELib.worker import read_job_volume, write_job_volume
 from SSPELib.worker.channel import Channel
@@ -66,7 +67,7 @@ def merge_job(folder: Path, reliable: bool | None, **options: Any) -> dict[str, 
 def test_a_merge_is_that_of_the_library(tmp_path: Path) -> None:
     result, warnings = run(merge_job(tmp_path, True), tmp_path)
     found = read_job_volume(result["volume"], tmp_path)
-    expected = tasks.merge(UPPER, moved(LOWER, TURN), Alignment(transform_of(matrix_of(TURN)), reliable=True))
+    expected = tasks.merge(UPPER, moved(LOWER, TURN), Alignment(to_transform(matrix_of(TURN)), reliable=True))
     np.testing.assert_array_equal(found.array, expected.volume.array)
     np.testing.assert_allclose(found.index_to_lps, expected.volume.index_to_lps)
     np.testing.assert_array_equal(np.load(tmp_path / result["sources"]), expected.sources)

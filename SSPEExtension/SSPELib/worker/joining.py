@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import tasks
-from ..alignment import Alignment, transform_of
+from ..alignment import Alignment
 from ..errors import InputError
 from ..options import MergeOptions, RegisterOptions
+from ..registration.poses import to_transform
 from ..volume import Volume
 from .channel import Channel
 from .files import read_job_volume, write_job_volume
@@ -26,7 +27,7 @@ def merge(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
     fixed, moving = (read_job_volume(job[role], folder) for role in ("fixed", "moving"))
     known = job["alignment"]
     alignment = Alignment(
-        transform_of(np.array(known["matrix"])), known["name"], known["reliable"], tuple(known["reasons"])
+        to_transform(np.array(known["matrix"])), known["name"], known["reliable"], tuple(known["reasons"])
     )
     done = tasks.merge(fixed, moving, alignment, MergeOptions.from_dict(job["options"]), channel.progress)
     channel.warn(done.warnings)
