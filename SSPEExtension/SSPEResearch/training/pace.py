@@ -31,11 +31,11 @@ def pace(work: Callable[[int], object], device: torch.device, seconds: float) ->
     return (time.monotonic() - started) / count
 
 
-def matrix_rate(device: torch.device, kind: torch.dtype) -> float:
-    """Operations a second of a large matrix product."""
+def matrix_rate(device: torch.device, kind: torch.dtype, seconds: float = 1.0) -> float:
+    """Operations a second of a large matrix product, repeated for some seconds."""
     side = MATRIX_SIDE[device.type]
     one, other = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
-    return float(2 * side**3 / pace(lambda _: one @ other, device, 1.0))
+    return float(2 * side**3 / pace(lambda _: one @ other, device, seconds))
 
 
 def finish(device: torch.device) -> None:

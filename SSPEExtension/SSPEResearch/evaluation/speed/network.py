@@ -20,16 +20,16 @@ WAYS: tuple[Way, ...] = ("plain", "sspe")
 # The published code: ResUNet, base 16, four downsamplings, 7 x 7 x 7 at both ends, a step of 46 slices.
 STEP = 46
 ARGUMENTS = {"base": 16, "depth": 4, "kernel_size": 3, "end_kernel_size": 7, "bottom_blocks": 6}
-SECONDS = 8.0
 
 
-def passed(way: str, device_name: str, size: list[int]) -> dict[str, float]:
+def passed(way: str, device_name: str, size: list[int], repeated_s: float) -> dict[str, float]:
     """Seconds of a pass on a scope of some size (z, y, x), and what a machine could do it in.
 
     Args:
         way: "plain" in float32 as PyTorch runs it, "sspe" as SSPE runs it.
         device_name: auto, cpu, cuda or mps.
         size: of the scope, voxels.
+        repeated_s: for how many seconds a pass is repeated.
 
     Returns:
         seconds of the pass; gflop, its operations; float32_rate and bfloat16_rate of a large matrix product in
@@ -48,12 +48,12 @@ def passed(way: str, device_name: str, size: list[int]) -> dict[str, float]:
         network = ready(network, device)
     with torch.inference_mode():
         run = network if way == "plain" else partial(predicted, network)
-        seconds = pace(lambda _: run(scope), device, SECONDS)
+        seconds = pace(lambda _: run(scope), device, repeated_s)
         with FlopCounterMode(display=False) as counter:
             run(scope)
     return {
         "seconds": seconds,
         "gflop": counter.get_total_flops() / 1e9,
-        "float32_rate": matrix_rate(device, torch.float32) / 1e9,
-        "bfloat16_rate": matrix_rate(device, torch.bfloat16) / 1e9,
+        "float32_rate": matrix_rate(device, torch.float32, repeated_s / 8) / 1e9,
+        "bfloat16_rate": matrix_rate(device, torch.bfloat16, repeated_s / 8) / 1e9,
     }

@@ -27,6 +27,7 @@ DISTANCE_MM = 64.0
 # As in the demo; with 40 mm real voxels alone decide the end.
 OVERLAPS_MM = (0.0, 40.0)
 NETWORK_SIZES = ((96, 128, 128), (96, 256, 256))
+NETWORK_SECONDS, QUICK_SECONDS = 8.0, 0.2
 QUICK_NETWORK_SIZES = ((48, 32, 32),)
 GROWTH_IN_PLANE = (256, 512, 1024)
 GROWTH_SLICES = (100, 400, 1000)
@@ -104,7 +105,8 @@ def _tasks(parts: Sequence[Part], given: Body, device: str, quick: bool, folder:
         for size in QUICK_NETWORK_SIZES if quick else NETWORK_SIZES:
             for way in ("plain", "sspe"):
                 counts = tuple(str(count) for count in size)
-                yield Task(f"{way} {' x '.join(counts)}", "network", "network", (way, device, *counts))
+                seconds = str(QUICK_SECONDS if quick else NETWORK_SECONDS)
+                yield Task(f"{way} {' x '.join(counts)}", "network", "network", (way, device, seconds, *counts))
     if "growth" in parts and not quick:
         yield from _growth(given, device, folder)
 

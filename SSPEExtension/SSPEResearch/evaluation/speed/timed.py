@@ -69,11 +69,11 @@ def _peer(arguments: list[str]) -> tuple[int, None]:
 
 
 def _network(arguments: list[str]) -> tuple[int, dict[str, float]]:
-    """The paper's network: WAY DEVICE Z Y X."""
+    """The paper's network: WAY DEVICE SECONDS Z Y X."""
     from .network import passed
 
-    way, device, *size = arguments
-    return 0, passed(way, device, [int(count) for count in size])
+    way, device, seconds, *size = arguments
+    return 0, passed(way, device, [int(count) for count in size], float(seconds))
 
 
 WORK: dict[str, Callable[[list[str]], tuple[int, Any]]] = {"sspe": _sspe, "peer": _peer, "network": _network}
