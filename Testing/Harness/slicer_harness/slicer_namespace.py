@@ -38,10 +38,12 @@ def build(failures: FailureRecorder, popups: PopupRecorder) -> Any:
 
     from .mrml_scene import SceneLogics
     from .node_events import NodeEventGuard
+    from .subject_hierarchy import SubjectHierarchyItems
 
     with failures.vtkSilenced():
         logics = SceneLogics(app.slicerHome, app.temporaryPath)
     app._nodeEventGuard = NodeEventGuard(logics.scene, failures)
+    app._subjectHierarchyItems = SubjectHierarchyItems(logics.scene)
     slicer.mrmlScene = logics.scene
     app._logics = logics
     app._parts |= {"mrmlScene": logics.scene, "applicationLogic": logics.application}
