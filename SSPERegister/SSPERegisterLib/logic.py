@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,15 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPELib.options import DeviceName, RegisterOptions, TransformType
-from SSPELib.volume import Provenance, Volume
+from SSPELib.volume import Volume
 from SSPESlicer.jobs.background import BackgroundJob, Event, PythonProcess
 from SSPESlicer.jobs.files import volumeFiles
-from SSPESlicer.jobs.scene_job import JobLogic, ifPresent
-from SSPESlicer.scene import geometry, marks, provenance, results, volumes
+from SSPESlicer.jobs.scene_job import ifPresent
+from SSPESlicer.scene import geometry, provenance, results, volumes
 from SSPESlicer.scene.node_files import readTransform
 
-from . import brainsfit, outcome, placement
+from . import brainsfit, outcome, placement, verdict
+from .after_logic import AfterRegistrationLogic
 
 STARTS = (*RegisterOptions.option("start").choices, "landmarks")
 UNCHANGED = 1e-4
@@ -37,14 +37,14 @@ class RegisteredNodes:
     warnings: list[str] = field(default_factory=list)
 
 
-class SSPERegisterLogic(JobLogic):
+class SSPERegisterLogic(AfterRegistrationLogic):
     """Registers volume nodes; needs no panel.
 
     registered = SSPERegisterLogic().register(fixedNode, movingNode)
     """
 
     def __init__(self, processFactory: Callable[[], Any] = PythonProcess) -> None:
-        JobLogic.__init__(self, processFactory)
+        AfterRegistrationLogic.__init__(self, processFactory)
         self._folder = Path()
         self._brainsFitRun: brainsfit.BrainsFitRun | None = None
 
@@ -64,7 +64,7 @@ class SSPERegisterLogic(JobLogic):
         if placement.sameBody(fixedNode, movingNode):
             return _("Fixed and moving volume must not be the same.")
         for node in (fixedNode, movingNode):
-            problem = volumes.problemOf(node)
+            problem = volumes.problemOf(node, beforeRegistration=node is movingNode)
             if problem is not None:
                 return problem
             if not placement.isWhereItsOriginalIs(node):
@@ -123,7 +123,10 @@ class SSPERegisterLogic(JobLogic):
         if start == "landmarks":
             landmarks = placement.landmarkTransform(fixedLandmarks, movingLandmarks, movingNode)
         useBrainsFit = brainsfit.isAvailable() and backend != "simpleitk"
-        sides = {"fixed": _copyOf(fixedNode), "moving": _copyOf(movingNode, beforeRegistration=True)}
+        sides = {
+            "fixed": volumes.scanFromNode(fixedNode),
+            "moving": volumes.scanFromNode(movingNode, beforeRegistration=True),
+        }
         job = BackgroundJob(self._processFactory(), onProgress, self._answerWith(waitForCompletion))
         self._folder = job.folder
         options = RegisterOptions(
@@ -152,15 +155,12 @@ class SSPERegisterLogic(JobLogic):
             )
             moveAlong = ifPresent(movingLandmarks) if start == "landmarks" else None
             placement.place(transformNode, fixedNode, movingNode, moveAlong)
-            verdict = {name: value for name, value in result.items() if name not in ("event", "transform")}
-            matrix = slicer.util.arrayFromTransformMatrix(transformNode).tolist()
-            transformNode.SetAttribute(
-                results.REGISTRATION_ATTRIBUTE, json.dumps({"verdict": verdict, "matrix": matrix})
-            )
-            transformNode.SetDescription(outcome.verdict(verdict["reliable"]))
-            if not verdict["reliable"]:
+            found = {name: value for name, value in result.items() if name not in ("event", "transform")}
+            verdict.remember(transformNode, found)
+            transformNode.SetDescription(outcome.verdict(found["reliable"]))
+            if not found["reliable"]:
                 logging.warning("%s: %s", transformNode.GetName(), transformNode.GetDescription())
-            return RegisteredNodes(transformNode, verdict, job.warnings)
+            return RegisteredNodes(transformNode, found, job.warnings)
 
         originals = [provenance.originalOf(node) for node in (fixedNode, movingNode)]
         inputs = [fixedNode, movingNode, *(node for node in originals if node is not None)]
@@ -172,17 +172,8 @@ class SSPERegisterLogic(JobLogic):
                 self._stopBrainsFit()
 
     def resultOf(self, movingNode: Any) -> Event | None:
-        """Return the verdict on the registration that placed a volume, also after the scene was saved and loaded.
-
-        There is none where the transform was changed since: the verdict is not on what somebody else has made of it.
-        """
-        transformNode = geometry.placedBy(movingNode)
-        text = transformNode.GetAttribute(results.REGISTRATION_ATTRIBUTE) if transformNode is not None else None
-        if not text:
-            return None
-        result = json.loads(text)
-        matrix = slicer.util.arrayFromTransformMatrix(transformNode, toWorld=True)
-        return result["verdict"] if np.allclose(matrix, result["matrix"], atol=UNCHANGED) else None
+        """Return the verdict on the registration that placed a volume, also after the scene was saved and loaded."""
+        return verdict.verdictOn(movingNode)
 
     def _answerWith(self, waitForCompletion: bool) -> Callable[[Event, Callable[[Event], None]], None]:
         def answer(request: Event, reply: Callable[[Event], None]) -> None:
@@ -211,14 +202,6 @@ class SSPERegisterLogic(JobLogic):
         transformNode.SetAndObserveTransformNodeID(None)
         readTransform(transformNode, path)
         return transformNode
-
-
-def _copyOf(node: Any, beforeRegistration: bool = False) -> Volume:
-    """A volume in world coordinates; an expanded one knows its synthetic slices."""
-    volume = volumes.volumeFromNode(node, beforeRegistration)
-    if provenance.originalOf(node) is None:
-        return volume
-    return replace(volume, provenance=marks.syntheticArray(node) * np.uint8(Provenance.SYNTHETIC))
 
 
 def _requireUnmoved(node: Any, copy: Volume, beforeRegistration: bool = False) -> None:

@@ -35,8 +35,10 @@ def describe(result: dict[str, Any]) -> str:
     return f"{_bar(result['reliable'])}{error}{reasons}{figures}<p><i>{html.escape(meaning)}</i></p>"
 
 
-def verdict(reliable: bool) -> str:
-    """The verdict in one line."""
+def verdict(reliable: bool | None) -> str:
+    """The verdict in one line; None where the alignment is not of SSPE."""
+    if reliable is None:
+        return _("No verdict: SSPE has not found this alignment")
     return _("Reliable") if reliable else _("NOT RELIABLE: do not use this alignment unchecked")
 
 

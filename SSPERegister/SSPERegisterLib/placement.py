@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPELib.registration.poses import FEWEST_LANDMARKS, LEAST_SPREAD_MM
-from SSPESlicer.scene import geometry, marks, provenance, volumes
+from SSPESlicer.scene import dicom, geometry, marks, provenance, volumes
 from SSPESlicer.scene.own_nodes import addHiddenNode, removeNode
 from SSPESlicer.scene.results import FIXED_ROLE, MOVING_ROLE
 
@@ -20,10 +21,10 @@ SAME_POSE = 1e-4
 
 
 def family(volumeNode: Any) -> list[Any]:
-    """Return a volume, its original, what was expanded from it, and the nodes that mark synthetic slices."""
+    """Return a volume, its original, what was expanded from it, and the nodes that mark their voxels."""
     original = provenance.originalOf(volumeNode) or volumeNode
-    grown = provenance.expandedFrom(original)
-    return [original, *grown, *(marking for node in grown for marking in marks.markingsOf(node))]
+    scans = [original, *provenance.expandedFrom(original)]
+    return [*scans, *(marking for node in scans for marking in marks.markingsOf(node))]
 
 
 def sameBody(firstNode: Any, secondNode: Any) -> bool:
@@ -68,11 +69,52 @@ def place(transformNode: Any, fixedNode: Any, movingNode: Any, landmarks: Any = 
 
     Parent transforms that they had stay in effect below it.
     """
+    along = movedAlongWith(movingNode)
     undo(movingNode)
     transformNode.SetNodeReferenceID(FIXED_ROLE, fixedNode.GetID())
     transformNode.SetNodeReferenceID(MOVING_ROLE, movingNode.GetID())
-    copies: dict[str, Any] = {}
-    for node in [*family(movingNode), *([landmarks] if landmarks is not None else [])]:
+    scans = [provenance.originalOf(node) or node for node in (fixedNode, movingNode)]
+    dicom.describeRegistration(transformNode, *scans)
+    own = [*family(movingNode), *([landmarks] if landmarks is not None else [])]
+    _putUnder(transformNode, [*own, *(node for node in along if node not in own)])
+
+
+def movedAlongWith(movingNode: Any) -> list[Any]:
+    """Return what lies under the registration of a moving volume and is no volume of its own family."""
+    transformNode = geometry.placedBy(movingNode)
+    if transformNode is None:
+        return []
+    own = family(movingNode)
+    return [node for node in _transformedNodes() if node not in own and geometry.placedBy(node) is transformNode]
+
+
+def moveAlong(nodes: Iterable[Any], transformNode: Any) -> None:
+    """Put nodes under the transform of a registration, as if they had been placed with its moving volume.
+
+    What lies under another registration leaves that first. Parent transforms that nodes had stay in effect below.
+
+    Raises:
+        InputError: a node lies under a transform that is not linear, or belongs to the fixed volume; none is moved.
+    """
+    fixedNode = transformNode.GetNodeReference(FIXED_ROLE)
+    stays = family(fixedNode) if fixedNode is not None else []
+    moved = [node for node in nodes if geometry.placedBy(node) is not transformNode]
+    for node in moved:
+        geometry.parentToWorld(node, beforeRegistration=True)
+        if node in stays:
+            text = _("{name} belongs to the fixed volume, which stays where it is.")
+            raise InputError(text.format(name=node.GetName()))
+    takeBack(moved)
+    _putUnder(transformNode, moved)
+
+
+def _putUnder(transformNode: Any, nodes: Iterable[Any]) -> None:
+    copies = {
+        node.GetNodeReferenceID(geometry.EARLIER_ROLE): node.GetParentTransformNode()
+        for node in _transformedNodes()
+        if geometry.placedBy(node) is transformNode and node.GetNodeReference(geometry.EARLIER_ROLE) is not None
+    }
+    for node in nodes:
         earlier = node.GetParentTransformNode()
         node.SetNodeReferenceID(geometry.PLACED_ROLE, transformNode.GetID())
         node.SetNodeReferenceID(geometry.EARLIER_ROLE, earlier.GetID() if earlier is not None else None)
@@ -106,8 +148,13 @@ def undo(movingNode: Any) -> None:
 
 def putBackFrom(transformNode: Any) -> None:
     """Put all that a registration placed under a transform back; other nodes, which place nothing, change nothing."""
-    for node in _transformedNodes():
-        if geometry.placedBy(node) is not transformNode:
+    takeBack(node for node in _transformedNodes() if geometry.placedBy(node) is transformNode)
+
+
+def takeBack(nodes: Iterable[Any]) -> None:
+    """Put nodes that a registration placed back under the transforms that they had; others stay where they are."""
+    for node in nodes:
+        if geometry.placedBy(node) is None:
             continue
         copy = node.GetParentTransformNode()
         earlier = node.GetNodeReference(geometry.EARLIER_ROLE)

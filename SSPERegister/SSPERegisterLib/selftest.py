@@ -17,6 +17,7 @@ from SSPESlicer.selftest import VERDICT, AnsweringProcess, SelfTest, addNode, ha
 from SSPESlicer.views import comparison, joined, layouts
 
 from . import outcome, placement
+from .after_selftest import AfterRegistrationChecks
 
 OVERLAP_MM = 80.0
 LARGEST_ERROR_MM = 5.0
@@ -24,7 +25,7 @@ EXACT_MM = 1e-3
 LANDMARKS = np.array([[0.0, 0, 0], [80, 10, 5], [-20, 60, 30], [15, -40, 50]])
 
 
-class SSPERegisterTest(SelfTest):
+class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
     """A known transform is recovered; placement, undo, landmarks, comparison; cancel, failure and deleted inputs."""
 
     def logic(self, **options: Any) -> Any:

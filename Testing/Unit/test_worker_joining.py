@@ -145,5 +145,5 @@ def test_tags_stand_for_headers_where_there_are_none() -> None:
 
 def test_without_its_package_the_way_to_dicom_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(InputError, match="pip_install"):
+    with pytest.raises(InputError, match="pip install highdicom"):
         run(export_job(tmp_path, [], {}), tmp_path)

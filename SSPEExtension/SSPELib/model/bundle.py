@@ -82,8 +82,6 @@ class ModelBundle:
         """
         import torch
 
-        from .prediction import ready
-
         network = build_generator(self.card.architecture, self.card.step, self.card.arguments)
         try:
             state = torch.load(self.folder / WEIGHTS_FILE, map_location="cpu", weights_only=True)
@@ -92,7 +90,9 @@ class ModelBundle:
             raise ModelError(
                 f"The weights in {self.folder} do not fit the network that its {CARD_FILE} describes. {REINSTALL}"
             ) from error
-        return ready(network, device)
+        network.to(device)
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        return network.eval()
 
 
 def build_generator(architecture: str, step: int, arguments: Mapping[str, Any]) -> UNet:

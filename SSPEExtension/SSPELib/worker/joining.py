@@ -11,7 +11,6 @@ from .. import tasks
 from ..alignment import Alignment
 from ..errors import InputError
 from ..options import MergeOptions, RegisterOptions
-from ..registration.poses import to_transform
 from ..volume import Volume
 from .channel import Channel
 from .files import read_job_volume, write_job_volume
@@ -24,6 +23,8 @@ Job = dict[str, Any]
 
 def merge(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
     """Merge two volumes by the alignment of the job."""
+    from ..registration.poses import to_transform
+
     fixed, moving = (read_job_volume(job[role], folder) for role in ("fixed", "moving"))
     known = job["alignment"]
     alignment = Alignment(
@@ -76,8 +77,8 @@ def export(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
             export_merged(target, volume, sources, job["reliable"], job["seam_mm"])
     except ModuleNotFoundError as error:
         raise InputError(
-            f"DICOM needs the package {error.name}, which is not installed in this Python; run "
-            "slicer.util.pip_install('highdicom') in Slicer's Python console first."
+            f"DICOM needs the package {error.name}, which this Python lacks; run PythonSlicer -m pip install highdicom "
+            "and restart Slicer."
         ) from error
     return {"folder": DICOM_FOLDER, "count": len(list(target.iterdir()))}
 

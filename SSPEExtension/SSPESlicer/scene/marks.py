@@ -18,7 +18,8 @@ from .own_nodes import leavingNoDisplayNodes, removeNode
 
 SYNTHETIC_ROLE = "SSPESynthetic"
 LABELS_ROLE = "SSPESyntheticLabels"
-SYNTHETIC_OPACITY = 0.3
+SOURCES_ROLE = "SSPESources"
+TINT_OPACITY = 0.3
 
 
 def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
@@ -28,10 +29,10 @@ def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
     segmentation that tints them or the label map, as asked for by "segmentation" or "labelMap".
     """
     name = _("{name} synthetic slices").format(name=grownNode.GetName())
-    segmentationNode = _markingNode(grownNode, SYNTHETIC_ROLE, "vtkMRMLSegmentationNode", name)
+    segmentationNode = markingNode(grownNode, SYNTHETIC_ROLE, "vtkMRMLSegmentationNode", name)
     _fillSegmentation(segmentationNode, grownNode, synthetic, name)
     if kind == "labelMap":
-        labelNode = _markingNode(grownNode, LABELS_ROLE, "vtkMRMLLabelMapVolumeNode", name)
+        labelNode = markingNode(grownNode, LABELS_ROLE, "vtkMRMLLabelMapVolumeNode", name)
         _fillLabelMap(labelNode, grownNode, synthetic)
         return labelNode
     removeNode(grownNode.GetNodeReference(LABELS_ROLE))
@@ -39,12 +40,13 @@ def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
 
 
 def markingsOf(grownNode: Any) -> list[Any]:
-    """Return the nodes that mark the synthetic slices of a volume."""
-    nodes = [grownNode.GetNodeReference(role) for role in (SYNTHETIC_ROLE, LABELS_ROLE)]
+    """Return the nodes that mark where the voxels of a volume come from."""
+    nodes = [grownNode.GetNodeReference(role) for role in (SYNTHETIC_ROLE, LABELS_ROLE, SOURCES_ROLE)]
     return [node for node in nodes if node is not None]
 
 
-def _markingNode(grownNode: Any, role: str, nodeClass: str, name: str) -> Any:
+def markingNode(grownNode: Any, role: str, nodeClass: str, name: str) -> Any:
+    """Return the node that marks a volume in a role, under the same transforms; a new one where there is none yet."""
     node = grownNode.GetNodeReference(role)
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass(nodeClass, name)
@@ -71,8 +73,13 @@ def _fillSegmentation(segmentationNode: Any, grownNode: Any, synthetic: NDArray[
     segmentId = segmentation.AddEmptySegment("", name, colors.rgb(colors.SYNTHETIC))
     with leavingNoDisplayNodes():
         slicer.util.updateSegmentBinaryLabelmapFromArray(synthetic, segmentationNode, segmentId, grownNode)
+    showAsTint(segmentationNode)
+
+
+def showAsTint(segmentationNode: Any) -> None:
+    """Show segments as a tint of the slice views, without outlines and in no 3D view."""
     displayNode = segmentationNode.GetDisplayNode()
-    displayNode.SetOpacity2DFill(SYNTHETIC_OPACITY)
+    displayNode.SetOpacity2DFill(TINT_OPACITY)
     displayNode.SetOpacity2DOutline(0.0)
     displayNode.SetVisibility3D(False)
 

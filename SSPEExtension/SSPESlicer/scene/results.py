@@ -14,6 +14,7 @@ from SSPELib.errors import InputError
 from .provenance import INFERIOR_ATTRIBUTE, originalOf
 
 REGISTRATION_ATTRIBUTE = "SSPE.Result"
+JOINED_ATTRIBUTE = "SSPE.Joined"
 FIXED_ROLE = "SSPEFixed"
 MOVING_ROLE = "SSPEMoving"
 
@@ -23,7 +24,8 @@ Target = tuple[Any, Any]
 
 def isResult(node: Any) -> bool:
     """Tell whether SSPE has filled a volume or a transform."""
-    return node.GetAttribute(INFERIOR_ATTRIBUTE) is not None or node.GetAttribute(REGISTRATION_ATTRIBUTE) is not None
+    attributes = (INFERIOR_ATTRIBUTE, REGISTRATION_ATTRIBUTE, JOINED_ATTRIBUTE)
+    return any(node.GetAttribute(name) is not None for name in attributes)
 
 
 def requireOwnTargets(targets: Sequence[Target], overwrite: bool) -> None:
@@ -59,7 +61,8 @@ def _written(targets: Sequence[Target]) -> dict[Any, Any]:
 
 
 def _isResultOf(node: Any, inputNode: Any) -> bool:
-    of = node.GetNodeReference(MOVING_ROLE) if node.IsA("vtkMRMLTransformNode") else node
+    refers = node.IsA("vtkMRMLTransformNode") or node.GetAttribute(JOINED_ATTRIBUTE) is not None
+    of = node.GetNodeReference(MOVING_ROLE) if refers else node
     return of is not None and (originalOf(of) or of) is (originalOf(inputNode) or inputNode)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.volume import Volume
+from SSPELib.volume import Provenance, Volume
 
+from . import marks, sources
+from .dicom import frameOfReference
 from .display import copyDisplay
 from .geometry import RAS_TO_LPS, ijkToWorld, putUnderTransformsOf
-from .provenance import ORIGINAL_ROLE
+from .provenance import ORIGINAL_ROLE, originalOf
 
 SHEAR_TOLERANCE = 1e-3
 
@@ -60,22 +63,26 @@ def headerFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
     )
 
 
-def problemOf(volumeNode: Any) -> str | None:
+def scanFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
+    """Return what `volumeFromNode` does, and which voxels are synthetic.
+
+    Raises:
+        InputError: as `volumeFromNode`, or the node that marks synthetic slices is gone.
+    """
+    volume = volumeFromNode(volumeNode, beforeRegistration)
+    if originalOf(volumeNode) is not None:
+        return replace(volume, provenance=marks.syntheticArray(volumeNode) * np.uint8(Provenance.SYNTHETIC))
+    synthetic = sources.syntheticArray(volumeNode)
+    return volume if synthetic is None else replace(volume, provenance=synthetic * np.uint8(Provenance.SYNTHETIC))
+
+
+def problemOf(volumeNode: Any, beforeRegistration: bool = False) -> str | None:
     """Return why SSPE cannot work on a volume node, None where it can."""
     try:
-        headerFromNode(volumeNode)
+        headerFromNode(volumeNode, beforeRegistration)
     except InputError as error:
         return str(error)
     return None
-
-
-def frameOfReference(volumeNode: Any) -> str | None:
-    """Return the DICOM frame of reference of a volume that was loaded through Slicer's DICOM database."""
-    instances = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
-    database = getattr(slicer, "dicomDatabase", None)
-    if not instances or database is None:
-        return None
-    return database.instanceValue(instances[0], "0020,0052") or None
 
 
 def fillGrownNode(grownNode: Any, inputNode: Any, array: NDArray[np.generic], offset: NDArray[np.int_]) -> None:

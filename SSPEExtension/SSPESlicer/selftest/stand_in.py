@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from SSPELib.errors import SSPEError
 from SSPELib.options import ExpandOptions
 from SSPELib.volume import Provenance, Volume, body_axis, synthetic_mm, with_slices
 from SSPELib.worker import read_job_volume, write_job_volume
+from SSPELib.worker.channel import Channel
+from SSPELib.worker.jobs import run_job
 
 from ..jobs.background import JOB_FILE, Event
 
@@ -35,6 +39,8 @@ VERDICT: Event = {
 
 class AnsweringProcess:
     """Stands in for the worker: expands by repeating the edge slice, registers by handing out a given transform.
+
+    Merging, stitching and DICOM are cheap: there it does as the worker does, in this process.
 
     Args:
         transform: fixed points to moving points, LPS, for registrations.
@@ -65,10 +71,22 @@ class AnsweringProcess:
         elif self.job["task"] == "expand":
             grown = [self._expand(description, folder) for description in self.job["volumes"]]
             self._events.append({"event": "result", "volumes": grown, "model": "repeated edge"})
+        elif self.job["task"] in ("merge", "stitch", "export"):  # these are quick by themselves
+            self._work(folder)
         elif self._transform is not None:
             self.volumes = {role: read_job_volume(self.job[role], folder) for role in ("fixed", "moving")}
             sitk.WriteTransform(self._transform, str(folder / "transform.tfm"))
             self._events.append({"event": "result", "transform": "transform.tfm", **self._verdict})
+
+    def _work(self, folder: Path) -> None:
+        """Do as the worker does, in this process."""
+        said = io.StringIO()
+        channel = Channel(said)
+        try:
+            channel.send("result", **run_job(folder, channel))
+        except SSPEError as error:
+            channel.send("error", message=str(error))
+        self._events += [json.loads(line) for line in said.getvalue().splitlines()]
 
     def _expand(self, description: Event, folder: Path) -> Event:
         volume = read_job_volume(description["volume"], folder)

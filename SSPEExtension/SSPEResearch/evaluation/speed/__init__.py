@@ -1,1 +1,0 @@
-"""How long SSPE takes and how much memory, as whole processes and split by stage."""
