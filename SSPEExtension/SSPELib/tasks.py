@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .errors import InputError
 from .options import DISTANCE, ExpandOptions, MergeOptions, RegisterOptions
 from .progress import Progress, part, silent
+from .stages import stage
 from .volume import End, Volume, check_ct, real_part, synthetic_mm
 from .volume.no_data import with_no_data
 
@@ -93,8 +94,9 @@ def expand(volume: Volume, options: ExpandOptions = ExpandOptions(), progress: P
         DeviceError, ModelError: the device or the model is not there.
     """
     options.check()
-    volume = with_no_data(volume)
-    warnings = check_ct(volume)
+    with stage("preparation"):
+        volume = with_no_data(volume)
+        warnings = check_ct(volume)
     progress(0.0, "Loading the model")
     expander = _expander(options.model, options.device)
     expanded, doubts = expander.expand(volume, options.direction, options.distance_mm, progress)
@@ -130,8 +132,9 @@ def register(
     options.check()
     started = time.monotonic()
     chosen = backend or backend_of(options.backend)
-    fixed, moving = with_no_data(fixed), with_no_data(moving)
-    warnings = [*check_ct(real_part(fixed)), *check_ct(real_part(moving))]
+    with stage("preparation"):
+        fixed, moving = with_no_data(fixed), with_no_data(moving)
+        warnings = [*check_ct(real_part(fixed)), *check_ct(real_part(moving))]
     start = options.start if start_transform is None else start_transform
     model, share = None, 0.0
     if options.expand:
@@ -335,6 +338,7 @@ def forget_models() -> None:
 
 
 @functools.lru_cache(maxsize=1)
+@stage("model")
 def _expander(model: str | None, device: str) -> Expander:
     """The model on its device, kept for the next call: many pairs load it once."""
     from .expansion.expander import Expander

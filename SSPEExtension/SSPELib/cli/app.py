@@ -57,8 +57,8 @@ for package in ("SSPECohort", "SSPEResearch"):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 rows of a batch failed, 2 bad input or argument,
-    130 interrupted.
+    """Run the command line and return its exit code: 0 done, 1 rows of a batch failed or a benchmark became
+    slower, 2 bad input or argument, 130 interrupted.
 
     Every bad input becomes one sentence on standard error; files of results appear only when all are complete.
     """

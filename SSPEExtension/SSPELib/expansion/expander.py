@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..hounsfield import HU_SCALE
 from ..options import Direction
 from ..progress import Progress, part, silent
+from ..stages import stage
 from ..volume import AIR_HU, End, Volume, body_axis
 from ..volume.body import mask_of_slices, outside_to_air
 from ..volume.checks import check_length
@@ -52,6 +53,7 @@ class Expander:
         self.device, self.device_warning = choose_device(device)
         self.network = bundle.network(self.device)
 
+    @stage("expansion")
     def expand(
         self, volume: Volume, direction: Direction, distance_mm: float, progress: Progress = silent
     ) -> tuple[Volume, tuple[str, ...]]:
@@ -149,16 +151,18 @@ class _Generator:
         self._network, self._device = network, device
         self.warnings: list[str] = []
 
+    @stage("network")
     def step(self, scope: Tensor, progress: Progress, message: str) -> Tensor:
         """Apply the generator once: scope (1, 1, z, y, x) in HU / 1000 to the next one, on the CPU."""
         import torch
 
         from ..model.device import is_out_of_memory
         from ..model.networks.interruption import followed
+        from ..model.prediction import predicted
 
         with followed(self._network, lambda done: progress(done, message)), torch.inference_mode():
             try:
-                return self._network(scope.to(self._device)).cpu()
+                return predicted(self._network, scope.to(self._device)).cpu()
             except RuntimeError as error:
                 if self._device.type == "cpu" or not is_out_of_memory(error):
                     raise

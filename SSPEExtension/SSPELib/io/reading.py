@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..options import ReadOptions
+from ..stages import stage
 from ..volume.checks import check_finite, check_length
 from ..volume.volume import Volume
 from .dicom import read_file, read_folder
@@ -15,6 +16,7 @@ from .dicom.header import says_dicom
 from .images import read_image
 
 
+@stage("reading")
 def read_volume(path: str | PathLike[str], options: ReadOptions = ReadOptions()) -> Volume:
     """Read a scalar 3-D volume: NIfTI, NRRD, MetaImage, an enhanced DICOM file, or a folder with DICOM in it.
 

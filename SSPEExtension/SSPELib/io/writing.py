@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..stages import stage
 from .nifti import apart
 from .silence import libraries_silenced
 
@@ -75,6 +76,7 @@ class Outputs:
             raise InputError(f"{path} is there already, or cannot be made; give the name of a new folder.") from error
         return place
 
+    @stage("writing")
     def image(self, image: sitk.Image, path: str | PathLike[str]) -> None:
         """Write an image, compressed where the format can.
 
@@ -94,6 +96,7 @@ class Outputs:
         if not whole:
             raise InputError(_unwritable(Path(path)))
 
+    @stage("writing")
     def transform(self, transform: sitk.Transform, path: str | PathLike[str]) -> None:
         """Write a transform in ITK's format.
 
@@ -111,6 +114,7 @@ class Outputs:
         if not np.allclose(written, transform.GetParameters(), rtol=0, atol=1e-9):
             raise InputError(_unwritable(Path(path)))
 
+    @stage("writing")
     def text(self, text: str, path: str | PathLike[str]) -> None:
         """Write text as UTF-8.
 

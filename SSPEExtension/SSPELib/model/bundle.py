@@ -82,6 +82,8 @@ class ModelBundle:
         """
         import torch
 
+        from .prediction import ready
+
         network = build_generator(self.card.architecture, self.card.step, self.card.arguments)
         try:
             state = torch.load(self.folder / WEIGHTS_FILE, map_location="cpu", weights_only=True)
@@ -90,9 +92,7 @@ class ModelBundle:
             raise ModelError(
                 f"The weights in {self.folder} do not fit the network that its {CARD_FILE} describes. {REINSTALL}"
             ) from error
-        network.to(device)
-        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        return network.eval()
+        return ready(network, device)
 
 
 def build_generator(architecture: str, step: int, arguments: Mapping[str, Any]) -> UNet:

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import RegistrationError
+from ..stages import stage
 from ..volume import AIR_HU, Provenance, Volume, body_axis, body_mask
 from ..volume.body import outside_to_air
 from ..volume.resampling import resample_averaged
@@ -93,6 +94,7 @@ class ImagePyramid:
     _data: sitk.Image | None = field(init=False, repr=False, default=None)
     _images: dict[float, GridImage] = field(init=False, repr=False, default_factory=dict)
 
+    @stage("preparation")
     def __post_init__(self) -> None:
         mask = body_mask(self.volume)
         data = None if self.volume.provenance is None else ~self.volume.where(Provenance.NO_DATA)
@@ -134,6 +136,7 @@ class ImagePyramid:
             mask = mask & self.volume.where(Provenance.REAL)
         return self.volume.like(mask.astype(np.uint8)).to_image()
 
+    @stage("preparation")
     def _image(self, spacing: float) -> GridImage:
         low, high = self._bounds
         count = np.ceil((high - low) / spacing).astype(int) + 1

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from ..errors import RegistrationError
 from ..options import TransformType
 from ..progress import Progress, part
+from ..stages import stage
 from .backends import Backend, RefinementImages
 from .evidence import Density, EvidenceModel
 from .images import ImagePyramid
@@ -189,6 +190,7 @@ class FinalRefinement:
     backend: Backend
     device: torch.device
 
+    @stage("final refinement")
     def refine(self, best: Peak, wanted: TransformType, progress: Progress) -> Refined:
         """Refine on real voxels where there are enough of them; degrees of freedom as they support."""
         pose, kind, overlap = best.pose, best.kind, self._overlap_mm(best.pose)

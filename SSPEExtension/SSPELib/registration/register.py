@@ -16,6 +16,7 @@ from ..model.device import choose_device
 from ..options import DeviceName, TransformType
 from ..progress import Progress, part, silent
 from ..side_by_side import side_by_side
+from ..stages import stage
 from ..volume import Volume, synthetic_mm
 from .backends import Backend, SimpleITKBackend
 from .confidence import Findings, judge
@@ -200,6 +201,7 @@ class Solver:
             candidates=tuple(self._candidate(peak) for peak in ranked),
         )
 
+    @stage("search")
     def _search(self, progress: Progress) -> list[Peak]:
         progress(0.0, "Preparing the search")
         fixed, moving = self.fixed.at(SEARCH_MM), self.moving.at(SEARCH_MM)
@@ -212,6 +214,7 @@ class Solver:
             raise RegistrationError("No position at which the two bodies could meet was found. Check the inputs.")
         return peaks
 
+    @stage("refinement")
     def _refine(self, peaks: list[Peak], wanted: TransformType, progress: Progress) -> tuple[list[Peak], Overlay]:
         """Poses refined level by level, best first; the first of them went through all levels."""
         done: list[Peak] = []
@@ -286,6 +289,7 @@ class Solver:
     def _overlap_mm(self, pose: Matrix) -> float:
         return overlap_along_axis_mm(self.fixed.volume, self.moving.volume, pose)
 
+    @stage("judging")
     def _findings(self, refined: Refined, ranked: Sequence[Peak], overlay: Overlay, overlap: float) -> Findings:
         (evidence,) = overlay.evidence(refined.pose[None])
         total = evidence.total + self._log_prior(refined.pose, refined.kind)

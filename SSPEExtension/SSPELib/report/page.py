@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from .. import __version__
 from ..alignment import matrix_of
 from ..registration.confidence import ErrorEstimate
+from ..stages import stage
 from ..volume import End
 from .figures import before_and_after, candidates, checkerboard, png_of, real_and_synthetic
 from .subject import Subject
@@ -95,6 +96,7 @@ $figures
 """)
 
 
+@stage("report")
 def page_of(subject: Subject) -> str:
     """Return the report as one self-contained HTML page."""
     found = subject.registration

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import __version__
 from ..alignment import grid_of, matrix_of
+from ..stages import stage
 from ..volume import real_part
 from .subject import Subject
 
@@ -17,6 +18,7 @@ FORMAT = 1
 RESEARCH_USE = "For research use only; synthetic slices show anatomy that was never measured."
 
 
+@stage("report")
 def summary_of(subject: Subject) -> str:
     """Return the report as JSON text; lengths in mm, the matrix (4, 4) maps fixed to moving points in LPS."""
     found = subject.registration

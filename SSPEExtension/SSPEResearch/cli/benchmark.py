@@ -11,6 +11,8 @@ from SSPELib.cli.console import needs_extra, progress_bar
 from SSPELib.cli.options import DeviceOption, ModelOption, check_outputs
 from SSPELib.errors import InputError
 
+from .speed import speed
+
 if TYPE_CHECKING:
     from ..evaluation.registration.cases import Start
     from ..evaluation.registration.landmarks import Landmarks
@@ -221,6 +223,9 @@ def training(
     with needs_extra("train", "Training"):
         from ..training.__main__ import benchmark as run
     run(config, device, batch or [1], compiling or ["no"], seconds, profile)
+
+
+benchmark.command()(speed)
 
 
 def _tell(text: str, table: Path | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,12 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from .config import TrainingConfig
 from .game import Game
 from .machine import Machine, usable_precision
+from .pace import finish, matrix_rate, pace
 from .run import make_sampler
 from .scopes import ScopeSampler
 from .volumes import PreparedVolume, PreparedVolumes
 
 GIBIBYTE = 1024**3
-MATRIX_SIDE = {"cuda": 8192, "cpu": 2048, "mps": 4096}
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,8 @@ def measure(config: TrainingConfig, device: torch.device, seconds: float = 20.0,
         profile: print the operations that take most of a step.
     """
     machine = Machine(device, usable_precision(config, device))
-    matrix_rate = _matrix_rate(device, machine.precision)
+    kind = torch.bfloat16 if machine.precision == "bf16-mixed" else torch.float32
+    fastest = matrix_rate(device, kind)
     config = replace(config, scope=replace(config.scope, fits_body=False, second_steps=0.0, third_steps=0.0))
     sampler = make_sampler(config, config.data.sources[:1], _bodies(config), machine, augmented=True)
     game, batch = Game(config, machine), config.schedule.batch
@@ -85,12 +85,12 @@ def measure(config: TrainingConfig, device: torch.device, seconds: float = 20.0,
     started = time.monotonic()
     scopes = sampler.draw(range(batch))
     game.step(*scopes, 0.999)
-    _finish(device)
+    finish(device)
     first = time.monotonic() - started
     memory = _peak_gib(device)
     operations = _operations(config, machine, scopes)
-    steps = _pace(lambda number: game.step(*sampler.draw(_numbers(number, batch)), 0.999), device, seconds)
-    cutting = _pace(lambda number: sampler.draw(_numbers(number, batch)), device, seconds / 10)
+    steps = pace(lambda number: game.step(*sampler.draw(_numbers(number, batch)), 0.999), device, seconds)
+    cutting = pace(lambda number: sampler.draw(_numbers(number, batch)), device, seconds / 10)
     if profile:
         _profile(game, sampler, batch, device)
     rate = operations * batch / steps / 1e9
@@ -103,7 +103,7 @@ def measure(config: TrainingConfig, device: torch.device, seconds: float = 20.0,
         cutting / steps,
         operations / 1e9,
         rate,
-        matrix_rate / 1e9,
+        fastest / 1e9,
         memory,
         first,
     )
@@ -134,35 +134,6 @@ def _operations(config: TrainingConfig, machine: Machine, scopes: tuple[torch.Te
     return float(counter.get_total_flops())
 
 
-def _pace(work: Callable[[int], object], device: torch.device, seconds: float) -> float:
-    """Seconds of a repetition, the first one left out."""
-    work(1)
-    _finish(device)
-    started, count = time.monotonic(), 0
-    while count == 0 or time.monotonic() - started < seconds:
-        work(count + 2)
-        count += 1
-        if device.type != "cpu" and count % 10 == 0:
-            # The host must not run far ahead of the clock.
-            _finish(device)
-    _finish(device)
-    return (time.monotonic() - started) / count
-
-
-def _matrix_rate(device: torch.device, precision: str) -> float:
-    side = MATRIX_SIDE[device.type]
-    kind = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
-    one, other = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
-    return float(2 * side**3 / _pace(lambda _: one @ other, device, 1.0))
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    elif device.type == "mps":
-        torch.mps.synchronize()
-
-
 def _peak_gib(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / GIBIBYTE
@@ -185,6 +156,6 @@ def _profile(game: Game, sampler: ScopeSampler, batch: int, device: torch.device
         game.step(*sampler.draw(range(batch)), 0.999)
     if device.type == "cuda":
         torch.cuda.set_sync_debug_mode("default")
-    _finish(device)
+    finish(device)
     order = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
     print(found.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60))
