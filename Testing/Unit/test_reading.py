@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from SSPELib.io import read_volume
 from SSPELib.io.nifti import StoredVoxels, stored_voxels
 from SSPELib.io.silence import libraries_silenced
 from SSPELib.io.writing import Outputs
+from SSPELib.io.zipping import BLOCK_BYTES, unzip_file, zip_file
 from SSPELib.volume import Volume, body_axis
 
 FLIPPED = np.diag([-1.0, 1.0, -1.0])
@@ -207,6 +209,21 @@ def test_a_zipped_file_is_read_itself_and_not_the_unzipped_one_beside_it(tmp_pat
         outputs.image(small_torso.to_image(), tmp_path / "out.nii")
         outputs.image(small_torso.like(small_torso.array + 1).to_image(), tmp_path / "out.nii.gz")
     np.testing.assert_array_equal(read_volume(tmp_path / "out.nii.gz").array, small_torso.array + 1)
+
+
+def test_gzip_files_of_several_streams_and_trailing_zeros_are_unzipped(tmp_path: Path) -> None:
+    whole = np.random.default_rng(1).integers(0, 9, 3 * BLOCK_BYTES + 17, dtype=np.uint8).tobytes()
+    pieces = [whole[:1000], whole[1000 : BLOCK_BYTES + 5], b"", whole[BLOCK_BYTES + 5 :]]
+    zipped, plain = tmp_path / "a.gz", tmp_path / "a"
+    zipped.write_bytes(b"".join(gzip.compress(piece, 1) for piece in pieces) + bytes(600))
+    unzip_file(zipped, plain)
+    assert plain.read_bytes() == whole
+    zip_file(plain, zipped)
+    assert gzip.decompress(zipped.read_bytes()) == whole
+    for damaged in (zipped.read_bytes()[:-1], zipped.read_bytes()[:-8] + bytes(8)):
+        zipped.write_bytes(damaged)
+        with pytest.raises((EOFError, zlib.error)):
+            unzip_file(zipped, plain)
 
 
 def test_nifti_2_and_the_other_byte_order_are_looked_through(tmp_path: Path) -> None:

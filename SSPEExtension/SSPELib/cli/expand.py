@@ -48,16 +48,19 @@ def expand(
 
     Example: sspe expand chest.nii.gz longer.nii.gz --direction inferior --distance 64 --mask synthetic.nii.gz
     """
-    from ..dicom_objects.export import check_folder, export_volume
-    from ..dicom_objects.source import source_of
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
+    from ..model.device import load_torch_ahead
 
     options = ExpandOptions(direction, distance, model, device)
     options.check()
     check_outputs([(output, IMAGE_SUFFIXES), (mask, IMAGE_SUFFIXES)], [input_path])
-    with needs_extra("dicom", "--dicom"):
-        check_folder(dicom)
+    if dicom is not None:
+        from ..dicom_objects.export import check_folder
+
+        with needs_extra("dicom", "--dicom"):
+            check_folder(dicom)
+    load_torch_ahead()
     volume = read_volume(input_path, ReadOptions(series, assume_lps))
 
     from .. import tasks
@@ -70,6 +73,9 @@ def expand(
         if mask is not None:
             outputs.image(done.volume.provenance_image(), mask)
         if dicom is not None:
+            from ..dicom_objects.export import export_volume
+            from ..dicom_objects.source import source_of
+
             export_volume(
                 outputs.folder(dicom),
                 done.volume,

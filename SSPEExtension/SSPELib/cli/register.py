@@ -84,11 +84,9 @@ def register(
 
     Example: sspe register chest.nii.gz abdomen.nii.gz --transform found.tfm --report report.json
     """
-    from ..alignment import matrix_of
-    from ..dicom_objects.export import check_folder, export_registration
-    from ..dicom_objects.source import source_of
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES, TRANSFORM_SUFFIXES
+    from ..model.device import load_torch_ahead
 
     options = RegisterOptions(transform_type, start, not no_expansion, distance, backend, tolerance, model, device)
     options.check()
@@ -104,8 +102,11 @@ def register(
         ],
         [fixed, moving, *landmarks],
     )
-    with needs_extra("dicom", "--dicom"):
-        check_folder(dicom)
+    if dicom is not None:
+        from ..dicom_objects.export import check_folder
+
+        with needs_extra("dicom", "--dicom"):
+            check_folder(dicom)
     if pdf is not None:
         from ..report.pdf import check_pdf, pdf_of
 
@@ -116,6 +117,7 @@ def register(
     if same_path and read_fixed == read_moving:
         raise InputError(_same(fixed, moving))
     start_transform = _landmark_start(fixed_landmarks, moving_landmarks)
+    load_torch_ahead()
     fixed_volume, moving_volume = read_volume(fixed, read_fixed), read_volume(moving, read_moving)
     if _identical(fixed_volume, moving_volume):
         raise InputError(_same(fixed, moving))
@@ -144,6 +146,10 @@ def register(
             if pdf is not None:
                 outputs.beside(pdf).write_bytes(pdf_of(printed))
         if dicom is not None:
+            from ..alignment import matrix_of
+            from ..dicom_objects.export import export_registration
+            from ..dicom_objects.source import source_of
+
             scans = (
                 source_of(fixed, fixed_volume, read_fixed.series),
                 source_of(moving, moving_volume, read_moving.series),

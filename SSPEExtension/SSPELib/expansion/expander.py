@@ -15,7 +15,7 @@ from ..hounsfield import HU_SCALE
 from ..options import Direction
 from ..progress import Progress, part, silent
 from ..stages import stage
-from ..volume import AIR_HU, End, Volume, body_axis
+from ..volume import AIR_HU, End, Volume, body_axis, slices
 from ..volume.body import mask_of_slices, outside_to_air
 from ..volume.checks import check_length
 from .continuation import continued, whole_slices
@@ -101,7 +101,11 @@ class Expander:
         """The volume with synthetic slices beyond one end, and its wedges without data there filled."""
         progress(0.0, f"Preparing the {end} end")
         whole, incomplete = whole_slices(volume, end)
-        working = to_working(whole, self.bundle.card.spacing_mm, end)
+        near = self._near_end(whole, end)
+        working = to_working(near, self.bundle.card.spacing_mm, end)
+        if not working.mask.any():
+            # Beyond air, air is continued.
+            near, working = whole, to_working(whole, self.bundle.card.spacing_mm, end)
         if not working.mask.any():
             raise InputError(f"No body is in view in {volume.name}. Check that it is a CT of a patient.")
         spacing_mm = volume.spacing[body_axis(volume).index]
@@ -109,7 +113,15 @@ class Expander:
         steps = math.ceil(count * spacing_mm / working.spacing_mm)
         grown = self._grow(working, steps, generator, part(progress, 0.05, 0.9))
         progress(0.9, f"Bringing the {end} slices back to the grid of the volume")
-        return continued(volume, end, append_to_own_grid(whole, working, grown, count), incomplete)
+        return continued(volume, end, append_to_own_grid(near, working, grown, count), incomplete)
+
+    def _near_end(self, volume: Volume, end: End) -> Volume:
+        """The slices at one end that the network sees, and a few more: those far away cost time and change nothing."""
+        axis = body_axis(volume)
+        count = volume.size[axis.index]
+        kept = math.ceil((self.bundle.card.scope_mm + 2 * self.bundle.card.spacing_mm) / volume.spacing[axis.index]) + 1
+        at_last = (end == "superior") == (axis.superior > 0)
+        return slices(volume, max(0, count - kept), count) if at_last else slices(volume, 0, min(kept, count))
 
     def _grow(
         self, working: WorkingVolume, count: int, generator: _Generator, progress: Progress

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,7 +14,7 @@ from ..errors import InputError
 from ..volume.checks import raise_not_finite
 from ..volume.provenance import Provenance
 from ..volume.volume import Volume
-from .nifti import any_sform_read, apart, stored_voxels
+from .nifti import any_sform_read, stored_voxels, unzipped
 from .nifti_header import is_nifti, places
 from .silence import libraries_silenced
 from .straightening import straightened
@@ -40,16 +42,23 @@ def read_image(path: Path, assume_lps: bool, remarks: list[str]) -> Volume:
         raise InputError(f"{path} is empty (0 bytes); copy or export it again.")
     reader = sitk.ImageFileReader()
     try:
-        with libraries_silenced(), any_sform_read(), apart(path) as place:
+        with libraries_silenced(), any_sform_read(), unzipped(path) as place:
             reader.SetFileName(str(place))
             reader.ReadImageInformation()
             _check_kind(path, reader)
             image = reader.Execute()
+            stored = stored_voxels(place)
+    except (EOFError, zlib.error) as error:
+        raise InputError(_damaged(path)) from error
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read, or not unzipped into {gettempdir()} ({error.strerror}); make room there, or name "
+            "another folder by the environment variable TMPDIR."
+        ) from error
     except RuntimeError as error:
         raise InputError(_reason(path, error)) from error
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
-    stored = stored_voxels(path)
     if not stored.complete:
         raise InputError(_damaged(path))
     raise_not_finite(str(path), stored.not_finite)

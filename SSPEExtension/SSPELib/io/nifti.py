@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import math
 import os
-import shutil
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,7 +19,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .nifti_header import BYTES, SUFFIXES, byte_order, is_nifti_1, opened
+from .nifti_header import BYTES, SUFFIXES, byte_order, is_nifti_1, is_zipped, opened
+from .zipping import unzip_file
 
 FLOAT_TYPES = {16: "f4", 64: "f8"}
 CHUNK_BYTES = 1 << 24
@@ -62,14 +62,20 @@ def stored_voxels(path: Path) -> StoredVoxels:
 
 
 @contextmanager
-def apart(path: Path) -> Iterator[Path]:
-    """Yield a file as it is, or a copy of it where another one beside it would be read in its place."""
-    unzipped = path.with_name(path.name[: -len(".gz")])
-    if not path.name.lower().endswith(".nii.gz") or not unzipped.exists():
+def unzipped(path: Path) -> Iterator[Path]:
+    """Yield a file as it is, or, of zipped NIfTI, what is in it: ITK would unzip it again, and read a.nii for a.nii.gz.
+
+    Raises:
+        EOFError, zlib.error: it is cut off or damaged.
+        OSError: there is no room for what is in it.
+    """
+    if not (path.name.lower().endswith(SUFFIXES) and is_zipped(path)):
         yield path
         return
     with TemporaryDirectory() as folder:
-        yield Path(shutil.copyfile(path, Path(folder) / path.name))
+        plain = Path(folder) / "unzipped.nii"
+        unzip_file(path, plain)
+        yield plain
 
 
 @contextmanager

@@ -38,9 +38,13 @@ class NiftiPlaces:
 
 def opened(path: Path) -> BinaryIO:
     """Open a NIfTI file, zipped or not."""
+    return cast(BinaryIO, gzip.open(path)) if is_zipped(path) else path.open("rb")
+
+
+def is_zipped(path: Path) -> bool:
+    """Tell by its first bytes whether a file is zipped."""
     with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb")
+        return file.read(2) == b"\x1f\x8b"
 
 
 def byte_order(head: bytes) -> str | None:

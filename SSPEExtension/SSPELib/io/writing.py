@@ -11,12 +11,14 @@ from types import TracebackType
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..stages import stage
-from .nifti import apart
 from .silence import libraries_silenced
+from .zipping import LEVEL, zip_file
 
+ZIPPED = ".nii.gz"
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 TRANSFORM_SUFFIXES = (".tfm", ".h5", ".txt")
 PREFIX = ".sspe-"
@@ -87,11 +89,8 @@ class Outputs:
         place = self.beside(path)
         try:
             with libraries_silenced():
-                sitk.WriteImage(image, str(place), useCompression=True)
-                # On a full disk some formats are cut off without a word.
-                with apart(place) as written:
-                    whole = sitk.Hash(sitk.ReadImage(str(written))) == sitk.Hash(image)
-        except RuntimeError as error:
+                whole = _written_zipped(image, place) if place.name.lower().endswith(ZIPPED) else _written(image, place)
+        except (RuntimeError, OSError) as error:
             raise InputError(_unwritable(Path(path))) from error
         if not whole:
             raise InputError(_unwritable(Path(path)))
@@ -135,6 +134,29 @@ class Outputs:
                     file.replace(parent / file.name)
                 except OSError as error:
                     raise InputError(_unwritable(parent / file.name)) from error
+
+
+def _written_zipped(image: sitk.Image, path: Path) -> bool:
+    """Write an image that ITK would zip on one core; returns whether all of it is there."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        plain = Path(folder) / path.name[: -len(".gz")]
+        if not _written(image, plain):
+            return False
+        zip_file(plain, path)
+    return True
+
+
+def _written(image: sitk.Image, path: Path) -> bool:
+    """Write an image; returns whether all of it is there: on a full disk some formats are cut off without a word."""
+    sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=LEVEL)
+    read = sitk.ReadImage(str(path))
+    return np.array_equal(_bits(image), _bits(read))
+
+
+def _bits(image: sitk.Image) -> NDArray[np.unsignedinteger]:
+    """The voxels as whole numbers, so that NaN equals itself."""
+    voxels = sitk.GetArrayViewFromImage(image)
+    return voxels.view(f"u{voxels.dtype.itemsize}")
 
 
 def write_image(image: sitk.Image, path: str | PathLike[str]) -> None:

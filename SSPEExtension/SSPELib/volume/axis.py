@@ -101,7 +101,8 @@ def real_part(volume: Volume) -> Volume:
         return volume
     first, stop = _real_range(volume)
     scanned = slices(volume, first, stop)
-    provenance = np.where(scanned.where(Provenance.REAL), Provenance.REAL, Provenance.NO_DATA).astype(np.uint8)
+    real = scanned.where(Provenance.REAL)
+    provenance = np.where(real, np.uint8(Provenance.REAL), np.uint8(Provenance.NO_DATA))
     return replace(scanned, provenance=provenance if provenance.any() else None)
 
 

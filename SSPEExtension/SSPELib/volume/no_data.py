@@ -53,7 +53,8 @@ def find_no_data(volume: Volume, padding_hu: float | None = None) -> NDArray[np.
     in_plane = [volume.spacing[index] for index in (2, 1, 0) if index != axis.index]
     found = np.zeros(stack.shape, dtype=bool)
     for value in _paddings(stack, padding_hu):
-        constant = np.abs(stack - np.float32(value)) < 0.5 if stack.dtype.kind == "f" else stack == round(value)
+        low, high = np.float32(value - 0.5), np.float32(value + 0.5)
+        constant = (stack > low) & (stack < high) if stack.dtype.kind == "f" else stack == round(value)
         constant &= ~found
         found |= constant & _beyond(stack, constant | found, in_plane, volume.spacing[axis.index])
     return np.moveaxis(found, 0, axis.numpy_axis)
@@ -71,7 +72,7 @@ def with_no_data(volume: Volume, padding_hu: float | None = None) -> Volume:
         return volume
     tissue = padding & (volume.array > PADDING_AT_MOST_HU)
     array = np.where(tissue, np.asarray(AIR_HU, volume.array.dtype), volume.array) if tissue.any() else volume.array
-    provenance = np.where(padding, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8)
+    provenance = np.where(padding, np.uint8(Provenance.NO_DATA), np.uint8(Provenance.REAL))
     return real_part(replace(volume, array=array, provenance=provenance))
 
 
