@@ -15,9 +15,10 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.options import DeviceName, RegisterOptions, TransformType
 from SSPELib.volume import Volume
-from SSPESlicer.jobs.background import BackgroundJob, Event, PythonProcess
+from SSPESlicer.jobs.background import BackgroundJob, Event
 from SSPESlicer.jobs.files import volumeFiles
 from SSPESlicer.jobs.scene_job import ifPresent
+from SSPESlicer.jobs.warm import WarmProcess
 from SSPESlicer.scene import geometry, provenance, results, volumes
 from SSPESlicer.scene.node_files import readTransform
 
@@ -43,7 +44,7 @@ class SSPERegisterLogic(AfterRegistrationLogic):
     registered = SSPERegisterLogic().register(fixedNode, movingNode)
     """
 
-    def __init__(self, processFactory: Callable[[], Any] = PythonProcess) -> None:
+    def __init__(self, processFactory: Callable[[], Any] = WarmProcess) -> None:
         AfterRegistrationLogic.__init__(self, processFactory)
         self._folder = Path()
         self._brainsFitRun: brainsfit.BrainsFitRun | None = None

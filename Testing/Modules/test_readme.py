@@ -33,10 +33,10 @@ def panel_texts(module: str) -> set[str]:
 
 def test_console_snippets_run(sspe: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from SSPERegisterLib.selftest import knownMotion
-    from SSPESlicer.jobs.background import PythonProcess
+    from SSPESlicer.jobs.warm import WarmProcess
     from SSPESlicer.selftest import AnsweringProcess, addNode, halves
 
-    monkeypatch.setattr(PythonProcess, "__new__", lambda cls: AnsweringProcess(transform=knownMotion()))
+    monkeypatch.setattr(WarmProcess, "__new__", lambda cls: AnsweringProcess(transform=knownMotion()))
     for part, name in zip(halves(20.0), ("Upper chest", "Lower chest"), strict=True):
         addNode(part, name)
     names: dict[str, Any] = {"slicer": slicer}

@@ -32,9 +32,9 @@ sys.exit(main())
 """
 
 
-def start(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
+def start(folder: Path | None, arguments: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, *arguments, str(folder)],
+        [sys.executable, *arguments, *([] if folder is None else [str(folder)])],
         cwd=LIBRARY,
         env={**os.environ, "PYTHONPATH": str(LIBRARY)},
         stdin=subprocess.PIPE,
@@ -66,6 +66,33 @@ def test_only_events_reach_standard_output(tmp_path: Path) -> None:
     assert process.returncode == 0
     for words in ("a native library says hello", "and Python too", "this is no JSON"):
         assert words in said
+
+
+def test_one_job_after_the_other_until_it_is_idle(tmp_path: Path) -> None:
+    patient = NOISY.replace("from SSPELib.worker.__main__ import main", "import SSPELib.worker.__main__ as entry")
+    patient = patient.replace("sys.exit(main())", "entry.LONGEST_IDLE_S = 1.0; sys.exit(entry.main())")
+    folders = [tmp_path / "one", tmp_path / "two", tmp_path / "three"]
+    for folder, task in zip(folders, ("noisy", "expand", "noisy"), strict=True):
+        folder.mkdir()
+        options = {"distance_mm": 1000.0}
+        volume = write_job_volume(torso(), folder, "a")
+        job = {"task": task, "volumes": [{"volume": volume, "options": options}]}
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    lines = [json.dumps({"job": str(folder)}) for folder in folders]
+    answers = [json.dumps({"answer": number}) for number in (1, 2)]
+    process = start(None, ["-c", patient])
+    events, _ = answered(process, "\n".join([lines[0], answers[0], *lines[1:], answers[1], ""]))
+    assert [event["event"] for event in events] == [
+        "warning",
+        "request",
+        "result",
+        "error",
+        "warning",
+        "request",
+        "result",
+    ]
+    assert [event["answer"] for event in events if event["event"] == "result"] == [{"answer": 1}, {"answer": 2}]
+    assert process.returncode == 0
 
 
 def test_it_ends_with_its_parent_also_after_a_bad_line(tmp_path: Path) -> None:

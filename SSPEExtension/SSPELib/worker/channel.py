@@ -7,7 +7,8 @@ import os
 import queue
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 FEWEST_SECONDS_BETWEEN_EVENTS = 0.1
@@ -21,7 +22,19 @@ class Channel:
         self._output = output
         self._started = self._last_sent = time.monotonic()
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._folders: queue.Queue[str] = queue.Queue()
         self._said: tuple[int, str] | None = None
+
+    def jobs(self, longest_wait_s: float) -> Iterator[Path]:
+        """The folders of the jobs that the other side sends, until none has come for some seconds."""
+        while True:
+            try:
+                folder = self._folders.get(timeout=longest_wait_s)
+            except queue.Empty:
+                return
+            self._started = self._last_sent = time.monotonic()
+            self._said = None
+            yield Path(folder)
 
     def send(self, event: str, **fields: Any) -> None:
         """Write one event; ASCII only, so that no code page of any system can spoil it."""
@@ -51,10 +64,14 @@ class Channel:
         return self._answers.get()
 
     def listen(self, lines: TextIO) -> None:
-        """Collect answers until the other side closes, then end the process whatever it is doing."""
+        """Collect jobs and answers until the other side closes, then end the process whatever it is doing."""
         for line in lines:
             try:
-                self._answers.put(json.loads(line))
-            except ValueError:
+                said = json.loads(line)
+                if "job" in said:
+                    self._folders.put(said["job"])
+                else:
+                    self._answers.put(said)
+            except (ValueError, TypeError):
                 print(f"SSPE: this line is no answer: {line.rstrip()}", file=sys.stderr)
         os._exit(1)

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from SSPELib.errors import SSPEError
 
 from ..jobs.background import BackgroundJob, Event
+from ..jobs.warm import endKept
 
 TORCH_REQUIREMENT = ">=2.4"
 
@@ -40,6 +41,8 @@ def installTorch() -> None:
     import PyTorchUtils
 
     logic = PyTorchUtils.PyTorchUtilsLogic()
+    # It may hold files of a version that is to be replaced.
+    endKept()
     if logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is None:
         raise SSPEError(_("PyTorch was not installed. SSPE needs it to expand volumes and to register them."))
 

@@ -32,7 +32,10 @@ Event = dict[str, Any]
 
 
 class WorkerProcess(Protocol):
-    """What a job needs of a process; tests inject their own."""
+    """What a job needs of a process; tests inject their own.
+
+    isRunning tells whether more is to come of this job; kill ends what still runs of it.
+    """
 
     def start(self, folder: Path) -> None: ...
     def isRunning(self) -> bool: ...
@@ -51,6 +54,11 @@ class PythonProcess:
         self._read = 0
 
     def start(self, folder: Path) -> None:
+        """Do the job of a folder."""
+        self._launch(folder, [str(folder)])
+
+    def _launch(self, folder: Path, arguments: list[str]) -> None:
+        """Start the process; its events and errors go to files in a folder."""
         self._folder = folder
         python = shutil.which("PythonSlicer") or sys.executable
         library = Path(SSPELib.__file__).resolve().parent.parent
@@ -59,7 +67,7 @@ class PythonProcess:
             ownGroup = {"creationflags": subprocess.CREATE_NO_WINDOW}
         with (folder / EVENTS_FILE).open("wb") as events, (folder / ERRORS_FILE).open("wb") as errors:
             self._process = subprocess.Popen(
-                [python, "-m", "SSPELib.worker", str(folder)],
+                [python, "-m", "SSPELib.worker", *arguments],
                 cwd=library, stdin=subprocess.PIPE, stdout=events, stderr=errors, **ownGroup,
             )  # fmt: skip
 

@@ -13,8 +13,9 @@ from slicer.util import VTKObservationMixin
 
 from SSPELib.errors import SSPEError
 
-from .background import BackgroundJob, Event, PythonProcess
+from .background import BackgroundJob, Event
 from .files import Files
+from .warm import WarmProcess
 
 
 class SceneJob(VTKObservationMixin):
@@ -83,7 +84,7 @@ class JobLogic(ScriptedLoadableModuleLogic):
         processFactory: makes the process that does the work; tests inject their own.
     """
 
-    def __init__(self, processFactory: Callable[[], Any] = PythonProcess) -> None:
+    def __init__(self, processFactory: Callable[[], Any] = WarmProcess) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         self._processFactory = processFactory
         self._sceneJob = SceneJob()
