@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import dask
+import psutil
 from distributed import Client, LocalCluster
 
 from SSPELib import __version__
@@ -94,6 +95,14 @@ class _Processes(LocalCluster):
             spec[number] = {**worker, "options": {**options, "env": environment, "resources": {GPU: 1}}}
         return spec
 
+    def stop(self) -> None:
+        """End the workers at once, whatever they are at; asked to, Dask waits seconds for the rows that are begun."""
+        for nanny in self.workers.values():
+            nanny.close_gracefully()
+            if nanny.pid:
+                with suppress(psutil.NoSuchProcess):
+                    psutil.Process(nanny.pid).kill()
+
 
 @contextmanager
 def opened(workers: Workers, memory_mib: float) -> Iterator[Client]:
@@ -127,7 +136,11 @@ def opened(workers: Workers, memory_mib: float) -> Iterator[Client]:
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
-            yield client
+            try:
+                yield client
+            except BaseException:
+                cluster.stop()
+                raise
 
 
 def biggest_host(client: Client) -> str:

@@ -19,7 +19,10 @@ LONGEST_SECONDS = 0.2
 
 
 def quick(row: Row, folder: Path) -> Outcome:
-    """Write two files that belong together, and into a journal how the work went; rows named bad-... fail."""
+    """Write two files that belong together, and into a journal how the work went.
+
+    Rows named bad-... fail, and those named endless-... never end.
+    """
     output = folder.parents[1]
     if (output / "rows" / row.name).exists():
         _note(output, "twice", row)
@@ -27,6 +30,8 @@ def quick(row: Row, folder: Path) -> Outcome:
     chance = random.Random(row.name)
     if row.name.startswith("bad"):
         raise RegistrationError("No transform could be found.")
+    while row.name.startswith("endless"):
+        sum(range(100_000))
     data = chance.randbytes(20_000)
     with (folder / VOXELS).open("wb") as file:
         file.write(data[:10_000])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import AIR_HU, BodyAxis, End, Provenance, Volume, body_axis, slices, with_slices
-from ..volume.body import coarse_steps, mask_of_slices
+from ..volume.body import mask_of_slices
 from ..volume.checks import SHORTEST_MM
 
 # Of the body's cross-section in a slice that counts as whole.
@@ -94,13 +94,11 @@ def _incomplete(volume: Volume, axis: BodyAxis, outward: NDArray[np.bool_], end:
     """
     near = min(len(outward) // 2, round(WEDGES_REACH_MM / volume.spacing[axis.index]))
     in_plane = [volume.spacing[index] for index in (2, 1, 0) if index != axis.index]
-    rows, columns = coarse_steps(in_plane)
     stack = np.moveaxis(volume.array, axis.numpy_axis, 0)
     stack = stack[::-1] if _at_first_index(axis, end) else stack
-    missing, voxels = (one[-near:, ::rows, ::columns] for one in (outward, stack))
-    seen = mask_of_slices(np.where(missing, AIR_HU, voxels), [in_plane[0] * rows, in_plane[1] * columns])
+    seen = mask_of_slices(np.where(outward[-near:], AIR_HU, stack[-near:]), in_plane)
     body = seen.any(axis=0)
-    lost = (missing & body).sum(axis=(1, 2)) > MISSING_AT_MOST * body.sum()
+    lost = (outward[-near:] & body).sum(axis=(1, 2)) > MISSING_AT_MOST * body.sum()
     return near - int(np.argmax(lost)) if lost.any() else 0
 
 

@@ -27,16 +27,11 @@ def body_mask(volume: Volume) -> NDArray[np.bool_]:
     axis = body_axis(volume)
     stack = np.moveaxis(volume.array, axis.numpy_axis, 0)
     in_plane = [volume.spacing[index] for index in (2, 1, 0) if index != axis.index]
-    factors = coarse_steps(in_plane)
+    factors = [max(1, round(MASK_SPACING_MM / spacing)) for spacing in in_plane]
     coarse = stack[:, :: factors[0], :: factors[1]]
     mask = mask_of_slices(coarse, [s * f for s, f in zip(in_plane, factors, strict=True)])
     fine = mask.repeat(factors[0], axis=1).repeat(factors[1], axis=2)[:, : stack.shape[1], : stack.shape[2]]
     return np.ascontiguousarray(np.moveaxis(fine, 0, axis.numpy_axis))
-
-
-def coarse_steps(in_plane_mm: list[float]) -> list[int]:
-    """Every how many rows and columns a body mask is looked for."""
-    return [max(1, round(MASK_SPACING_MM / spacing)) for spacing in in_plane_mm]
 
 
 def mask_of_slices(stack: NDArray[Any], in_plane_mm: list[float]) -> NDArray[np.bool_]:
@@ -71,8 +66,8 @@ def _cropped(image: sitk.Image, radius: list[int], like: sitk.Image) -> sitk.Ima
 
 def _filled_slices(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Fill, slice by slice, what the outside cannot reach (lungs, bowel gas, windpipe)."""
-    # One below the other in a single tall image, each with a border that the outside comes through.
-    bordered = np.pad(mask, ((0, 0), (1, 1), (1, 1))).view(np.uint8)
-    image = sitk.GetImageFromArray(bordered.reshape(-1, bordered.shape[2]))
-    filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(image)).reshape(bordered.shape)
-    return filled[:, 1:-1, 1:-1] > 0
+    filled = np.empty_like(mask)
+    for index, plane in enumerate(mask):
+        image = sitk.GetImageFromArray(np.pad(plane, 1).astype(np.uint8))
+        filled[index] = sitk.GetArrayFromImage(sitk.BinaryFillhole(image))[1:-1, 1:-1] > 0
+    return filled
