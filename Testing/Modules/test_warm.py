@@ -64,6 +64,17 @@ def test_another_setting_replaces_the_process(warm: Any, model: str, tmp_path: P
     assert is_alive(second)
 
 
+def test_a_job_that_needs_no_model_takes_the_process_that_is_there(warm: Any, model: str) -> None:
+    from SSPESlicer.jobs.background import BackgroundJob
+
+    first = done(warm, model)
+    process = warm.WarmProcess()
+    found = BackgroundJob(process).run({"task": "device"}, lambda result: result)
+    assert found["device"] in ("cpu", "cuda", "mps")
+    assert process._process._process.pid == first
+    assert done(warm, model) == first
+
+
 def test_an_error_of_the_library_keeps_the_process(warm: Any, model: str) -> None:
     from SSPELib.errors import SSPEError
 

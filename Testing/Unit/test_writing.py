@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from geometries import rotation
 
 from SSPELib.errors import InputError
 from SSPELib.io import read_volume, write_image, write_transform
@@ -22,6 +24,21 @@ def test_written_image_reads_back_and_nothing_else_is_left(tmp_path: Path, small
     np.testing.assert_array_equal(read_volume(path).array, small_torso.array)
     expected = {path.name} | ({"out.zraw"} if suffix == ".mhd" else set())
     assert {file.name for file in tmp_path.iterdir()} == expected
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
+def test_zipped_files_hold_byte_for_byte_what_itk_writes(tmp_path: Path, kind: type) -> None:
+    random = np.random.default_rng(1)
+    image = sitk.GetImageFromArray(random.integers(0, 200, (7, 5, 3)).astype(kind))
+    image.SetSpacing((0.7, 1.1, 2.5))
+    image.SetOrigin((-120.3, 44.5, 1e3))
+    image.SetDirection((rotation((10.0, -20.0, 33.0)) @ np.diag([1.0, 1.0, -1.0])).ravel().tolist())
+    write_image(image, tmp_path / "out.nii.gz")
+    sitk.WriteImage(image, str(tmp_path / "plain.nii"))
+    assert gzip.decompress((tmp_path / "out.nii.gz").read_bytes()) == (tmp_path / "plain.nii").read_bytes()
+    pairs = sitk.Compose(image, image)
+    write_image(pairs, tmp_path / "pairs.nii.gz")
+    assert sitk.ReadImage(str(tmp_path / "pairs.nii.gz")).GetNumberOfComponentsPerPixel() == 2
 
 
 @pytest.mark.parametrize("suffix", [".tfm", ".txt", ".h5"])
@@ -122,7 +139,12 @@ def test_an_image_that_was_cut_off_while_it_was_written_is_no_result(
         largest = max(Path(path).parent.iterdir(), key=lambda file: file.stat().st_size)
         largest.write_bytes(largest.read_bytes()[:-1000])
 
+    def full(pieces: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     monkeypatch.setattr("SimpleITK.WriteImage", cut_off)
+    monkeypatch.setattr("SSPELib.io.nifti.zip_pieces", full)
     with pytest.raises(InputError, match=r"out\..* cannot be written; check .* the disk not full"):
         write_image(small_torso.to_image(), tmp_path / f"out{suffix}")
     assert list(tmp_path.iterdir()) == []

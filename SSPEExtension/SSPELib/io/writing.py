@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..stages import stage
+from .nifti import write_zipped
 from .silence import libraries_silenced
-from .zipping import LEVEL, zip_file
+from .zipping import LEVEL
 
-ZIPPED = ".nii.gz"
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 TRANSFORM_SUFFIXES = (".tfm", ".h5", ".txt")
 PREFIX = ".sspe-"
@@ -89,7 +89,7 @@ class Outputs:
         place = self.beside(path)
         try:
             with libraries_silenced():
-                whole = _written_zipped(image, place) if place.name.lower().endswith(ZIPPED) else _written(image, place)
+                whole = write_zipped(image, place) or _written(image, place)
         except (RuntimeError, OSError) as error:
             raise InputError(_unwritable(Path(path))) from error
         if not whole:
@@ -134,16 +134,6 @@ class Outputs:
                     file.replace(parent / file.name)
                 except OSError as error:
                     raise InputError(_unwritable(parent / file.name)) from error
-
-
-def _written_zipped(image: sitk.Image, path: Path) -> bool:
-    """Write an image that ITK would zip on one core; returns whether all of it is there."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        plain = Path(folder) / path.name[: -len(".gz")]
-        if not _written(image, plain):
-            return False
-        zip_file(plain, path)
-    return True
 
 
 def _written(image: sitk.Image, path: Path) -> bool:

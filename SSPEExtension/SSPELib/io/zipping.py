@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -17,18 +19,20 @@ GZIP = zlib.MAX_WBITS | 16
 HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 
 
-def zip_file(source: Path, target: Path) -> None:
-    """Write a gzip file of another file: blocks are deflated side by side and joined to one stream, as pigz does.
+def zip_pieces(pieces: Iterable[memoryview], target: Path) -> None:
+    """Write a gzip file of pieces of bytes: blocks are deflated side by side and joined to one stream, as pigz does.
 
     Raises:
         OSError: the disk is full, or something else is wrong with it.
     """
     threads = int(sitk.ProcessObject.GetGlobalDefaultNumberOfThreads())
+    blocks = (piece[at : at + BLOCK_BYTES] for piece in pieces for at in range(0, len(piece), BLOCK_BYTES))
     checksum = size = 0
-    with source.open("rb") as plain, target.open("wb") as zipped, ThreadPoolExecutor(threads) as pool:
+    with target.open("wb") as zipped, ThreadPoolExecutor(threads) as pool:
         zipped.write(HEADER)
-        while blocks := [block for _ in range(2 * threads) if (block := plain.read(BLOCK_BYTES))]:
-            for block, deflated in zip(blocks, pool.map(_deflated, blocks), strict=True):
+        # A few at a time, so that what is zipped does not pile up in memory.
+        while some := list(islice(blocks, 2 * threads)):
+            for block, deflated in zip(some, pool.map(_deflated, some), strict=True):
                 zipped.write(deflated)
                 checksum, size = zlib.crc32(block, checksum), size + len(block)
         zipped.write(_compressor().flush())
@@ -57,7 +61,7 @@ def unzip_file(source: Path, target: Path) -> None:
         raise EOFError
 
 
-def _deflated(block: bytes) -> bytes:
+def _deflated(block: memoryview) -> bytes:
     """A block that others can follow."""
     compressor = _compressor()
     return compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH)

@@ -71,7 +71,8 @@ class WarmProcess:
         self._setting = frozenset(_settings(json.loads((folder / JOB_FILE).read_text(encoding="utf-8"))))
         kept = _take(self._setting)
         if kept is not None:
-            self._process, self._isReused = kept, True
+            self._process, self._isReused = kept.process, True
+            self._setting |= kept.setting
         self._hand()
 
     def isRunning(self) -> bool:
@@ -136,9 +137,9 @@ _kept: _Kept | None = None
 
 def endKept(*_: Any) -> None:
     """End the process that waits for the next job, if there is one."""
-    process = _released()
-    if process is not None:
-        process.kill()
+    kept = _released()
+    if kept is not None:
+        kept.process.kill()
 
 
 def _keep(process: ServingProcess, setting: Setting) -> None:
@@ -150,21 +151,23 @@ def _keep(process: ServingProcess, setting: Setting) -> None:
     _kept = _Kept(process, setting, scene, scene.AddObserver(scene.StartCloseEvent, endKept))
 
 
-def _take(setting: Setting) -> ServingProcess | None:
-    """The process that is kept, where it has a setting and still runs; any other is ended."""
-    fits = _kept is not None and _kept.setting == setting and _kept.process.isRunning()
-    if not fits:
+def _take(setting: Setting) -> _Kept | None:
+    """What is kept, where it still runs and its device and model are not other ones; else it is ended."""
+    if _kept is None or not _kept.process.isRunning() or _differ(_kept.setting | setting):
         endKept()
     return _released()
 
 
-def _released() -> ServingProcess | None:
+def _released() -> _Kept | None:
     global _kept
     kept, _kept = _kept, None
-    if kept is None:
-        return None
-    kept.scene.RemoveObserver(kept.tag)
-    return kept.process
+    if kept is not None:
+        kept.scene.RemoveObserver(kept.tag)
+    return kept
+
+
+def _differ(setting: Setting) -> bool:
+    return len(dict(setting)) < len(setting)
 
 
 def _settings(job: Any) -> Iterator[tuple[str, Any]]:
