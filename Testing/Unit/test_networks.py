@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from SSPELib.errors import Cancelled
+from SSPELib.model import prediction
 from SSPELib.model.bundle import build_generator, load_bundle
 from SSPELib.model.networks import GENERATORS
 from SSPELib.model.networks.blocks import InstanceNorm, ResidualBlock, ScopeStem, Upsample
@@ -96,6 +97,38 @@ def test_a_convolution_of_a_single_scope_is_the_one_of_pytorch_gradients_too(siz
         gradients.append([scope.grad, *(parameter.grad for parameter in layer.parameters())])
     torch.testing.assert_close(*made, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 16), (1, 5), (16, 1), (5, 2)])
+@pytest.mark.parametrize(("kernel", "mode"), [(7, "zeros"), (5, "reflect")])
+def test_a_large_kernel_with_few_channels_on_a_side_is_the_one_of_pytorch(inputs, outputs, kernel, mode):
+    options = {"padding": kernel // 2, "padding_mode": mode}
+    ours, theirs = Convolution(inputs, outputs, kernel, **options), torch.nn.Conv3d(inputs, outputs, kernel, **options)
+    theirs.load_state_dict(ours.state_dict())
+    scope = torch.randn(2, inputs, 9, 10, 13, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(scope), theirs(scope), rtol=1e-4, atol=1e-5)
+        layout = torch.channels_last_3d
+        ours.to(memory_format=layout)
+        torch.testing.assert_close(ours(scope.contiguous(memory_format=layout)), theirs(scope), rtol=1e-4, atol=1e-5)
+
+
+def test_large_scopes_are_predicted_in_bfloat16_and_can_be_followed(monkeypatch):
+    torch.manual_seed(2)
+    network = prediction.ready(build_generator("ResUNet", 8, {"base": 4, "depth": 2}), torch.device("cpu"))
+    scope = 0.3 * torch.randn(1, 1, 16, 24, 24)
+    monkeypatch.setattr(prediction, "computes_bf16", lambda: True)
+    heard = []
+    with torch.inference_mode():
+        exact = prediction.predicted(network, scope)
+        assert torch.equal(exact, network(scope))
+        monkeypatch.setattr(prediction, "LARGE_VOXELS", scope.numel())
+        with followed(network, heard.append):
+            coarse = prediction.predicted(network, scope)
+    assert coarse.dtype == torch.float32
+    assert 0 < (coarse - exact).abs().mean() < 0.05 * exact.std()
+    assert next(network.parameters()).dtype == torch.float32
+    assert len(heard) == sum(isinstance(module, torch.nn.Conv3d) for module in network.modules())
 
 
 def test_a_single_scope_takes_the_fast_convolution_of_pytorch():
