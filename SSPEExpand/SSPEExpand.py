@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import slicer
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
 from SSPEExpandLib.logic import MARKINGS, ExpansionNodes, SSPEExpandLogic
@@ -14,11 +14,10 @@ from SSPELib.options import ExpandOptions
 from SSPESlicer.panel import plan, widgets
 from SSPESlicer.panel.job_panel import JobPanel
 from SSPESlicer.panel.module_description import describeModule
+from SSPESlicer.panel.options import optionsOf, parameterType
 from SSPESlicer.scene import display, marks
 from SSPESlicer.views import layouts
 from SSPESlicer.views.comparison import Comparison
-
-DISTANCE, DEVICE = (ExpandOptions.option(name) for name in ("distance_mm", "device"))
 
 __all__ = ["SSPEExpand", "SSPEExpandLogic", "SSPEExpandParameterNode", "SSPEExpandTest", "SSPEExpandWidget"]
 
@@ -46,12 +45,12 @@ class SSPEExpandParameterNode:
 
     upperVolume: vtkMRMLScalarVolumeNode
     lowerVolume: vtkMRMLScalarVolumeNode
-    distanceMm: Annotated[float, WithinRange(DISTANCE.low, DISTANCE.high)] = DISTANCE.default
+    distanceMm: parameterType(ExpandOptions, "distance_mm") = ExpandOptions.distance_mm
     upperOutput: vtkMRMLScalarVolumeNode
     lowerOutput: vtkMRMLScalarVolumeNode
     marking: Annotated[str, Choice(list(MARKINGS))] = MARKINGS[0]
     model: str = ""
-    device: Annotated[str, Choice(list(DEVICE.choices))] = DEVICE.default
+    device: parameterType(ExpandOptions, "device") = ExpandOptions.device
 
 
 class SSPEExpandWidget(JobPanel):
@@ -62,7 +61,7 @@ class SSPEExpandWidget(JobPanel):
         self._results: ExpansionNodes | None = None
 
     def setup(self) -> None:
-        self.setupPanel(SSPEExpandLogic(), SSPEExpandParameterNode)
+        self.setupPanel(SSPEExpandLogic(), SSPEExpandParameterNode, ExpandOptions)
         self._outputs = [
             widgets.Explained(selector) for selector in (self.ui.upperOutputSelector, self.ui.lowerOutputSelector)
         ]
@@ -103,9 +102,7 @@ class SSPEExpandWidget(JobPanel):
             self.logic.expand(
                 parameters.upperVolume,
                 parameters.lowerVolume,
-                distanceMm=parameters.distanceMm,
-                model=parameters.model or None,
-                device=parameters.device,
+                optionsOf(ExpandOptions, parameters),
                 upperOutput=parameters.upperOutput,
                 lowerOutput=parameters.lowerOutput,
                 marking=parameters.marking,

@@ -1,26 +1,25 @@
 """SSPE Register: align two partial CTs that hardly overlap, and compare them where they meet."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import slicer
 from slicer import vtkMRMLLinearTransformNode, vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
 from SSPELib.options import RegisterOptions
 from SSPERegisterLib import outcome, placement
-from SSPERegisterLib.logic import STARTS, SSPERegisterLogic
+from SSPERegisterLib.logic import SSPERegisterLogic
 from SSPERegisterLib.selftest import SSPERegisterTest
 from SSPESlicer.panel import plan, widgets
 from SSPESlicer.panel.job_panel import JobPanel
 from SSPESlicer.panel.module_description import describeModule
+from SSPESlicer.panel.options import nameChoices, optionsOf, parameterType
 from SSPESlicer.scene import marks, provenance
 from SSPESlicer.views.comparison import MODES, Comparison
 
-TRANSFORM_TYPE, DISTANCE, BACKEND, DEVICE = (
-    RegisterOptions.option(name) for name in ("transform_type", "distance_mm", "backend", "device")
-)
+LANDMARKS = "landmarks"
 
 __all__ = ["SSPERegister", "SSPERegisterLogic", "SSPERegisterParameterNode", "SSPERegisterTest", "SSPERegisterWidget"]
 
@@ -48,23 +47,24 @@ class SSPERegisterParameterNode:
 
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
-    start: Annotated[str, Choice(list(STARTS))] = RegisterOptions.start
+    start: parameterType(RegisterOptions, "start", [LANDMARKS]) = RegisterOptions.start
     fixedLandmarks: vtkMRMLMarkupsFiducialNode
     movingLandmarks: vtkMRMLMarkupsFiducialNode
-    transformType: Annotated[str, Choice(list(TRANSFORM_TYPE.choices))] = TRANSFORM_TYPE.default
+    transformType: parameterType(RegisterOptions, "transform_type") = RegisterOptions.transform_type
+    toleranceMm: parameterType(RegisterOptions, "tolerance_mm") = RegisterOptions.tolerance_mm
     outputTransform: vtkMRMLLinearTransformNode
-    expandFirst: bool = RegisterOptions.expand
-    distanceMm: Annotated[float, WithinRange(DISTANCE.low, DISTANCE.high)] = DISTANCE.default
-    backend: Annotated[str, Choice(list(BACKEND.choices))] = BACKEND.default
+    expand: parameterType(RegisterOptions, "expand") = RegisterOptions.expand
+    distanceMm: parameterType(RegisterOptions, "distance_mm") = RegisterOptions.distance_mm
+    backend: parameterType(RegisterOptions, "backend") = RegisterOptions.backend
     model: str = ""
-    device: Annotated[str, Choice(list(DEVICE.choices))] = DEVICE.default
+    device: parameterType(RegisterOptions, "device") = RegisterOptions.device
 
 
 class SSPERegisterWidget(JobPanel):
     """The panel: collects parameters, runs the logic in the background, shows how far to trust the result."""
 
     def setup(self) -> None:
-        self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode)
+        self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode, RegisterOptions)
         self.comparison = Comparison()
         self._comparesOnEntering = False
         self._undo, self._blend = widgets.Explained(self.ui.undoButton), widgets.Explained(self.ui.blendSlider)
@@ -103,17 +103,7 @@ class SSPERegisterWidget(JobPanel):
             self.onCompare()
 
     def nameChoices(self) -> None:
-        JobPanel.nameChoices(self)
-        starts = {
-            "header": _("Scanner positions (headers)"),
-            "unknown": _("Unknown: end to end along the body"),
-            "landmarks": _("Landmarks on both volumes"),
-        }
-        types = {"rigid": _("Rigid"), "affine": _("Affine")}
-        backends = {"automatic": _("Automatic"), "brainsfit": "BRAINSFit", "simpleitk": "SimpleITK"}
-        widgets.setItemTexts(self.ui.startComboBox, starts)
-        widgets.setItemTexts(self.ui.transformTypeComboBox, types)
-        widgets.setItemTexts(self.ui.backendComboBox, backends)
+        nameChoices(self.ui, RegisterOptions, {"start": [_("Landmarks on both volumes")]})
 
     def chooseVolumes(self, fixedNode: Any, movingNode: Any) -> None:
         """Fill in the two volumes, for other modules."""
@@ -126,11 +116,11 @@ class SSPERegisterWidget(JobPanel):
         if parameters is None:
             return
         for widget in (self.ui.fixedLandmarksSelector, self.ui.fixedLandmarksLabel):
-            widget.visible = parameters.start == "landmarks"
+            widget.visible = parameters.start == LANDMARKS
         for widget in (self.ui.movingLandmarksSelector, self.ui.movingLandmarksLabel):
-            widget.visible = parameters.start == "landmarks"
+            widget.visible = parameters.start == LANDMARKS
         fixed, moving = parameters.fixedVolume, parameters.movingVolume
-        sentences = plan.registrationPlan(fixed, moving, parameters.expandFirst, parameters.distanceMm)
+        sentences = plan.registrationPlan(fixed, moving, parameters.expand, parameters.distanceMm)
         widgets.show(self.ui.planLabel, widgets.paragraphs(sentences))
         self._watchLandmarks([parameters.fixedLandmarks, parameters.movingLandmarks])
         self.controls.allow(self.logic.whyNot(**self._arguments()))
@@ -148,15 +138,21 @@ class SSPERegisterWidget(JobPanel):
 
     def _arguments(self) -> dict[str, Any]:
         parameters = self._parameterNode
-        names = ("start", "fixedLandmarks", "movingLandmarks", "outputTransform", "backend")
-        nodes = {"fixedNode": parameters.fixedVolume, "movingNode": parameters.movingVolume}
-        return nodes | {name: getattr(parameters, name) for name in names}
+        byLandmarks = parameters.start == LANDMARKS
+        start = RegisterOptions.start if byLandmarks else parameters.start
+        return {
+            "fixedNode": parameters.fixedVolume,
+            "movingNode": parameters.movingVolume,
+            "options": optionsOf(RegisterOptions, parameters, start=start),
+            "landmarks": (parameters.fixedLandmarks, parameters.movingLandmarks) if byLandmarks else None,
+            "outputTransform": parameters.outputTransform,
+        }
 
     def _updateResult(self) -> None:
         moving = self._parameterNode.movingVolume
         placed = placement.isPlaced(moving) and not self.controls.isRunning
         self._undo.allow(None if placed else _("There is no registration of the moving volume to undo."))
-        result = self.logic.resultOf(moving) if placed else None
+        result = self.logic.judgeAgain(moving, self._parameterNode.toleranceMm) if placed else None
         self.ui.resultCollapsibleButton.visible = result is not None
         if result is not None:
             widgets.show(self.ui.resultLabel, outcome.describe(result))
@@ -173,11 +169,6 @@ class SSPERegisterWidget(JobPanel):
         with slicer.util.tryWithErrorDisplay(_("The registration could not be started."), waitCursor=True):
             self.logic.register(
                 **self._arguments(),
-                transformType=parameters.transformType,
-                expandFirst=parameters.expandFirst,
-                distanceMm=parameters.distanceMm,
-                model=parameters.model or None,
-                device=parameters.device,
                 overwrite=True,
                 waitForCompletion=False,
                 onProgress=self.controls.progress,

@@ -6,6 +6,7 @@ Prints each problem with what to do, and ends with 1 where there is one.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import re
 import struct
@@ -27,7 +28,8 @@ BRITISH = (
     r"\b(colour|centre|grey|licence|behaviour|neighbour|analyse|optimis|normalis|initialis|synthesis[ei]d|catalogue)"
 )
 TRANSLATORS = {"_", "translate"}
-TECHNICAL_PROPERTIES = {"nodeTypes", "SlicerParameterName", "baseName"}
+OPTION_PROPERTIES = {"toolTip", "minimum", "maximum", "value", "suffix", "checked"}
+TECHNICAL_PROPERTIES = {"nodeTypes", "SlicerParameterName", "SSPEOptionName", "baseName"}
 
 Problems = Iterator[str]
 
@@ -250,7 +252,7 @@ def check_style() -> Problems:
 def check_translation() -> Problems:
     """Slicer's lupdate finds every text: prose stands in _() as a literal, in .ui files only prose is translatable."""
     for path in panel_files():
-        if "selftest" not in (path.stem, path.parent.name):
+        if not path.stem.endswith("selftest") and path.parent.name != "selftest":
             yield from (
                 f"{path.relative_to(ROOT)}:{line}: {what}" for line, what in untranslatable(ast.parse(read(path)))
             )
@@ -290,9 +292,24 @@ def check_panels() -> Problems:
     for name in MODULES:
         path = ROOT / name / "Resources" / "UI" / f"{name}.ui"
         for widget in ElementTree.parse(path).iter("widget"):
-            properties = {element.get("name") for element in widget.findall("property")}
-            if widget.get("class") in interactive and "toolTip" not in properties:
-                yield f"{path.relative_to(ROOT)}: {widget.get('name')} has no tool tip"
+            properties = {element.get("name"): element.findtext("string") for element in widget.findall("property")}
+            where = f"{path.relative_to(ROOT)}: {widget.get('name')}"
+            # A panel takes the tool tip of an option from there.
+            option = "SSPEOptionName" in properties or properties.get("SlicerParameterName") in option_parameters()
+            if widget.get("class") in interactive and not option and "toolTip" not in properties:
+                yield f"{where} has no tool tip"
+            if option and OPTION_PROPERTIES & set(properties):
+                yield f"{where} repeats what SSPELib/options.py says"
+
+
+def option_parameters() -> set[str]:
+    """The parameters of Slicer's panels that are options of the library: tolerance_mm is toleranceMm."""
+    sys.path.insert(0, str(ROOT / "SSPEExtension"))
+    from SSPELib import options
+
+    kinds = (options.ExpandOptions, options.RegisterOptions, options.MergeOptions)
+    names = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    return {re.sub(r"_(.)", lambda match: match.group(1).upper(), name) for name in names}
 
 
 def git(*arguments: str) -> str:

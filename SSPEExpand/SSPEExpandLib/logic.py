@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.options import DeviceName, Direction, ExpandOptions
+from SSPELib.options import Direction, ExpandOptions
 from SSPELib.volume import Provenance
 from SSPESlicer.jobs.background import BackgroundJob, Event
 from SSPESlicer.jobs.files import volumeFiles
@@ -46,7 +46,7 @@ class ExpansionNodes:
 class SSPEExpandLogic(JobLogic):
     """Expands volume nodes; needs no panel.
 
-    nodes = SSPEExpandLogic().expand(upperNode, lowerNode, distanceMm=64)
+    nodes = SSPEExpandLogic().expand(upperNode, lowerNode, ExpandOptions(distance_mm=96))
     """
 
     def whyNot(self, upperNode: Any, lowerNode: Any, upperOutput: Any = None, lowerOutput: Any = None) -> str | None:
@@ -71,9 +71,7 @@ class SSPEExpandLogic(JobLogic):
         self,
         upperNode: Any,
         lowerNode: Any = None,
-        distanceMm: float = ExpandOptions.distance_mm,
-        model: str | None = ExpandOptions.model,
-        device: DeviceName = ExpandOptions.device,
+        options: ExpandOptions = ExpandOptions(),
         upperOutput: Any = None,
         lowerOutput: Any = None,
         marking: str = "segmentation",
@@ -85,16 +83,16 @@ class SSPEExpandLogic(JobLogic):
         """Grow the upper volume toward the feet and the lower one toward the head; either may be None.
 
         Args:
-            distanceMm: length to add to each, mm.
-            model: a bundled model or the folder of one; the default model where None.
+            options: how, see SSPELib.options; which end grows is said by the volume, not by options.direction.
             marking: "segmentation", which tints the synthetic slices, or "labelMap" for a label map of them as well.
             overwrite: let the outputs lose what SSPE did not make; without, only new, empty and earlier results do.
             waitForCompletion: False returns at once; onEnd then gets the nodes or the error.
 
         Raises:
-            InputError: the nodes cannot be expanded, or an output holds something else.
+            InputError: an option is not allowed, the nodes cannot be expanded, or an output holds something else.
             SSPEError: the work failed, with words for the user (with waitForCompletion).
         """
+        options.check()
         reason = self.whyNot(upperNode, lowerNode, upperOutput, lowerOutput)
         if reason is not None:
             raise InputError(reason)
@@ -109,9 +107,9 @@ class SSPEExpandLogic(JobLogic):
         description: Event = {"task": "expand", "volumes": []}
         files = {}
         for role, volume in copies.items():
-            options = ExpandOptions(GROWS[role], distanceMm, model, device)
             described, voxels = volumeFiles(volume, role)
-            description["volumes"].append({"volume": described, "options": options.as_dict()})
+            ofThis = replace(options, direction=GROWS[role])
+            description["volumes"].append({"volume": described, "options": ofThis.as_dict()})
             files.update(voxels)
 
         def makeNodes(result: Event) -> ExpansionNodes:

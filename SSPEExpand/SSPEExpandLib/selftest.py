@@ -8,12 +8,14 @@ import numpy as np
 import slicer
 
 from SSPELib.errors import Cancelled, InputError, SSPEError
+from SSPELib.options import ExpandOptions
 from SSPELib.volume import Volume
 from SSPESlicer.scene import geometry, marks, provenance, results
 from SSPESlicer.selftest import AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled
 
 GEOMETRY_TOLERANCE_MM = 1e-4
 DISTANCE_MM = 64.0
+OPTIONS = ExpandOptions(distance_mm=DISTANCE_MM)
 
 
 class SSPEExpandTest(SelfTest):
@@ -29,7 +31,7 @@ class SSPEExpandTest(SelfTest):
         upperNode, lowerNode = (
             addNode(volume, name) for volume, name in zip(halves(20.0), ("head", "feet"), strict=True)
         )
-        nodes = self.logic().expand(upperNode, lowerNode, distanceMm=DISTANCE_MM)
+        nodes = self.logic().expand(upperNode, lowerNode, OPTIONS)
         self.assertGrown(nodes.upper, upperNode, "inferior")
         self.assertGrown(nodes.lower, lowerNode, "superior")
         self.assertEqual([node.GetClassName() for node in nodes.marks], ["vtkMRMLSegmentationNode"] * 2)
@@ -40,7 +42,7 @@ class SSPEExpandTest(SelfTest):
         turned = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
         for direction in (np.diag([1.0, 1.0, -1.0]), turned, turned @ np.diag([-1.0, 1.0, -1.0])):
             node = addNode(Volume(upper.array, (3.0, 4.0, 2.5), upper.origin, direction), "turned")
-            nodes = self.logic().expand(node, None, distanceMm=DISTANCE_MM, marking="labelMap")
+            nodes = self.logic().expand(node, None, OPTIONS, marking="labelMap")
             self.assertGrown(nodes.upper, node, "inferior")
             self.assertTrue(nodes.marks[0].IsA("vtkMRMLLabelMapVolumeNode"))
             labels = slicer.util.arrayFromVolume(nodes.marks[0])
@@ -54,7 +56,7 @@ class SSPEExpandTest(SelfTest):
         toWorld[:3, 3] = (30.0, -20.0, 400.0)
         node = addNode(lower, "on a table", toWorld)
         before = slicer.util.arrayFromVolume(node).copy()
-        grown = self.logic().expand(None, node, distanceMm=DISTANCE_MM).lower
+        grown = self.logic().expand(None, node, OPTIONS).lower
         self.assertIs(grown.GetParentTransformNode(), node.GetParentTransformNode())
         self.assertGrown(grown, node, "superior")
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), before)
@@ -150,9 +152,8 @@ class SSPEExpandTest(SelfTest):
         seen: list[float] = []
         with tempfile.TemporaryDirectory() as folder:
             model = smallModel(folder)
-            nodes = SSPEExpandLogic().expand(
-                node, distanceMm=DISTANCE_MM, model=model, device="cpu", onProgress=lambda part, *_: seen.append(part)
-            )
+            options = ExpandOptions(distance_mm=DISTANCE_MM, model=model, device="cpu")
+            nodes = SSPEExpandLogic().expand(node, options=options, onProgress=lambda part, *_: seen.append(part))
         self.assertGrown(nodes.upper, node, "inferior")
         self.assertEqual(seen, sorted(seen))
         self.assertGreater(seen[-1], 0.5)

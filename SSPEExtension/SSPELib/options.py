@@ -1,7 +1,7 @@
 """Every option of SSPE: its default, its range or choices, its unit and the sentence for the user, once.
 
-Panels take their ranges and defaults from these classes, the command line its help, and the jobs of the background
-process are them. The file needs the standard library alone, as it is read while Slicer starts.
+Panels take their tool tips, ranges, choices and defaults from these classes, the command line its help, and the jobs of
+the background process are them. The file needs the standard library alone, as it is read while Slicer starts.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Self = TypeVar("Self", bound="Options")
 
 
+def _(text: str) -> str:
+    """Mark a text that panels show in the user's language; tools that collect texts for translators go by this name."""
+    return text
+
+
 @dataclass(frozen=True)
 class Option:
     """What is to be known of one option.
@@ -30,6 +35,7 @@ class Option:
         default: the value where none is given.
         sentence: what it does, for the user.
         choices: the values that it may have; empty where any is right.
+        words: the choices as panels name them, in the same order.
         low, high: least and greatest value of a number, both allowed.
         unit: of a number.
     """
@@ -37,6 +43,7 @@ class Option:
     default: Any
     sentence: str
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     unit: str = ""
@@ -59,9 +66,20 @@ def _option(option: Option) -> Any:
     return field(default=option.default, metadata={"option": option})
 
 
-DISTANCE = Option(64.0, "How far a volume is expanded at each end that grows.", low=4.0, high=400.0, unit="mm")
-MODEL = Option(None, "A bundled model by its name, or any folder with model.json and weights.pt.")
-DEVICE = Option("auto", "Where to compute; auto takes a GPU where there is one.", choices=get_args(DeviceName))
+DISTANCE = Option(
+    64.0,
+    _("How far a volume is expanded at each end that grows; the farther, the less the new slices can be trusted."),
+    low=4.0,
+    high=400.0,
+    unit="mm",
+)
+MODEL = Option(None, _("The network that makes slices: a bundled model, or a folder with model.json and weights.pt."))
+DEVICE = Option(
+    "auto",
+    _("Where to compute; automatic takes a GPU that PyTorch can use, and the CPU otherwise."),
+    choices=get_args(DeviceName),
+    words=(_("Automatic"), _("CPU"), _("NVIDIA GPU (CUDA)"), _("Apple GPU (MPS)")),
+)
 
 
 class Options:
@@ -131,24 +149,43 @@ class RegisterOptions(Options):
     """How two volumes are registered."""
 
     transform_type: TransformType = _option(
-        Option("rigid", "Rigid for the same person; affine also scales and shears.", choices=get_args(TransformType))
+        Option(
+            "rigid",
+            _("Rigid: the same person, moved and turned; affine also scales and shears, for where sizes differ."),
+            choices=get_args(TransformType),
+            words=(_("Rigid"), _("Affine")),
+        )
     )
     start: Start = _option(
-        Option("header", "Trust the positions in the headers, or search all along the body.", choices=get_args(Start))
+        Option(
+            "header",
+            _(
+                "Where the search begins: at the positions in the headers where both volumes are of one session, or "
+                "unknown, all along the body, where these mean nothing."
+            ),
+            choices=get_args(Start),
+            words=(_("Scanner positions (headers)"), _("Unknown: end to end along the body")),
+        )
     )
-    expand: bool = _option(Option(True, "Expand volumes that are not expanded yet, for the search only."))
+    expand: bool = _option(
+        Option(
+            True,
+            _("Expand volumes that are not expanded yet, for the search only; needed where they hardly overlap."),
+        )
+    )
     distance_mm: float = _option(DISTANCE)
     backend: BackendName = _option(
         Option(
             "automatic",
-            "What refines the result on real voxels; automatic takes BRAINSFit inside Slicer and SimpleITK elsewhere.",
+            _("What refines the result on real voxels; automatic takes BRAINSFit in Slicer and SimpleITK elsewhere."),
             choices=get_args(BackendName),
+            words=(_("Automatic"), "BRAINSFit", "SimpleITK"),
         )
     )
     tolerance_mm: float = _option(
         Option(
             10.0,
-            "The error that can be tolerated: a result is called reliable where its error bound is at most that.",
+            _("The error that can be tolerated: a result is called reliable where its error bound is at most that."),
             low=1.0,
             high=50.0,
             unit="mm",
@@ -168,17 +205,20 @@ class MergeOptions(Options):
     """How two registered volumes become one."""
 
     seam_mm: float = _option(
-        Option(10.0, "Width of the soft seam in the middle of the overlap.", low=0.0, high=100.0, unit="mm")
+        Option(10.0, _("Width of the soft seam in the middle of the overlap."), low=0.0, high=100.0, unit="mm")
     )
     spacing: Spacing = _option(
         Option(
             "fixed",
-            "Spacing of the result: that of the fixed volume, whose voxels then stay as they are, or the finer of both "
-            "along each axis.",
+            _(
+                "Spacing of the result: that of the fixed volume, whose voxels then stay as they are, or the finer of "
+                "both along each axis."
+            ),
             choices=get_args(Spacing),
+            words=(_("As the fixed volume"), _("The finer of both")),
         )
     )
-    fill_gap: bool = _option(Option(False, "Fill a gap between the volumes with synthetic slices of both, marked."))
-    accept_unreliable: bool = _option(Option(False, "Merge also where the registration is not reliable."))
+    fill_gap: bool = _option(Option(False, _("Fill a gap between the volumes with synthetic slices of both, marked.")))
+    accept_unreliable: bool = _option(Option(False, _("Merge also where the registration is not reliable.")))
     model: str | None = _option(MODEL)
     device: DeviceName = _option(DEVICE)

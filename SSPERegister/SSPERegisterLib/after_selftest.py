@@ -10,7 +10,7 @@ import vtk
 from numpy.typing import NDArray
 
 from SSPELib.errors import InputError
-from SSPELib.options import MergeOptions
+from SSPELib.options import MergeOptions, RegisterOptions
 from SSPELib.volume import Volume
 from SSPESlicer.scene import geometry, marks, results, sources
 from SSPESlicer.selftest import addNode, halves
@@ -31,7 +31,7 @@ class AfterRegistrationChecks:
         fixed, moving = parts()
         nodes = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")
         logic = self.logic(transform=knownMotion(), verdict={"reliable": reliable})
-        return logic, *nodes, logic.register(*nodes, backend="simpleitk").transform
+        return logic, *nodes, logic.register(*nodes, RegisterOptions(backend="simpleitk")).transform
 
     def test_mergedVolumeHoldsTheFixedVoxelsAndSaysWhereTheOthersComeFrom(self: Any) -> None:
         logic, fixedNode, movingNode, _transform = self.registered()
@@ -96,7 +96,7 @@ class AfterRegistrationChecks:
         logic.takeBack(nodes[1:2])
         self.assertIsNone(nodes[1].GetParentTransformNode())
         logic.moveAlong(nodes[1:2], transform)
-        logic.register(fixedNode, movingNode, outputTransform=transform, backend="simpleitk")
+        logic.register(fixedNode, movingNode, RegisterOptions(backend="simpleitk"), outputTransform=transform)
         self.assertIs(geometry.placedBy(nodes[2]), transform)
         logic.undo(movingNode)
         self.assertIs(nodes[0].GetParentTransformNode(), table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.options import DeviceName, RegisterOptions, TransformType
+from SSPELib.options import RegisterOptions
 from SSPELib.volume import Volume
 from SSPESlicer.jobs.background import BackgroundJob, Event
 from SSPESlicer.jobs.files import volumeFiles
@@ -25,7 +25,6 @@ from SSPESlicer.scene.node_files import readTransform
 from . import brainsfit, outcome, placement, verdict
 from .after_logic import AfterRegistrationLogic
 
-STARTS = (*RegisterOptions.option("start").choices, "landmarks")
 UNCHANGED = 1e-4
 
 
@@ -41,7 +40,7 @@ class RegisteredNodes:
 class SSPERegisterLogic(AfterRegistrationLogic):
     """Registers volume nodes; needs no panel.
 
-    registered = SSPERegisterLogic().register(fixedNode, movingNode)
+    registered = SSPERegisterLogic().register(fixedNode, movingNode, RegisterOptions(start="unknown"))
     """
 
     def __init__(self, processFactory: Callable[[], Any] = WarmProcess) -> None:
@@ -53,13 +52,11 @@ class SSPERegisterLogic(AfterRegistrationLogic):
         self,
         fixedNode: Any,
         movingNode: Any,
-        start: str = RegisterOptions.start,
-        fixedLandmarks: Any = None,
-        movingLandmarks: Any = None,
+        options: RegisterOptions = RegisterOptions(),
+        landmarks: tuple[Any, Any] | None = None,
         outputTransform: Any = None,
-        backend: str = RegisterOptions.backend,
     ) -> str | None:
-        """Return why these nodes cannot be registered, None where they can."""
+        """Return why these nodes cannot be registered, None where they can; for the arguments see `register`."""
         if fixedNode is None or movingNode is None:
             return _("Choose a fixed and a moving volume.")
         if placement.sameBody(fixedNode, movingNode):
@@ -71,10 +68,10 @@ class SSPERegisterLogic(AfterRegistrationLogic):
             if not placement.isWhereItsOriginalIs(node):
                 text = _("{name} and the volume that it was expanded from lie under different transforms.")
                 return text.format(name=node.GetName())
-        landmarksMissing = placement.whyNotLandmarks(fixedLandmarks, movingLandmarks) if start == "landmarks" else None
+        landmarksMissing = placement.whyNotLandmarks(*landmarks) if landmarks is not None else None
         if landmarksMissing is not None:
             return landmarksMissing
-        if backend == "brainsfit" and not brainsfit.isAvailable():
+        if options.backend == "brainsfit" and not brainsfit.isAvailable():
             return _("This Slicer has no module BRAINSFit. Choose another way to refine (Advanced).")
         return placement.whyNotUnder(outputTransform, movingNode) if outputTransform is not None else None
 
@@ -82,16 +79,9 @@ class SSPERegisterLogic(AfterRegistrationLogic):
         self,
         fixedNode: Any,
         movingNode: Any,
-        start: str = RegisterOptions.start,
-        transformType: TransformType = RegisterOptions.transform_type,
-        fixedLandmarks: Any = None,
-        movingLandmarks: Any = None,
+        options: RegisterOptions = RegisterOptions(),
+        landmarks: tuple[Any, Any] | None = None,
         outputTransform: Any = None,
-        expandFirst: bool = RegisterOptions.expand,
-        distanceMm: float = RegisterOptions.distance_mm,
-        backend: str = RegisterOptions.backend,
-        model: str | None = RegisterOptions.model,
-        device: DeviceName = RegisterOptions.device,
         overwrite: bool = False,
         waitForCompletion: bool = True,
         onProgress: Callable[[float, str, float | None], None] | None = None,
@@ -102,51 +92,39 @@ class SSPERegisterLogic(AfterRegistrationLogic):
         A volume that an earlier run has moved is taken as it lay before that run.
 
         Args:
-            start: "header", "unknown" or "landmarks" (with the two markups nodes).
-            transformType: "rigid" or "affine".
-            expandFirst: expand volumes that are not expanded yet, by distanceMm.
-            backend: "automatic", "brainsfit" or "simpleitk", for the last refinement.
+            options: how, see SSPELib.options.
+            landmarks: point lists on the fixed and on the moving volume to start from, instead of options.start.
+            outputTransform: takes the transform; a new one where None.
             overwrite: let the output transform lose what SSPE did not make.
             waitForCompletion: False returns at once; onEnd then gets the nodes or the error.
 
         Raises:
-            InputError: the nodes cannot be registered, or the output transform holds something else.
+            InputError: an option is not allowed, the nodes cannot be registered, or the output transform holds
+                something else.
             SSPEError: the work failed, with words for the user (with waitForCompletion).
         """
-        reason = self.whyNot(fixedNode, movingNode, start, fixedLandmarks, movingLandmarks, outputTransform, backend)
+        options.check()
+        reason = self.whyNot(fixedNode, movingNode, options, landmarks, outputTransform)
         if reason is not None:
             raise InputError(reason)
-        if start not in STARTS:
-            raise InputError(_("Start is one of {starts}.").format(starts=", ".join(STARTS)))
-        RegisterOptions.option("backend").check("backend", backend)
         results.requireOwnTargets([(outputTransform, movingNode)], overwrite)
-        landmarks = None
-        if start == "landmarks":
-            landmarks = placement.landmarkTransform(fixedLandmarks, movingLandmarks, movingNode)
-        useBrainsFit = brainsfit.isAvailable() and backend != "simpleitk"
+        start = placement.landmarkTransform(*landmarks, movingNode) if landmarks is not None else None
+        useBrainsFit = brainsfit.isAvailable() and options.backend != "simpleitk"
         sides = {
             "fixed": volumes.scanFromNode(fixedNode),
             "moving": volumes.scanFromNode(movingNode, beforeRegistration=True),
         }
         job = BackgroundJob(self._processFactory(), onProgress, self._answerWith(waitForCompletion))
         self._folder = job.folder
-        options = RegisterOptions(
-            transform_type=transformType,
-            start="header" if start == "landmarks" else start,
-            expand=expandFirst,
-            distance_mm=distanceMm,
-            backend="brainsfit" if useBrainsFit else "simpleitk",
-            model=model,
-            device=device,
-        )
-        description = {"task": "register", "options": options.as_dict()}
+        chosen = replace(options, backend="brainsfit" if useBrainsFit else "simpleitk")
+        description = {"task": "register", "options": chosen.as_dict()}
         files: dict[str, Any] = {}
         for role, volume in sides.items():
             description[role], voxels = volumeFiles(volume, role)
             files.update(voxels)
-        if landmarks is not None:
+        if start is not None:
             description["start_transform"] = "start.tfm"
-            files["start.tfm"] = landmarks
+            files["start.tfm"] = start
 
         def makeNodes(result: Event) -> RegisteredNodes:
             _requireUnmoved(fixedNode, sides["fixed"])
@@ -154,11 +132,11 @@ class SSPERegisterLogic(AfterRegistrationLogic):
             transformNode = self._makeTransform(
                 ifPresent(outputTransform), fixedNode, movingNode, job.folder / result["transform"]
             )
-            moveAlong = ifPresent(movingLandmarks) if start == "landmarks" else None
+            moveAlong = ifPresent(landmarks[1]) if landmarks is not None else None
             placement.place(transformNode, fixedNode, movingNode, moveAlong)
             found = {name: value for name, value in result.items() if name not in ("event", "transform")}
+            found["tolerance_mm"] = options.tolerance_mm
             verdict.remember(transformNode, found)
-            transformNode.SetDescription(outcome.verdict(found["reliable"]))
             if not found["reliable"]:
                 logging.warning("%s: %s", transformNode.GetName(), transformNode.GetDescription())
             return RegisteredNodes(transformNode, found, job.warnings)
@@ -175,6 +153,19 @@ class SSPERegisterLogic(AfterRegistrationLogic):
     def resultOf(self, movingNode: Any) -> Event | None:
         """Return the verdict on the registration that placed a volume, also after the scene was saved and loaded."""
         return verdict.verdictOn(movingNode)
+
+    def judgeAgain(self, movingNode: Any, toleranceMm: float) -> Event | None:
+        """Judge the registration that placed a volume by another tolerance, without doing it again.
+
+        Returns the verdict, which is remembered; None where `resultOf` has none.
+        """
+        result = self.resultOf(movingNode)
+        if result is None:
+            return None
+        judged = outcome.judgedBy(result, toleranceMm)
+        if judged != result:
+            verdict.remember(geometry.placedBy(movingNode), judged)
+        return judged
 
     def _answerWith(self, waitForCompletion: bool) -> Callable[[Event, Callable[[Event], None]], None]:
         def answer(request: Event, reply: Callable[[Event], None]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from SSPELib import colors
+from SSPELib.options import RegisterOptions
+from SSPELib.registration.confidence import doubt
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -32,20 +35,38 @@ def describe(result: dict[str, Any]) -> str:
     )
     figures = f'<table style="margin-top:8px">{table}</table>'
     error = f"<p><b>{html.escape(result['error_sentence'])}.</b></p>"
-    return f"{_bar(result['reliable'])}{error}{reasons}{figures}<p><i>{html.escape(meaning)}</i></p>"
+    return f"{_bar(result)}{error}{reasons}{figures}<p><i>{html.escape(meaning)}</i></p>"
 
 
-def verdict(reliable: bool | None) -> str:
+def verdict(reliable: bool | None, toleranceMm: float | None = None) -> str:
     """The verdict in one line; None where the alignment is not of SSPE."""
     if reliable is None:
         return _("No verdict: SSPE has not found this alignment")
-    return _("Reliable") if reliable else _("NOT RELIABLE: do not use this alignment unchecked")
+    if not reliable:
+        return _("NOT RELIABLE: do not use this alignment unchecked")
+    return _("Reliable") if toleranceMm is None else _("Reliable within {mm} mm").format(mm=f"{toleranceMm:g}")
 
 
-def _bar(reliable: bool) -> str:
-    color = colors.RELIABLE if reliable else colors.UNRELIABLE
-    sign = "✓" if reliable else "⚠"
-    text = f'<b><font color="#ffffff">{sign} {html.escape(verdict(reliable))}</font></b>'
+def judgedBy(result: dict[str, Any], toleranceMm: float) -> dict[str, Any]:
+    """The same result, judged by another tolerance in mm; a result of an earlier version keeps its verdict."""
+    if toleranceMm == toleranceOf(result) or "reliable_from_mm" not in result:
+        return result
+    reliable = result["reliable_from_mm"] <= toleranceMm
+    reasons = [reason for reason in result["reasons"] if reason != doubt(toleranceOf(result))]
+    if not reliable and math.isfinite(result["reliable_from_mm"]):
+        reasons.append(doubt(toleranceMm))
+    return {**result, "tolerance_mm": toleranceMm, "reliable": reliable, "reasons": reasons}
+
+
+def toleranceOf(result: dict[str, Any]) -> float:
+    """The tolerance in mm that a result was judged by."""
+    return float(result.get("tolerance_mm", RegisterOptions.tolerance_mm))
+
+
+def _bar(result: dict[str, Any]) -> str:
+    color = colors.RELIABLE if result["reliable"] else colors.UNRELIABLE
+    sign = "✓" if result["reliable"] else "⚠"
+    text = f'<b><font color="#ffffff">{sign} {html.escape(verdict(result["reliable"], toleranceOf(result)))}</font></b>'
     return f'<table width="100%" bgcolor="{color}" cellpadding="6"><tr><td>{text}</td></tr></table>'
 
 

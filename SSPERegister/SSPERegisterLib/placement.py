@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.registration.poses import FEWEST_LANDMARKS, LEAST_SPREAD_MM
+from SSPELib.registration.poses import landmark_transform
 from SSPESlicer.scene import dicom, geometry, marks, provenance, volumes
 from SSPESlicer.scene.own_nodes import addHiddenNode, removeNode
 from SSPESlicer.scene.results import FIXED_ROLE, MOVING_ROLE
 
 SAME_POSE = 1e-4
+HERE = np.eye(4)
 
 
 def family(volumeNode: Any) -> list[Any]:
@@ -176,19 +177,10 @@ def whyNotLandmarks(fixedList: Any, movingList: Any) -> str | None:
         return _("Choose the landmarks on the fixed and on the moving volume.")
     if fixedList is movingList:
         return _("The landmarks on the fixed and on the moving volume need a list each.")
-    lists = [_landmarks(node) for node in (fixedList, movingList)]
-    if len(lists[0]) != len(lists[1]) or len(lists[0]) < FEWEST_LANDMARKS:
-        text = _(
-            "{fixed} has {ofFixed} landmarks and {moving} {ofMoving}; both need the same {fewest} or more, in the same "
-            "order."
-        )
-        names = {"fixed": fixedList.GetName(), "moving": movingList.GetName()}
-        counts = {"ofFixed": len(lists[0]), "ofMoving": len(lists[1]), "fewest": FEWEST_LANDMARKS}
-        return text.format(**names, **counts)
-    for node, points in zip((fixedList, movingList), lists, strict=True):
-        if np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[1] < LEAST_SPREAD_MM:
-            text = _("The landmarks of {name} lie on one line. Add one beside it.")
-            return text.format(name=node.GetName())
+    try:
+        _transformBetween(fixedList, movingList)
+    except InputError as error:
+        return str(error)
     return None
 
 
@@ -201,20 +193,20 @@ def landmarkTransform(fixedList: Any, movingList: Any, movingNode: Any) -> sitk.
     reason = whyNotLandmarks(fixedList, movingList)
     if reason is not None:
         raise InputError(reason)
-    points = _landmarks(movingList)
     now, before = geometry.ijkToWorld(movingNode), geometry.ijkToWorld(movingNode, beforeRegistration=True)
-    moved = (before @ np.linalg.inv(now) @ np.c_[points, np.ones(len(points))].T).T[:, :3]
-    fixed, moving = (_flatLps(array) for array in (_landmarks(fixedList), moved))
-    return sitk.LandmarkBasedTransformInitializer(sitk.VersorRigid3DTransform(), fixed, moving)
+    return _transformBetween(fixedList, movingList, before @ np.linalg.inv(now))
 
 
-def _landmarks(listNode: Any) -> NDArray[np.float64]:
-    """The points (n, 3) of a list, world RAS mm; a point that is still being placed does not count."""
+def _transformBetween(fixedList: Any, movingList: Any, movingBack: NDArray[np.float64] = HERE) -> sitk.Transform:
+    """The transform between two lists; movingBack (4, 4), RAS, takes the moving one to where it lay before."""
+    names = (fixedList.GetName(), movingList.GetName())
+    return landmark_transform(_landmarks(fixedList), _landmarks(movingList, movingBack), names)
+
+
+def _landmarks(listNode: Any, moved: NDArray[np.float64] = HERE) -> NDArray[np.float64]:
+    """The points (n, 3) of a list, moved, LPS mm; a point that is still being placed does not count."""
     indices = range(listNode.GetNumberOfControlPoints())
     placed = [i for i in indices if listNode.GetNthControlPointPositionStatus(i) == listNode.PositionDefined]
-    return np.array([listNode.GetNthControlPointPositionWorld(i) for i in placed]).reshape(-1, 3)
-
-
-def _flatLps(points: NDArray[np.float64]) -> list[float]:
-    flat: list[float] = (points @ geometry.RAS_TO_LPS[:3, :3]).ravel().tolist()
-    return flat
+    world = np.array([[*listNode.GetNthControlPointPositionWorld(i), 1.0] for i in placed]).reshape(-1, 4)
+    points: NDArray[np.float64] = (world @ (geometry.RAS_TO_LPS @ moved).T)[:, :3]
+    return points

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from SSPELib import colors
 from SSPELib.errors import Cancelled, InputError, SSPEError
+from SSPELib.options import RegisterOptions
 from SSPELib.volume import Volume, real_part, synthetic_mm
 from SSPESlicer.scene import display, geometry, marks, provenance, results, volumes
 from SSPESlicer.selftest import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
@@ -21,6 +22,7 @@ from .after_selftest import AfterRegistrationChecks
 
 OVERLAP_MM = 80.0
 LARGEST_ERROR_MM = 5.0
+SIMPLEITK = RegisterOptions(backend="simpleitk")
 EXACT_MM = 1e-3
 LANDMARKS = np.array([[0.0, 0, 0], [80, 10, 5], [-20, 60, 30], [15, -40, 50]])
 
@@ -37,7 +39,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
     def test_placesTheMovingVolumeByTheTransform(self) -> None:
         fixed, moving = halves(OVERLAP_MM)
         fixedNode, movingNode = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")
-        nodes = self.logic(transform=knownMotion()).register(fixedNode, movingNode, backend="simpleitk")
+        nodes = self.logic(transform=knownMotion()).register(fixedNode, movingNode, SIMPLEITK)
         self.assertLess(meanErrorMm(movingNode, moving), EXACT_MM)
         self.assertIs(movingNode.GetParentTransformNode(), nodes.transform)
         self.assertIs(nodes.transform.GetNodeReference(results.FIXED_ROLE), fixedNode)
@@ -50,7 +52,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         fixedNode = addNode(fixed, "chest", toWorld)
         movingNode = addNode(moved(moving, knownMotion()), "abdomen", np.linalg.inv(toWorld))
         parent, before = movingNode.GetParentTransformNode(), geometry.ijkToWorld(movingNode)
-        self.logic(transform=knownMotion()).register(fixedNode, movingNode, backend="simpleitk")
+        self.logic(transform=knownMotion()).register(fixedNode, movingNode, SIMPLEITK)
         self.assertLess(meanErrorMm(movingNode, moving), EXACT_MM)
         placement.undo(movingNode)
         self.assertIs(movingNode.GetParentTransformNode(), parent)
@@ -62,9 +64,9 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         before = geometry.ijkToWorld(movingNode)
         wrong = sitk.VersorRigid3DTransform()
         wrong.SetTranslation((40.0, 0.0, 0.0))
-        first = self.logic(transform=wrong).register(fixedNode, movingNode, backend="simpleitk")
+        first = self.logic(transform=wrong).register(fixedNode, movingNode, SIMPLEITK)
         again = self.logic(transform=knownMotion())
-        again.register(fixedNode, movingNode, outputTransform=first.transform, backend="simpleitk")
+        again.register(fixedNode, movingNode, SIMPLEITK, outputTransform=first.transform)
         np.testing.assert_allclose(self.process.job["moving"]["origin"], moved(moving, knownMotion()).origin, atol=1e-6)
         self.assertLess(meanErrorMm(movingNode, moving), EXACT_MM)
         placement.undo(movingNode)
@@ -77,7 +79,8 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         fixedNode = addNode(fixed, "chest")
         original = addNode(moved(moving, knownMotion()), "abdomen")
         grown = expandedBy(original, 10)
-        self.logic(transform=knownMotion()).register(fixedNode, grown, expandFirst=False, backend="simpleitk")
+        options = RegisterOptions(expand=False, backend="simpleitk")
+        self.logic(transform=knownMotion()).register(fixedNode, grown, options)
         given = self.process.volumes["moving"]
         self.assertEqual(synthetic_mm(given), {"inferior": 0.0, "superior": 50.0})
         np.testing.assert_array_equal(real_part(given).array, slicer.util.arrayFromVolume(original))
@@ -93,17 +96,17 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         fixed, moving = halves(OVERLAP_MM)
         fixedNode, movingNode = addNode(fixed, "chest"), addNode(moved(moving, motion), "abdomen")
         lists = [pointList("on chest", LANDMARKS), pointList("on abdomen", toMoving * (-1, -1, 1))]
-        options = {"start": "landmarks", "fixedLandmarks": lists[0], "movingLandmarks": lists[1]}
+        further: dict[str, Any] = {"landmarks": (lists[0], lists[1])}
         for _run in range(2):  # the second begins where the first began
             logic = self.logic(transform=motion)
             found = placement.landmarkTransform(*lists, movingNode)
             np.testing.assert_allclose(found.GetMatrix(), motion.GetMatrix(), atol=1e-6)
             np.testing.assert_allclose(found.TransformPoint((5.0, 6, 7)), motion.TransformPoint((5.0, 6, 7)), atol=1e-6)
-            nodes = logic.register(fixedNode, movingNode, backend="simpleitk", **options)
+            nodes = logic.register(fixedNode, movingNode, SIMPLEITK, **further)
             self.assertEqual(self.process.job["start_transform"], "start.tfm")
             now = slicer.util.arrayFromMarkupsControlPoints(lists[1], world=True)
             np.testing.assert_allclose(now, LANDMARKS, atol=EXACT_MM)
-            options["outputTransform"] = nodes.transform
+            further["outputTransform"] = nodes.transform
         placement.undo(movingNode)
         self.assertIsNone(lists[1].GetParentTransformNode())
 
@@ -125,7 +128,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         holder = movingNode.GetParentTransformNode()
         logic = self.logic(transform=knownMotion())
         self.assertIn("abdomen itself lies under", logic.whyNot(fixedNode, movingNode, outputTransform=holder))
-        nodes = logic.register(fixedNode, movingNode, backend="simpleitk")
+        nodes = logic.register(fixedNode, movingNode, SIMPLEITK)
         self.assertIsNone(logic.whyNot(fixedNode, movingNode, outputTransform=nodes.transform))
         self.assertIn("abdomen itself lies under", logic.whyNot(fixedNode, movingNode, outputTransform=holder))
         pelvis = addNode(moving, "pelvis")
@@ -138,12 +141,12 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         matrix = np.diag([1.0, -1, -1, 1])
         planned.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
         with self.assertRaisesRegex(InputError, "surgical plan was not made by SSPE"):
-            self.logic().register(fixedNode, movingNode, outputTransform=planned, backend="simpleitk")
+            self.logic().register(fixedNode, movingNode, SIMPLEITK, outputTransform=planned)
         np.testing.assert_array_equal(slicer.util.arrayFromTransformMatrix(planned), matrix)
         empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "empty")
         for output, options in ((empty, {}), (planned, {"overwrite": True}), (planned, {})):
             logic = self.logic(transform=knownMotion())
-            nodes = logic.register(fixedNode, movingNode, outputTransform=output, backend="simpleitk", **options)
+            nodes = logic.register(fixedNode, movingNode, SIMPLEITK, outputTransform=output, **options)
             self.assertIs(nodes.transform, output)
             self.assertEqual(results.lossesOf([(output, movingNode)]), [])
 
@@ -154,7 +157,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         endings: list[Exception | None] = []
         logic = self.logic(transform=knownMotion())
         logic.register(
-            fixedNode, movingNode, backend="simpleitk", waitForCompletion=False,
+            fixedNode, movingNode, SIMPLEITK, waitForCompletion=False,
             onEnd=lambda nodes, error: endings.append(error),
         )  # fmt: skip
         movingNode.SetAndObserveTransformNodeID(holder.GetID())
@@ -167,7 +170,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "output")
         endings: list[Any] = []
         self.logic(transform=knownMotion()).register(
-            fixedNode, movingNode, outputTransform=output, backend="simpleitk", waitForCompletion=False,
+            fixedNode, movingNode, SIMPLEITK, outputTransform=output, waitForCompletion=False,
             onEnd=lambda nodes, error: endings.append(nodes),
         )  # fmt: skip
         slicer.mrmlScene.RemoveNode(output)
@@ -177,7 +180,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
     def test_verdictHoldsOnlyForTheTransformThatWasFound(self) -> None:
         fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
         logic = self.logic(transform=knownMotion())
-        nodes = logic.register(fixedNode, movingNode, backend="simpleitk")
+        nodes = logic.register(fixedNode, movingNode, SIMPLEITK)
         self.assertIsNotNone(logic.resultOf(movingNode))
         nodes.transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.eye(4)))
         self.assertIsNone(logic.resultOf(movingNode))
@@ -188,7 +191,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
 
     def test_volumeExpandedAfterARegistrationGoesBackWithIt(self) -> None:
         fixedNode, original = (addNode(part, "part") for part in halves(OVERLAP_MM))
-        nodes = self.logic(transform=knownMotion()).register(fixedNode, original, backend="simpleitk")
+        nodes = self.logic(transform=knownMotion()).register(fixedNode, original, SIMPLEITK)
         grown = expandedBy(original, 10)
         self.assertIs(grown.GetParentTransformNode(), nodes.transform)
         placement.undo(grown)
@@ -203,14 +206,15 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         self.assertIn("Choose a fixed and a moving", logic.whyNot(fixedNode, None))
         self.assertIn("must not be the same", logic.whyNot(fixedNode, fixedNode))
         self.assertIn("must not be the same", logic.whyNot(expandedBy(fixedNode, 4), fixedNode))
-        self.assertIn("Choose the landmarks", logic.whyNot(fixedNode, movingNode, start="landmarks"))
+        self.assertIn("Choose the landmarks", logic.whyNot(fixedNode, movingNode, landmarks=(None, None)))
         self.assertIsNone(logic.whyNot(fixedNode, movingNode))
 
     def test_resultThatCannotBeReliedOnIsSaidInWordsAndRed(self) -> None:
-        good = outcome.describe(VERDICT)
-        self.assertIn("✓ Reliable", good)
+        judged = {**VERDICT, "tolerance_mm": 10.0}
+        good = outcome.describe(judged)
+        self.assertIn("✓ Reliable within 10 mm", good)
         self.assertIn(colors.RELIABLE, good)
-        bad = outcome.describe({**VERDICT, "reliable": False, "overlap_mm": -12.0})
+        bad = outcome.describe({**judged, "reliable": False, "overlap_mm": -12.0})
         self.assertIn("⚠ NOT RELIABLE", bad)
         self.assertIn(f'bgcolor="{colors.UNRELIABLE}"', bad)
         self.assertNotIn("✓", bad)
@@ -220,9 +224,27 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
         logic = self.logic(transform=knownMotion(), verdict={"reliable": False})
         with self.assertLogs(level="WARNING") as log:
-            nodes = logic.register(fixedNode, movingNode, backend="simpleitk")
+            nodes = logic.register(fixedNode, movingNode, SIMPLEITK)
         self.assertIn("NOT RELIABLE", log.output[0])
         self.assertIn("NOT RELIABLE", nodes.transform.GetDescription())
+
+    def test_aResultIsJudgedAnewByAnotherToleranceWithoutARun(self) -> None:
+        fixedNode, movingNode = (addNode(part, "part") for part in halves(OVERLAP_MM))
+        logic = self.logic(transform=knownMotion())
+        nodes = logic.register(fixedNode, movingNode, SIMPLEITK)
+        self.assertEqual(self.process.job["options"]["tolerance_mm"], 10.0)
+        self.assertTrue(nodes.result["reliable"])
+        strict = logic.judgeAgain(movingNode, 2.0)
+        self.assertFalse(strict["reliable"])
+        self.assertIn("Errors above 2 mm cannot be ruled out", strict["reasons"][-1])
+        self.assertEqual(logic.resultOf(movingNode), strict)
+        self.assertIn("NOT RELIABLE", nodes.transform.GetDescription())
+        lenient = logic.judgeAgain(movingNode, 3.0)
+        self.assertEqual(lenient, {**nodes.result, "tolerance_mm": 3.0})
+        self.assertIn("Reliable within 3 mm", nodes.transform.GetDescription())
+        byChance = {**lenient, "reliable_from_mm": float("inf"), "reasons": ["It fits no better than by chance."]}
+        self.assertFalse(outcome.judgedBy(byChance, 50.0)["reliable"])
+        self.assertEqual(outcome.judgedBy(byChance, 50.0)["reasons"], byChance["reasons"])
 
     def test_bothVolumesAreShownInOneWindow(self) -> None:
         nodes = [addNode(part, "part") for part in halves(OVERLAP_MM)]
@@ -370,7 +392,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         fixedNode, movingNode = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")
         self.assertGreater(meanErrorMm(movingNode, moving), 3 * LARGEST_ERROR_MM)
         nodes = SSPERegisterLogic().register(
-            fixedNode, movingNode, expandFirst=False, backend="simpleitk", device="cpu"
+            fixedNode, movingNode, RegisterOptions(expand=False, backend="simpleitk", device="cpu")
         )
         self.assertLess(meanErrorMm(movingNode, moving), LARGEST_ERROR_MM)
         self.assertGreater(nodes.result["overlap_mm"], OVERLAP_MM - 15)

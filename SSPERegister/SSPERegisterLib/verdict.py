@@ -11,7 +11,7 @@ import slicer
 from SSPESlicer.jobs.background import Event
 from SSPESlicer.scene import geometry, results
 
-from . import placement
+from . import outcome, placement
 
 UNCHANGED = 1e-4
 
@@ -20,6 +20,7 @@ def remember(transformNode: Any, verdict: Event) -> None:
     """Write a verdict into the transform that it is on."""
     matrix = slicer.util.arrayFromTransformMatrix(transformNode).tolist()
     transformNode.SetAttribute(results.REGISTRATION_ATTRIBUTE, json.dumps({"verdict": verdict, "matrix": matrix}))
+    transformNode.SetDescription(outcome.verdict(verdict["reliable"], outcome.toleranceOf(verdict)))
 
 
 def verdictOn(movingNode: Any, fixedNode: Any = None) -> Event | None:

@@ -247,6 +247,7 @@ def test_what_it_cannot_read_is_said_and_leaves_nothing_behind(
 
 
 def test_the_whole_registration_hands_its_last_refinement_to_it(sspe: Any) -> None:
+    from SSPELib.options import RegisterOptions
     from SSPERegisterLib.logic import SSPERegisterLogic
     from SSPERegisterLib.selftest import knownMotion, meanErrorMm, moved
     from SSPESlicer.selftest import addNode, halves
@@ -259,8 +260,7 @@ def test_the_whole_registration_hands_its_last_refinement_to_it(sspe: Any) -> No
         logic.register(
             fixed_node,
             moving_node,
-            expandFirst=False,
-            device="cpu",
+            RegisterOptions(expand=False, device="cpu"),
             waitForCompletion=False,
             onEnd=lambda nodes, error: endings.append((nodes, error)),
         )

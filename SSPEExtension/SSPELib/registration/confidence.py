@@ -159,8 +159,13 @@ def judge(findings: Findings, tolerance_mm: float, constants: Constants = CALIBR
     if by_chance:
         reasons.insert(0, "No position was found at which the two volumes fit better than by chance.")
     elif not reliable and not contradictions:
-        reasons.append(f"Errors above {tolerance_mm:g} mm cannot be ruled out. Look at the overlay before using this.")
+        reasons.append(doubt(tolerance_mm))
     return Confidence(body, junction, far_end, reliable, tuple(reasons))
+
+
+def doubt(tolerance_mm: float) -> str:
+    """What is said of a result whose bound is above the tolerance."""
+    return f"Errors above {tolerance_mm:g} mm cannot be ruled out. Look at the overlay before using this."
 
 
 def error_sentence(expected_mm: float, bound_mm: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..errors import RegistrationError
 from ..options import TransformType
 from ..progress import Progress
 from ..registration import RefinementImages, Registration
+from ..registration.confidence import judge
 from ..registration.poses import from_transform, to_transform
 from .channel import Channel
 
@@ -61,6 +63,8 @@ def result_of(registration: Registration, folder: Path) -> dict[str, Any]:
         "junction_bound_mm": float(registration.junction.bound_mm),
         "far_end_bound_mm": float(registration.far_end.bound_mm),
         "reliable": bool(registration.reliable),
+        # A result that fits no better than by chance is reliable at no tolerance.
+        "reliable_from_mm": float(registration.error_bound_mm) if judge(registration.findings, inf).reliable else inf,
         "reasons": list(registration.reasons),
         "seconds": float(registration.seconds),
     }

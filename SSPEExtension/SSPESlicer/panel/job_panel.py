@@ -12,12 +12,12 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from SSPELib.model.bundle import list_bundles
+from SSPELib.options import Options
 
 from ..scene import marks, own_nodes, results
 from ..views import layouts
 from . import widgets
-
-PARAMETER_PROPERTY = "SlicerParameterName"
+from .options import PARAMETER_PROPERTY, explainWidgets, nameChoices
 
 
 class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -35,8 +35,14 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag: Any = None
         self._isEntered = False
 
-    def setupPanel(self, logic: Any, makeParameterNode: Callable[[Any], Any]) -> None:
-        """Load the .ui file and connect what all panels have; `initializeParameterNode` is left to the subclass."""
+    def setupPanel(self, logic: Any, makeParameterNode: Callable[[Any], Any], options: type[Options]) -> None:
+        """Load the .ui file and connect what all panels have; `initializeParameterNode` is left to the subclass.
+
+        Args:
+            logic: does the work.
+            makeParameterNode: wraps the parameter node of the scene.
+            options: what the panel's widgets change.
+        """
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath(f"UI/{self.moduleName}.ui"))
         self.layout.addWidget(uiWidget)
@@ -44,6 +50,8 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = logic
         self._makeParameterNode = makeParameterNode
+        self._options = options
+        explainWidgets(self.ui, options)
         selectors = [widget for widget in vars(self.ui).values() if widget.className() == "qMRMLNodeComboBox"]
         self._nodeParameters = [selector.property(PARAMETER_PROPERTY) for selector in selectors]
         self.controls = widgets.RunControls(self.ui.applyButton, self.ui.progressBar, self.ui.statusLabel)
@@ -57,7 +65,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def nameChoices(self) -> None:
         """Show plain words for the values of the choices."""
-        widgets.setItemTexts(self.ui.deviceComboBox, widgets.deviceTexts())
+        nameChoices(self.ui, self._options)
 
     def onParametersChanged(self, caller: Any = None, event: Any = None) -> None:
         """Show the parameters; called whenever one has changed."""

@@ -114,16 +114,6 @@ def setItemTexts(comboBox: Any, texts: Mapping[str, str]) -> None:
         comboBox.setItemText(index, text)
 
 
-def deviceTexts() -> dict[str, str]:
-    """Plain words for the devices."""
-    return {
-        "auto": _("Automatic"),
-        "cpu": _("CPU"),
-        "cuda": _("NVIDIA GPU (CUDA)"),
-        "mps": _("Apple GPU (MPS)"),
-    }
-
-
 def fillModels(comboBox: Any, models: list[str], onChosen: Callable[[int], None]) -> None:
     """List the bundled models; without any, say so instead of staying empty."""
     for model in models or [_("none installed")]:

@@ -32,6 +32,7 @@ VERDICT: Event = {
     "junction_bound_mm": 2.0,
     "far_end_bound_mm": 4.0,
     "reliable": True,
+    "reliable_from_mm": 3.0,
     "reasons": ["60 mm of real slices overlap."],
     "seconds": 1.0,
 }

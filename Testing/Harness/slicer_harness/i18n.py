@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from PySide6 import QtCore
 
@@ -13,6 +14,13 @@ MARK = "⟦{}⟧"
 def tr(text: str) -> str:
     """Translates a text of the calling module."""
     return QtCore.QCoreApplication.translate("", text)
+
+
+def getContext(sourceFile: str) -> str:
+    """The context of the texts of a file: the name of its package, where it is in one, and its own."""
+    path = Path(sourceFile)
+    inPackage = path.with_name("__init__.py").is_file()
+    return f"{path.parent.name}.{path.stem}" if inPackage else path.stem
 
 
 def translate(context: str, text: str) -> str:
