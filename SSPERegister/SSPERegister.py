@@ -8,8 +8,9 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
-from SSPELib.options import RegisterOptions
+from SSPELib.options import MergeOptions, RegisterOptions
 from SSPERegisterLib import outcome, placement
+from SSPERegisterLib.after_panel import AfterPanel
 from SSPERegisterLib.logic import SSPERegisterLogic
 from SSPERegisterLib.selftest import SSPERegisterTest
 from SSPESlicer.panel import plan, widgets
@@ -58,6 +59,13 @@ class SSPERegisterParameterNode:
     backend: parameterType(RegisterOptions, "backend") = RegisterOptions.backend
     model: str = ""
     device: parameterType(RegisterOptions, "device") = RegisterOptions.device
+    mergedVolume: vtkMRMLScalarVolumeNode
+    seamMm: parameterType(MergeOptions, "seam_mm") = MergeOptions.seam_mm
+    spacing: parameterType(MergeOptions, "spacing") = MergeOptions.spacing
+    fillGap: parameterType(MergeOptions, "fill_gap") = MergeOptions.fill_gap
+    stitchedParts: list[vtkMRMLScalarVolumeNode]
+    stitchedVolume: vtkMRMLScalarVolumeNode
+    acceptUnreliable: parameterType(MergeOptions, "accept_unreliable") = MergeOptions.accept_unreliable
 
 
 class SSPERegisterWidget(JobPanel):
@@ -66,6 +74,7 @@ class SSPERegisterWidget(JobPanel):
     def setup(self) -> None:
         self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode, RegisterOptions)
         self.comparison = Comparison()
+        self.after = AfterPanel(self)
         self._comparesOnEntering = False
         self._undo, self._blend = widgets.Explained(self.ui.undoButton), widgets.Explained(self.ui.blendSlider)
         self._tint = widgets.Explained(self.ui.tintCheckBox)
@@ -78,6 +87,18 @@ class SSPERegisterWidget(JobPanel):
         self.ui.blendSlider.connect("valueChanged(double)", self.onBlend)
         self.ui.centerButton.connect("clicked()", self.onCompare)
         self.initializeParameterNode()
+
+    def loadPanel(self) -> Any:
+        uiWidget = JobPanel.loadPanel(self)
+        section = slicer.util.loadUI(self.resourcePath("UI/AfterRegistration.ui"))
+        slicer.util.childWidgetVariables(uiWidget).afterCollapsibleButton.layout().addWidget(section)
+        section.setMRMLScene(slicer.mrmlScene)
+        return uiWidget
+
+    @property
+    def parameters(self) -> Any:
+        """What the panel keeps in the scene; None while there is no scene."""
+        return self._parameterNode
 
     def enter(self) -> None:
         JobPanel.enter(self)
@@ -92,6 +113,7 @@ class SSPERegisterWidget(JobPanel):
     def onSceneClosing(self) -> None:
         self._comparesOnEntering = False
         self.comparison.stop()
+        self.after.forget()
 
     def onNodeAboutToBeRemoved(self, node: Any) -> None:
         JobPanel.onNodeAboutToBeRemoved(self, node)
@@ -104,6 +126,7 @@ class SSPERegisterWidget(JobPanel):
 
     def nameChoices(self) -> None:
         nameChoices(self.ui, RegisterOptions, {"start": [_("Landmarks on both volumes")]})
+        self.after.nameChoices()
 
     def chooseVolumes(self, fixedNode: Any, movingNode: Any) -> None:
         """Fill in the two volumes, for other modules."""
@@ -123,8 +146,12 @@ class SSPERegisterWidget(JobPanel):
         sentences = plan.registrationPlan(fixed, moving, parameters.expand, parameters.distanceMm)
         widgets.show(self.ui.planLabel, widgets.paragraphs(sentences))
         self._watchLandmarks([parameters.fixedLandmarks, parameters.movingLandmarks])
-        self.controls.allow(self.logic.whyNot(**self._arguments()))
+        self._allow()
+        self.after.update()
         self._updateResult()
+
+    def _allow(self) -> None:
+        self.controls.allow(self.after.whyNotNow or self.logic.whyNot(**self._arguments()))
 
     def _watchLandmarks(self, lists: list[Any]) -> None:
         """Say again what is missing whenever a landmark is placed or taken away."""
@@ -134,7 +161,7 @@ class SSPERegisterWidget(JobPanel):
                 self.addObserver(node, event, self._onLandmarks)
 
     def _onLandmarks(self, caller: Any, event: Any) -> None:
-        self.controls.allow(self.logic.whyNot(**self._arguments()))
+        self._allow()
 
     def _arguments(self) -> dict[str, Any]:
         parameters = self._parameterNode
@@ -174,7 +201,9 @@ class SSPERegisterWidget(JobPanel):
                 onProgress=self.controls.progress,
                 onEnd=self.onEnd,
             )
+            self.after.along.decide()
             self.controls.started()
+            self.after.update()
             self._updateResult()
 
     def onEnd(self, registered: Any, error: Exception | None) -> None:
@@ -186,8 +215,10 @@ class SSPERegisterWidget(JobPanel):
         if self._parameterNode is None:
             return
         if registered is not None:
+            self.after.registered(registered.transform)
             self._parameterNode.outputTransform = registered.transform
             self.onCompare()
+        self.after.update()
         self._updateResult()
 
     def onUndoButton(self) -> None:
@@ -219,6 +250,7 @@ class SSPERegisterWidget(JobPanel):
         if compared is None:
             return
         marks.showMarks(self.ui.tintCheckBox.checked)
+        self.after.comparisonStarts()
         self._updateResult()
         with slicer.util.tryWithErrorDisplay(_("The volumes could not be shown."), waitCursor=True):
             self.comparison.show(*compared, mode=MODES[self.ui.comparisonComboBox.currentIndex], center=center)

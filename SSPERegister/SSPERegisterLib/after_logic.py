@@ -64,12 +64,14 @@ class AfterRegistrationLogic(JobLogic):
                 hardenedCopy(node)
         return [hardenedCopy(node) for node in copied]
 
-    def whyNotMerge(self, fixedNode: Any, movingNode: Any) -> str | None:
+    def whyNotMerge(self, fixedNode: Any, movingNode: Any, outputVolume: Any = None) -> str | None:
         """Return why two volumes cannot be merged as they lie now, None where they can."""
         if fixedNode is None or movingNode is None:
             return _("Choose a fixed and a moving volume.")
         if placement.sameBody(fixedNode, movingNode):
             return _("Fixed and moving volume must not be the same.")
+        if outputVolume is not None and any(placement.sameBody(outputVolume, node) for node in (fixedNode, movingNode)):
+            return _("The merged volume needs a node of its own. Choose another output.")
         problems = (volumes.problemOf(node, beforeRegistration=True) for node in (fixedNode, movingNode))
         return next((problem for problem in problems if problem is not None), None)
 
@@ -96,13 +98,11 @@ class AfterRegistrationLogic(JobLogic):
             InputError: the nodes cannot be merged, or the registration is not reliable and that was not accepted.
             SSPEError: the work failed, with words for the user (with waitForCompletion).
         """
-        reason = self.whyNotMerge(fixedNode, movingNode)
+        reason = self.whyNotMerge(fixedNode, movingNode, outputVolume)
         if reason is not None:
             raise InputError(reason)
         options.check()
         fixed, moving = (provenance.originalOf(node) or node for node in (fixedNode, movingNode))
-        if outputVolume in (fixed, moving, fixedNode, movingNode):
-            raise InputError(_("The merged volume needs a node of its own. Choose another output."))
         results.requireOwnTargets([(outputVolume, moving)], overwrite)
         known = verdict.verdictOn(movingNode, fixedNode)
         reliable = known["reliable"] if known is not None else None
@@ -137,11 +137,13 @@ class AfterRegistrationLogic(JobLogic):
 
         return self._run(job, description, files, [fixed, moving], makeNodes, waitForCompletion, onEnd)
 
-    def whyNotStitch(self, nodes: Sequence[Any]) -> str | None:
+    def whyNotStitch(self, nodes: Sequence[Any], outputVolume: Any = None) -> str | None:
         """Return why volumes cannot be stitched, None where they can."""
         if not FEWEST_PARTS <= len(nodes) <= MOST_PARTS:
             text = _("Choose {fewest} to {most} volumes of one body.")
             return text.format(fewest=FEWEST_PARTS, most=MOST_PARTS)
+        if outputVolume is not None and any(placement.sameBody(outputVolume, node) for node in nodes):
+            return _("The stitched volume needs a node of its own. Choose another output.")
         problems = (volumes.problemOf(node) for node in nodes)
         return next((problem for problem in problems if problem is not None), None)
 
@@ -163,14 +165,12 @@ class AfterRegistrationLogic(JobLogic):
 
         Args, Raises: as `merge`.
         """
-        reason = self.whyNotStitch(nodes)
+        reason = self.whyNotStitch(nodes, outputVolume)
         if reason is not None:
             raise InputError(reason)
         registerOptions.check()
         mergeOptions.check()
         parts = list(nodes)
-        if outputVolume in parts:
-            raise InputError(_("The stitched volume needs a node of its own. Choose another output."))
         results.requireOwnTargets([(outputVolume, parts[0])], overwrite)
         poses = Poses(parts)
         job = BackgroundJob(self._processFactory(), onProgress)

@@ -14,7 +14,8 @@ from SSPESlicer.scene import dicom, geometry, marks, provenance, results
 
 from . import placement
 
-CARRIED = ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode", "vtkMRMLModelNode", "vtkMRMLScalarVolumeNode")
+VOLUME = "vtkMRMLScalarVolumeNode"
+CARRIED = ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode", "vtkMRMLModelNode", VOLUME)
 DOSE_ATTRIBUTE = "DicomRtImport.DoseVolume"
 
 
@@ -36,9 +37,14 @@ class Belonging:
 
     @property
     def label(self) -> str:
-        """Name, kind and reason in one line."""
+        """Name and reason in one line."""
+        return _("{name}: {reason}").format(name=self.node.GetName(), reason=self.reason)
+
+    @property
+    def toolTip(self) -> str:
+        """Why it cannot move along, or what it is and how it belongs to the moving scan."""
         text = _("{name} ({kind}): {reason}")
-        return text.format(name=self.node.GetName(), kind=kindOf(self.node), reason=self.reason)
+        return self.whyNot or text.format(name=self.node.GetName(), kind=kindOf(self.node), reason=self.reason)
 
 
 def belongingsOf(movingNode: Any, fixedNode: Any = None, without: Sequence[Any] = ()) -> list[Belonging]:
@@ -52,6 +58,7 @@ def belongingsOf(movingNode: Any, fixedNode: Any = None, without: Sequence[Any] 
     """
     scans = [provenance.originalOf(node) or node for node in (movingNode, fixedNode) if node is not None]
     own = [node for scan in scans for node in placement.family(scan)]
+    own += [node for volume in slicer.util.getNodesByClass(VOLUME) for node in marks.markingsOf(volume)]
     found = [
         _belonging(node, scans[0], scans[1] if len(scans) > 1 else None)
         for kind in CARRIED
@@ -61,7 +68,6 @@ def belongingsOf(movingNode: Any, fixedNode: Any = None, without: Sequence[Any] 
         and node not in without
         and provenance.originalOf(node) is None
         and not results.isResult(node)
-        and not _isMarking(node)
     ]
     return sorted(found, key=lambda one: (not one.isExpected, one.node.GetName().lower()))
 
@@ -70,7 +76,7 @@ def kindOf(node: Any) -> str:
     """Return what a node is, in a word."""
     if node.GetAttribute(DOSE_ATTRIBUTE) is not None:
         return _("dose")
-    if node.IsA("vtkMRMLScalarVolumeNode") and dicom.modalityOf(node) == "PT":
+    if node.IsA(VOLUME) and dicom.modalityOf(node) == "PT":
         return _("PET")
     kinds = {
         "vtkMRMLSegmentationNode": _("segmentation"),
@@ -109,7 +115,7 @@ def _reason(node: Any, moving: Any, fixed: Any) -> tuple[str, bool]:
             return _("study of both volumes"), False
         scan = moving if study == studies[0] else fixed
         return _("study of {scan}").format(scan=scan.GetName()), scan is moving and frame is None
-    return _("nothing is known"), False
+    return _("link not known"), False
 
 
 def _wasMadeOn(node: Any, scan: Any) -> bool:
@@ -130,9 +136,3 @@ def _frameOf(scan: Any) -> str | None:
 
 def _studyOf(scan: Any) -> int | None:
     return dicom.studyOf(scan) if scan is not None else None
-
-
-def _isMarking(node: Any) -> bool:
-    """Whether a node marks where the voxels of a volume of SSPE come from."""
-    grid = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) if node.IsA(CARRIED[0]) else None
-    return grid is not None and node in marks.markingsOf(grid)

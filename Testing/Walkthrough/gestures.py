@@ -44,6 +44,20 @@ def choose(combo_box: Any, text: str) -> None:
         QtTest.QTest.keyClick(box, QtCore.Qt.Key_Down if wanted > box.currentIndex else QtCore.Qt.Key_Up)
 
 
+def toggle_item(list_widget: Any, text: str) -> None:
+    """Click on the check box of the first line of a list that begins with a text."""
+    rows = [row for row in range(list_widget.count) if list_widget.item(row).text().startswith(text)]
+    assert rows, f"{list_widget.objectName} has no line that begins with {text}"
+    item = list_widget.item(rows[0])
+    list_widget.scrollToItem(item)
+    option = QtWidgets.QStyleOptionViewItem()
+    list_widget.initViewItemOption(option)
+    option.rect = list_widget.visualItemRect(item)
+    option.features |= QtWidgets.QStyleOptionViewItem.HasCheckIndicator
+    place = list_widget.style().subElementRect(QtWidgets.QStyle.SE_ItemViewItemCheckIndicator, option, list_widget)
+    QtTest.QTest.mouseClick(list_widget.viewport(), QtCore.Qt.LeftButton, pos=place.center())
+
+
 def drag_slider(widget: Any, share: float) -> None:
     """Drag the handle of a ctkSliderWidget to a share of its length."""
     slider = widget.findChildren(QtWidgets.QSlider)[0]

@@ -1,4 +1,4 @@
-"""An hour of a clinician in a minute: forty things in random order, and after each nothing is lost, left or broken."""
+"""An hour of a clinician in a minute: fifty things in random order, and after each nothing is lost, left or broken."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import random
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import SimpleITK as sitk
 import slicer
-from gestures import click
+from gestures import click, toggle_item
+from PySide6 import QtWidgets
 
-STEPS = 40
+from SSPELib import tasks
+
+STEPS = 50
 MODULES = ("SSPEExtension", "SSPEExpand", "SSPERegister")
 OF_COMPARISONS = ("in color", "continued by", "in squares")
 DELETED = "was deleted while SSPE worked on it"
@@ -30,24 +35,28 @@ class Hour:
         self.panel: Any = None
         # Whoever is asked whether a volume may be overwritten says no; the rest of what is said is looked at below.
         monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: False)
+        monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda *_, **__: self.chance.random() < 0.5)
+        monkeypatch.setattr(QtWidgets.QFileDialog, "getExistingDirectory", lambda *_, **__: str(folder))
+        monkeypatch.setattr(tasks, "register", sameplace)
         monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, *_, **__: self.errors.append(text))
         self.actions: list[Callable[[], None]] = [
             self.load, self.open, self.open, self.choose, self.choose, self.choose, self.run, self.run, self.run,
             self.run, self.cancel, self.deleteWhileItRuns, self.delete, self.delete, self.undo, self.undo, self.compare,
-            self.compare, self.saveAndLoad, self.close,
+            self.compare, self.draw, self.moveAlong, self.moveAlong, self.after, self.after, self.after,
+            self.saveAndLoad, self.close,
         ]  # fmt: skip
         self.open()
         self.load()
 
     # What a clinician does
 
-    def open(self) -> None:
+    def open(self, name: str = "") -> None:
         from SSPEExpandLib.logic import SSPEExpandLogic
         from SSPERegisterLib.logic import SSPERegisterLogic
         from SSPERegisterLib.selftest import knownMotion
         from SSPESlicer.selftest import AnsweringProcess
 
-        name = self.chance.choice(MODULES)
+        name = name or self.chance.choice(MODULES)
         self.panel = self.session.openModule(name)
         logics = {"SSPEExpand": SSPEExpandLogic, "SSPERegister": SSPERegisterLogic}
         if name in logics:
@@ -110,6 +119,37 @@ class Hour:
             self.panel.ui.tintCheckBox.checked = self.chance.random() < 0.5
             self.panel.ui.blendSlider.value = self.chance.randrange(101)
 
+    def draw(self) -> None:
+        """Draw a structure, of a random volume or of none."""
+        self.count += 1
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"structure {self.count}")
+        scans = [slicer.util.getNode(name) for name in self.loaded]
+        if scans and self.chance.random() < 0.7:
+            node.SetReferenceImageGeometryParameterFromVolumeNode(self.chance.choice(scans))
+
+    def moveAlong(self) -> None:
+        name = self.chance.choice(["alongList", "partsList"])
+        entries = getattr(self.panel.ui, name, None)
+        if entries is not None and entries.count:
+            self.panel.ui.afterCollapsibleButton.collapsed = False
+            self.session.processEvents(0.02)
+            toggle_item(entries, entries.item(self.chance.randrange(entries.count)).text())
+
+    def after(self) -> None:
+        """Go on with two volumes, registered or not: merge, stitch, copies, DICOM."""
+        self.open("SSPERegister")
+        chosen = self.chance.sample(sorted(self.loaded), min(2, len(self.loaded)))
+        if len(chosen) == 2 and self.chance.random() < 0.7:
+            self.panel.chooseVolumes(*(slicer.util.getNode(name) for name in chosen))
+        if self.chance.random() < 0.5:
+            self.run()
+        self.panel.ui.afterCollapsibleButton.collapsed = False
+        for name in self.chance.sample(["hardenButton", "mergeButton", "stitchButton", "dicomButton"], 4):
+            button = getattr(self.panel.ui, name)
+            if button.enabled:
+                click(button)
+                self.wait()
+
     def saveAndLoad(self) -> None:
         path = str(self.folder / f"hour-{self.chance.randrange(10**6)}.mrb")
         assert slicer.util.saveScene(path)
@@ -128,8 +168,8 @@ class Hour:
         return [widget for widget in ui if widget.className() == "qMRMLNodeComboBox"]
 
     def isRunning(self) -> bool:
-        controls = getattr(self.panel, "controls", None)
-        return controls is not None and controls.isRunning
+        after, controls = getattr(self.panel, "after", None), getattr(self.panel, "controls", None)
+        return (after is not None and after.whyNotNow is not None) or (controls is not None and controls.isRunning)
 
     def start(self) -> None:
         button = getattr(self.panel.ui, "applyButton", None)
@@ -149,6 +189,14 @@ class Hour:
         for selector in self.selectors():
             assert not [node for node in selector.nodes() if any(words in node.GetName() for words in OF_COMPARISONS)]
         self.session.raiseFailures()
+
+
+def sameplace(fixed: Any, moving: Any, *_: Any) -> Any:
+    """A registration of parts that lie right already."""
+    found = SimpleNamespace(
+        transform=sitk.Transform(3, sitk.sitkIdentity), reliable=True, error_bound_mm=2.0, overlap_mm=60.0
+    )
+    return SimpleNamespace(registration=found, warnings=())
 
 
 def fingerprint(node: Any) -> int:

@@ -44,7 +44,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             options: what the panel's widgets change.
         """
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath(f"UI/{self.moduleName}.ui"))
+        uiWidget = self.loadPanel()
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
@@ -62,6 +62,10 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._onNodeRemoved)
+
+    def loadPanel(self) -> Any:
+        """Load the .ui file; subclasses add sections from files of their own."""
+        return slicer.util.loadUI(self.resourcePath(f"UI/{self.moduleName}.ui"))
 
     def nameChoices(self) -> None:
         """Show plain words for the values of the choices."""

@@ -12,7 +12,16 @@ from typing import Any
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-INTERACTIVE = ("QPushButton", "QComboBox", "QCheckBox", "ctkSliderWidget", "qMRMLNodeComboBox", "QProgressBar")
+INTERACTIVE = (
+    "QPushButton",
+    "QComboBox",
+    "QCheckBox",
+    "QLineEdit",
+    "QListWidget",
+    "ctkSliderWidget",
+    "qMRMLNodeComboBox",
+    "QProgressBar",
+)
 
 
 class SelfTest(ScriptedLoadableModuleTest):

@@ -98,6 +98,7 @@ class Comparison:
         made = own_nodes.addHiddenNode("vtkMRMLScalarVolumeNode", name)
         self._made.append(made)
         copyDisplay(like, made)  # before the voxels come, of which Slicer would look for a window of its own
+        made.GetDisplayNode().SetSaveWithScene(False)
         made.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(toWorld))
         made.SetAndObserveImageData(joined.imageOf(array))
         return made

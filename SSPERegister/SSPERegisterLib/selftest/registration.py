@@ -17,8 +17,8 @@ from SSPESlicer.scene import display, geometry, marks, provenance, results, volu
 from SSPESlicer.selftest import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
 from SSPESlicer.views import comparison, joined, layouts
 
-from . import outcome, placement
-from .after_selftest import AfterRegistrationChecks
+from .. import outcome, placement
+from .after import AfterRegistrationChecks
 
 OVERLAP_MM = 80.0
 LARGEST_ERROR_MM = 5.0
@@ -31,7 +31,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
     """A known transform is recovered; placement, undo, landmarks, comparison; cancel, failure and deleted inputs."""
 
     def logic(self, **options: Any) -> Any:
-        from .logic import SSPERegisterLogic
+        from ..logic import SSPERegisterLogic
 
         self.process = AnsweringProcess(**options)
         return SSPERegisterLogic(lambda: self.process)
@@ -386,7 +386,7 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
     def test_realWorkerRecoversAKnownTransform(self) -> None:
         if not torchIsInstalled():
             self.skipTest("PyTorch is not installed; install it in the module SSPE.")
-        from .logic import SSPERegisterLogic
+        from ..logic import SSPERegisterLogic
 
         fixed, moving = halves(OVERLAP_MM)
         fixedNode, movingNode = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")

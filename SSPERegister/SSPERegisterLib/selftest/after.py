@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from SSPELib.errors import InputError
 from SSPELib.options import MergeOptions, RegisterOptions
 from SSPELib.volume import Volume
-from SSPESlicer.scene import geometry, marks, results, sources
+from SSPESlicer.scene import geometry, marks, own_nodes, results, sources
 from SSPESlicer.selftest import addNode, halves
 
-from .joined_nodes import isJoinedOf
+from ..joined_nodes import isJoinedOf
 
 OVERLAP_MM, SPACING_MM = 80.0, 10.0
 UNDER_TABLE = np.array([[0.0, -1, 0, 10], [1, 0, 0, -30], [0, 0, 1, 200], [0, 0, 0, 1]])
@@ -26,7 +26,7 @@ class AfterRegistrationChecks:
 
     def registered(self: Any, reliable: bool = True) -> tuple[Any, Any, Any, Any]:
         """The logic, fixed and moving volume, and the transform between them, as after a registration."""
-        from .selftest import knownMotion, moved
+        from .registration import knownMotion, moved
 
         fixed, moving = parts()
         nodes = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")
@@ -142,7 +142,7 @@ class AfterRegistrationChecks:
         frame = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMFrameOfReferenceUIDAttributeName()
         for node, uid in ((fixedNode, "1.1"), (movingNode, "1.2"), (points, "1.2"), (surface, "1.1")):
             hierarchy.SetItemAttribute(hierarchy.GetItemByDataNode(node), frame, uid)
-        found = {one.node.GetName(): (one.label, one.isExpected) for one in logic.belongingsOf(movingNode, fixedNode)}
+        found = {one.node.GetName(): (one.toolTip, one.isExpected) for one in logic.belongingsOf(movingNode, fixedNode)}
         self.assertEqual(
             found,
             {
@@ -170,8 +170,9 @@ def companions() -> list[Any]:
     spine.CreateDefaultDisplayNodes()
     identifier = spine.GetSegmentation().AddEmptySegment("spine", "spine")
     bone = (slicer.util.arrayFromVolume(volume) > 500).astype(np.uint8)
-    slicer.util.updateSegmentBinaryLabelmapFromArray(bone, spine, identifier, volume)
-    slicer.mrmlScene.RemoveNode(volume)
+    with own_nodes.leavingNoDisplayNodes():
+        slicer.util.updateSegmentBinaryLabelmapFromArray(bone, spine, identifier, volume)
+    own_nodes.removeNode(volume)
     points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points")
     slicer.util.updateMarkupsControlPointsFromArray(points, np.array([[0.0, 0, 0], [40, 10, -60], [-30, 20, -90]]))
 
