@@ -8,8 +8,10 @@ import SimpleITK as sitk
 from geometries import GEOMETRIES, any_geometry, oriented_volume
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from SSPELib.volume import Provenance, Volume, body_axis, body_length_mm, body_mask, slices, with_slices
+from SSPELib.volume.body import BODY_THRESHOLD_HU, OPENING_RADIUS_MM, SMALLEST_BODY_PART, mask_of_slices
 
 
 @given(any_geometry(), st.tuples(*[st.integers(0, 4)] * 3))
@@ -105,3 +107,24 @@ def test_body_mask_of_air_is_empty():
     volume, _ = body_and_table(GEOMETRIES["coarse"])
     air = volume.like(np.full_like(volume.array, -1000))
     assert not body_mask(air).any()
+
+
+@given(st.integers(0, 99), st.sampled_from([(4.0, 4.0), (2.1, 3.0), (0.9, 1.2)]))
+def test_masks_of_slices_are_those_of_simpleitk(seed, in_plane_mm):
+    noise = np.random.default_rng(seed).random((6, 30, 27))
+    stack = np.where(ndimage.gaussian_filter(noise, 1.5) > 0.51, 40, -1000).astype(np.int16)
+    radius = [max(1, round(OPENING_RADIUS_MM / spacing / 2)) for spacing in in_plane_mm]
+    image = sitk.GetImageFromArray((stack > BODY_THRESHOLD_HU).astype(np.uint8))
+    width = [radius[1], radius[0], 0]
+    opened = sitk.BinaryMorphologicalOpening(sitk.ZeroFluxNeumannPad(image, width, width), width, sitk.sitkBall)
+    opened = sitk.RegionOfInterest(opened, image.GetSize(), width)
+    labels = sitk.GetArrayFromImage(sitk.RelabelComponent(sitk.ConnectedComponent(opened)))
+    counts = np.bincount(labels.ravel())[1:]
+    kept = (labels > 0) & (labels <= (counts >= SMALLEST_BODY_PART * counts[:1]).sum())
+    filled = [
+        sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(np.pad(plane, 1).astype(np.uint8))))[
+            1:-1, 1:-1
+        ]
+        for plane in kept
+    ]
+    assert np.array_equal(mask_of_slices(stack, list(in_plane_mm)), np.array(filled) > 0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume import AIR_HU, BodyAxis, End, Provenance, Volume, body_axis, slices, with_slices
-from ..volume.body import mask_of_slices
+from ..volume.body import coarse_in_plane_mm, coarse_slices, mask_of_slices
 from ..volume.checks import SHORTEST_MM
 
 # Of the body's cross-section in a slice that counts as whole.
@@ -30,20 +30,17 @@ def whole_slices(volume: Volume, end: End) -> tuple[Volume, int]:
     """
     if volume.provenance is None:
         return volume, 0
-    axis = body_axis(volume)
-    missing = np.moveaxis(volume.where(Provenance.NO_DATA), axis.numpy_axis, 0)
-    outward = missing[::-1] if _at_first_index(axis, end) else missing
-    if not missing.any():
+    if not volume.where(Provenance.NO_DATA).any():
         return volume, 0
-    incomplete = _incomplete(volume, axis, outward, end)
-    spacing_mm = volume.spacing[axis.index]
-    left_mm = (len(outward) - incomplete) * spacing_mm
+    axis = body_axis(volume)
+    count = volume.size[axis.index]
+    incomplete = _incomplete(volume, axis, end)
+    left_mm = (count - incomplete) * volume.spacing[axis.index]
     if incomplete and left_mm < SHORTEST_MM:
         raise InputError(
             f"{volume.name} has only {left_mm:.0f} mm of slices without gaps in the body at its {end} end, and "
             f"{SHORTEST_MM:.0f} mm are needed to expand it; choose the scan as it was before it was resampled."
         )
-    count = volume.size[axis.index]
     if _at_first_index(axis, end):
         return slices(volume, incomplete, count), incomplete
     return slices(volume, 0, count - incomplete), incomplete
@@ -86,19 +83,19 @@ def _filled(volume: Volume, axis: BodyAxis, where: slice, new: NDArray[Any]) -> 
     return replace(volume, array=array, provenance=provenance)
 
 
-def _incomplete(volume: Volume, axis: BodyAxis, outward: NDArray[np.bool_], end: End) -> int:
+def _incomplete(volume: Volume, axis: BodyAxis, end: End) -> int:
     """Number of slices at the end in which more than a little of the body is missing.
 
     The body's cross-section is what any slice near the end shows of it, so that padding outside the scanner's circle,
     where no slice shows a body, is no loss.
     """
-    near = min(len(outward) // 2, round(WEDGES_REACH_MM / volume.spacing[axis.index]))
-    in_plane = [volume.spacing[index] for index in (2, 1, 0) if index != axis.index]
-    stack = np.moveaxis(volume.array, axis.numpy_axis, 0)
-    stack = stack[::-1] if _at_first_index(axis, end) else stack
-    seen = mask_of_slices(np.where(outward[-near:], AIR_HU, stack[-near:]), in_plane)
-    body = seen.any(axis=0)
-    lost = (outward[-near:] & body).sum(axis=(1, 2)) > MISSING_AT_MOST * body.sum()
+    near = min(volume.size[axis.index] // 2, round(WEDGES_REACH_MM / volume.spacing[axis.index]))
+    outward = -1 if _at_first_index(axis, end) else 1
+    missing, stack = (
+        coarse_slices(volume, array)[::outward][-near:] for array in (volume.where(Provenance.NO_DATA), volume.array)
+    )
+    body = mask_of_slices(np.where(missing, AIR_HU, stack), coarse_in_plane_mm(volume)).any(axis=0)
+    lost = (missing & body).sum(axis=(1, 2)) > MISSING_AT_MOST * body.sum()
     return near - int(np.argmax(lost)) if lost.any() else 0
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..volume import AIR_HU, BodyAxis, End, Volume, body_axis
+from ..volume import AIR_HU, End, Volume, body_axis
+from ..volume.axis import in_plane_mm
 from ..volume.body import mask_of_slices, outside_to_air
 from ..volume.resampling import resample_averaged
 
@@ -109,7 +110,7 @@ def append_to_own_grid(volume: Volume, working: WorkingVolume, grown: NDArray[np
         coarse, new = stack[0], stack[1:]
     else:
         coarse, new = stack[-1], stack[:-1][::-1]
-    inside = mask_of_slices(own[None], _in_plane_mm(volume, axis))[0]
+    inside = mask_of_slices(own[None], in_plane_mm(volume))[0]
     background = _background(own, inside)
     distance = np.arange(1, count + 1, dtype=np.float32) * volume.spacing[axis.index]
     detail = np.where(inside, own - coarse, 0.0)
@@ -142,10 +143,6 @@ def _beyond(working: WorkingVolume, outward: NDArray[np.float32]) -> sitk.Image:
     image.SetDirection(working.reference.GetDirection())
     image.SetOrigin(working.reference.TransformContinuousIndexToPhysicalPoint([0.0, 0.0, float(first)]))
     return image
-
-
-def _in_plane_mm(volume: Volume, axis: BodyAxis) -> list[float]:
-    return [volume.spacing[index] for index in (2, 1, 0) if index != axis.index]
 
 
 def _background(own: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:

@@ -41,6 +41,12 @@ def body_axis(volume: Volume) -> BodyAxis:
     return BodyAxis(index, 1 if superior_parts[index] >= 0 else -1)
 
 
+def in_plane_mm(volume: Volume) -> list[float]:
+    """Spacing of the rows and columns of slices across the body axis, in the order of the array, mm."""
+    along = body_axis(volume).index
+    return [volume.spacing[index] for index in (2, 1, 0) if index != along]
+
+
 def body_length_mm(volume: Volume) -> float:
     """Extent along the body axis, mm: number of slices times their spacing."""
     axis = body_axis(volume)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from .axis import body_axis
+from .axis import body_axis, in_plane_mm
 from .volume import AIR_HU, Volume
 
 BODY_THRESHOLD_HU = -350
@@ -26,27 +25,39 @@ def body_mask(volume: Volume) -> NDArray[np.bool_]:
     """
     axis = body_axis(volume)
     stack = np.moveaxis(volume.array, axis.numpy_axis, 0)
-    in_plane = [volume.spacing[index] for index in (2, 1, 0) if index != axis.index]
-    factors = [max(1, round(MASK_SPACING_MM / spacing)) for spacing in in_plane]
-    coarse = stack[:, :: factors[0], :: factors[1]]
-    mask = mask_of_slices(coarse, [s * f for s, f in zip(in_plane, factors, strict=True)])
-    fine = mask.repeat(factors[0], axis=1).repeat(factors[1], axis=2)[:, : stack.shape[1], : stack.shape[2]]
+    rows, columns = coarse_steps(volume)
+    mask = mask_of_slices(coarse_slices(volume, volume.array), coarse_in_plane_mm(volume))
+    fine = mask.repeat(rows, axis=1).repeat(columns, axis=2)[:, : stack.shape[1], : stack.shape[2]]
     return np.ascontiguousarray(np.moveaxis(fine, 0, axis.numpy_axis))
+
+
+def coarse_steps(volume: Volume) -> tuple[int, int]:
+    """Every how many rows and columns of the slices of a volume body masks are made of."""
+    rows, columns = (max(1, round(MASK_SPACING_MM / spacing)) for spacing in in_plane_mm(volume))
+    return rows, columns
+
+
+def coarse_slices(volume: Volume, array: NDArray[Any]) -> NDArray[Any]:
+    """Those rows and columns (slice, row, column) of an array (z, y, x) on the grid of a volume."""
+    rows, columns = coarse_steps(volume)
+    return np.moveaxis(array, body_axis(volume).numpy_axis, 0)[:, ::rows, ::columns]
+
+
+def coarse_in_plane_mm(volume: Volume) -> list[float]:
+    """Their spacing, mm."""
+    return [spacing * step for spacing, step in zip(in_plane_mm(volume), coarse_steps(volume), strict=True)]
 
 
 def mask_of_slices(stack: NDArray[Any], in_plane_mm: list[float]) -> NDArray[np.bool_]:
     """Body mask of a stack of slices (slice, row, column) in HU, rows and columns spaced by in_plane_mm."""
-    image = sitk.GetImageFromArray((stack > BODY_THRESHOLD_HU).astype(np.uint8))
-    radius = [max(1, round(OPENING_RADIUS_MM / spacing / 2)) for spacing in in_plane_mm]
-    opened = sitk.BinaryMorphologicalOpening(_padded(image, radius), [radius[1], radius[0], 0], sitk.sitkBall)
-    parts = sitk.RelabelComponent(sitk.ConnectedComponent(_cropped(opened, radius, image)))
-    labels = sitk.GetArrayFromImage(parts)
-    counts = np.bincount(labels.ravel())[1:]
-    if counts.size == 0:
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(_opened(stack > BODY_THRESHOLD_HU, in_plane_mm))
+    counts = np.bincount(labels.ravel())
+    counts[0] = 0
+    if not counts.any():
         return np.zeros(stack.shape, dtype=bool)
-    kept = labels > 0
-    kept &= labels <= np.count_nonzero(counts >= SMALLEST_BODY_PART * counts[0])
-    return _filled_slices(kept)
+    return _filled_slices((counts >= max(1.0, SMALLEST_BODY_PART * counts.max()))[labels])
 
 
 def outside_to_air(array: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.floating]:
@@ -54,20 +65,27 @@ def outside_to_air(array: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDAr
     return np.where(mask, array, np.asarray(AIR_HU, dtype=array.dtype))
 
 
-def _padded(image: sitk.Image, radius: list[int]) -> sitk.Image:
+def _opened(tissue: NDArray[np.bool_], in_plane_mm: list[float]) -> NDArray[np.bool_]:
+    """Opened within slices by a disk, so that the table and clothes come off the body."""
+    from scipy import ndimage
+
+    radius = [max(1, round(OPENING_RADIUS_MM / spacing / 2)) for spacing in in_plane_mm]
+    y, x = np.ogrid[-radius[0] : radius[0] + 1, -radius[1] : radius[1] + 1]
+    disk = ((y / (radius[0] + 0.5)) ** 2 + (x / (radius[1] + 0.5)) ** 2 <= 1)[None]
     # Where the field of view cuts the body, its border must not count as the body's edge.
-    width = [radius[1], radius[0], 0]
-    return sitk.ZeroFluxNeumannPad(image, width, width)
-
-
-def _cropped(image: sitk.Image, radius: list[int], like: sitk.Image) -> sitk.Image:
-    return sitk.RegionOfInterest(image, like.GetSize(), [radius[1], radius[0], 0])
+    padded = np.pad(tissue, ((0, 0), (radius[0],) * 2, (radius[1],) * 2), mode="edge")
+    opened = ndimage.binary_dilation(ndimage.binary_erosion(padded, disk, border_value=1), disk)
+    inner: NDArray[np.bool_] = opened[:, radius[0] : -radius[0], radius[1] : -radius[1]]
+    return inner
 
 
 def _filled_slices(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Fill, slice by slice, what the outside cannot reach (lungs, bowel gas, windpipe)."""
-    filled = np.empty_like(mask)
-    for index, plane in enumerate(mask):
-        image = sitk.GetImageFromArray(np.pad(plane, 1).astype(np.uint8))
-        filled[index] = sitk.GetArrayFromImage(sitk.BinaryFillhole(image))[1:-1, 1:-1] > 0
-    return filled
+    from scipy import ndimage
+
+    within_slices = np.zeros((3, 3, 3), dtype=bool)
+    within_slices[1] = ndimage.generate_binary_structure(2, 1)
+    around = np.pad(mask, ((0, 0), (1, 1), (1, 1)))
+    labels, _ = ndimage.label(~around, within_slices)
+    outside = labels == labels[:, :1, :1]
+    return np.ascontiguousarray(~outside[:, 1:-1, 1:-1])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .axis import BodyAxis, body_axis, body_length_mm
+from .axis import BodyAxis, body_axis, body_length_mm, in_plane_mm
 from .body import BODY_THRESHOLD_HU, body_mask
 from .volume import Volume
 
@@ -182,7 +182,7 @@ def _check_body(volume: Volume, axis: BodyAxis, mask: NDArray[np.bool_]) -> None
 
 
 def _field_of_view_warnings(volume: Volume, axis: BodyAxis, stack: NDArray[Any], mask: NDArray[np.bool_]) -> list[str]:
-    rows_mm, columns_mm = (volume.spacing[index] for index in (2, 1, 0) if index != axis.index)
+    rows_mm, columns_mm = in_plane_mm(volume)
     borders = {
         "first row": mask[:, 0].sum(axis=1) * columns_mm,
         "last row": mask[:, -1].sum(axis=1) * columns_mm,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .axis import body_axis, real_part
+from .axis import body_axis, in_plane_mm, real_part
 from .body import mask_of_slices
 from .provenance import Provenance
 from .volume import AIR_HU, Volume
@@ -50,13 +50,12 @@ def find_no_data(volume: Volume, padding_hu: float | None = None) -> NDArray[np.
     """
     axis = body_axis(volume)
     stack = np.moveaxis(volume.array, axis.numpy_axis, 0)
-    in_plane = [volume.spacing[index] for index in (2, 1, 0) if index != axis.index]
     found = np.zeros(stack.shape, dtype=bool)
     for value in _paddings(stack, padding_hu):
         low, high = np.float32(value - 0.5), np.float32(value + 0.5)
         constant = (stack > low) & (stack < high) if stack.dtype.kind == "f" else stack == round(value)
         constant &= ~found
-        found |= constant & _beyond(stack, constant | found, in_plane, volume.spacing[axis.index])
+        found |= constant & _beyond(stack, constant | found, in_plane_mm(volume), volume.spacing[axis.index])
     return np.moveaxis(found, 0, axis.numpy_axis)
 
 
