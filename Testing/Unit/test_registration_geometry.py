@@ -149,3 +149,27 @@ def test_a_masked_body_ends_where_it_is_cut_and_a_wedge_in_its_middle(small_tors
     lower, upper = end_centers(wedge) - end_centers(small_torso)
     assert lower[2] == pytest.approx(3.0 * small_torso.spacing[2], abs=small_torso.spacing[2])
     assert np.allclose(upper, 0.0)
+
+
+def test_overlap_is_that_of_the_body_wherever_it_lies_in_its_grid():
+    size = (60, 50, 40)
+    fixed = torso(size=size, spacing=(8.0, 8.0, 5.0), center=(0.0, 0.0, 100.0), noise_hu=0)
+    tilt = rotation_matrix(np.radians([0.0, 10.0, 0.0]))
+    moving = torso(size=size, spacing=(8.0, 8.0, 5.0), direction=tilt, center=(80.0, 0.0, -80.0), noise_hu=0)
+    middle = apply(moving.index_to_lps, np.array([[*((np.array(size[:2]) - 1) / 2), size[2] - 0.5]]))[0]
+    normal = tilt[:, 2]
+    # Where the upper face of the moving grid meets the axis of the body, x = y = 0.
+    face = middle @ normal / normal[2]
+    lowest = 100.0 - 20 * 5.0
+    assert abs(face - middle[2]) > 10
+    assert overlap_along_axis_mm(fixed, moving, np.eye(4)) == pytest.approx(face - lowest, abs=2.5)
+
+
+def test_air_around_a_body_changes_no_image():
+    narrow = ImagePyramid(torso(size=(48, 36, 40), noise_hu=0)).at(5.0)
+    roomy = ImagePyramid(torso(size=(96, 80, 40), noise_hu=0)).at(5.0)
+    assert np.allclose(narrow.origin, roomy.origin)
+    inside = narrow.valid & roomy.valid
+    assert inside.mean() > 0.7
+    assert np.array_equal(narrow.hu[inside], roomy.hu[inside])
+    assert np.array_equal(narrow.body[inside], roomy.body[inside])

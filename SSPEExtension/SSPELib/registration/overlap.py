@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..volume import End, Provenance, Volume, body_axis
+from ..volume import AIR_HU, End, Provenance, Volume, body_axis
+from ..volume.body import coarse_in_plane_mm, coarse_slices, coarse_steps, mask_of_slices
 from .poses import Matrix, apply, from_transform
 
 Upper = Literal["fixed", "moving"]
 Span = tuple[float, float]
 # A tilt of ten degrees makes wedges of this length on a body 230 mm wide.
 LONGEST_WEDGE_MM = 40.0
+# The body in a face is what its outermost slices show.
+FACE_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,15 @@ def predict_overlap(fixed: Volume, moving: Volume) -> OverlapPrediction:
     """Read the overlap of two volumes from their headers."""
     frames = (fixed.frame_of_reference, moving.frame_of_reference)
     same = None if None in frames else frames[0] == frames[1]
-    one, other = _spans(fixed, moving, np.eye(4))
+    # Volumes in Slicer's panel bring their headers alone.
+    one, other = _spans(fixed, moving, np.eye(4), _grid_centers)
     shorter = min(one[1] - one[0], other[1] - other[0])
     shared = _shared(one, other)
     return OverlapPrediction(same, shared, max(0.0, 100.0 * shared / shorter), _upper(one, other))
 
 
 def overlap_along_axis_mm(fixed: Volume, moving: Volume, pose: Matrix) -> float:
-    """Shared length of two volumes along the fixed body axis under a pose (fixed to moving); negative for a gap."""
+    """Shared length of a body along the fixed body axis under a pose (fixed to moving); negative for a gap."""
     return _shared(*_spans(fixed, moving, pose))
 
 
@@ -65,10 +71,12 @@ def ends_that_meet(fixed: Volume, moving: Volume, start: str | sitk.Transform) -
     return ["superior"], ["inferior"]
 
 
-def _spans(fixed: Volume, moving: Volume, pose: Matrix) -> tuple[Span, Span]:
+def _spans(
+    fixed: Volume, moving: Volume, pose: Matrix, ends: Callable[[Volume], Matrix] | None = None
+) -> tuple[Span, Span]:
     """Inferior and superior end of two volumes along the fixed body axis under a pose (fixed to moving), mm."""
-    upward = _upward(fixed)
-    one, other = end_centers(fixed) @ upward, apply(np.linalg.inv(pose), end_centers(moving)) @ upward
+    ends, upward = ends or end_centers, _upward(fixed)
+    one, other = ends(fixed) @ upward, apply(np.linalg.inv(pose), ends(moving)) @ upward
     return (float(one.min()), float(one.max())), (float(other.min()), float(other.max()))
 
 
@@ -85,30 +93,54 @@ def _upward(volume: Volume) -> NDArray[np.float64]:
     return np.asarray(volume.direction[:, axis.index] * axis.superior, dtype=np.float64)
 
 
-def end_centers(volume: Volume) -> Matrix:
-    """Middles (2, 3) of the faces at which the real voxels begin and end along the body, LPS mm; index order.
+def real_length_mm(volume: Volume) -> float:
+    """Length of the real part of a volume along its body axis."""
+    return float(np.ptp(end_centers(volume) @ _upward(volume)))
 
-    Where padding or synthetic voxels share a slice with real ones the face is tilted, and its median counts.
+
+def end_centers(volume: Volume) -> Matrix:
+    """Middles (2, 3) of the body where its real voxels begin and end along the body axis, LPS mm; index order.
+
+    It is the middle of the body and not of the grid: cut faces are tilted to each other, so that a body that lies
+    beside the middle of its grid overlaps by another length than the grids do.
     """
+    if volume not in _ENDS:
+        _ENDS[volume] = np.stack([_face_center(volume, last) for last in (False, True)])
+    return _ENDS[volume]
+
+
+# Both are asked for with every pose.
+_ENDS: WeakKeyDictionary[Volume, Matrix] = WeakKeyDictionary()
+
+
+def _grid_centers(volume: Volume) -> Matrix:
+    """Middles (2, 3) of the first and the last face of a grid along the body axis, LPS mm; index order."""
     axis = body_axis(volume)
-    count = volume.size[axis.index]
-    first, last = -0.5, count - 0.5
-    if volume.provenance is not None:
-        real = np.moveaxis(volume.provenance == Provenance.REAL, axis.numpy_axis, 0).reshape(count, -1)
-        within = max(1, round(LONGEST_WEDGE_MM / volume.spacing[axis.index]))
-        first = _face(real, within) - 0.5
-        last = count - 0.5 - _face(real[::-1], within)
     centers = np.tile((np.array(volume.size, dtype=np.float64) - 1) / 2, (2, 1))
-    centers[:, axis.index] = first, last
+    centers[:, axis.index] = -0.5, volume.size[axis.index] - 0.5
     return apply(volume.index_to_lps, centers)
 
 
-def _face(real: NDArray[np.bool_], within: int) -> float:
-    """Median first slice of real voxels (slice, column), over the columns of the fullest of the first slices.
+def _face_center(volume: Volume, last: bool) -> Matrix:
+    """Middle (3,) of the body in the face at which its real voxels begin, or end, along the body axis, LPS mm.
 
-    Columns that begin farther on tell of the shape of a body whose surroundings were masked, not of where it is cut.
+    Where padding or synthetic voxels share a slice with real ones the face is tilted: its median over the columns of
+    the body in the fullest of the first slices counts. Columns that begin farther on tell of the shape of a body whose
+    surroundings were masked, not of where it is cut.
     """
-    area = real.sum(axis=1)
+    axis = body_axis(volume)
+    count, spacing_mm = volume.size[axis.index], volume.spacing[axis.index]
+    inward = slice(None, None, -1 if last else 1)
+    stack = coarse_slices(volume, volume.array)[inward]
+    sources = None if volume.provenance is None else coarse_slices(volume, volume.provenance)[inward]
+    real = np.ones(stack.shape, dtype=bool) if sources is None else sources == Provenance.REAL
+    area = real.sum(axis=(1, 2))
     begin = int(np.flatnonzero(area)[0])
-    fullest = begin + int(area[begin : begin + within].argmax())
-    return float(np.median(real[: fullest + 1, real[fullest]].argmax(axis=0)))
+    fullest = begin + int(area[begin : begin + max(1, round(LONGEST_WEDGE_MM / spacing_mm))].argmax())
+    near = slice(begin, fullest + max(1, round(FACE_MM / spacing_mm)))
+    body = mask_of_slices(np.where(real[near], stack[near], AIR_HU), coarse_in_plane_mm(volume)).any(axis=0)
+    columns = real[fullest] & body if (real[fullest] & body).any() else real[fullest]
+    face = float(np.median(real[: fullest + 1, columns].argmax(axis=0))) - 0.5
+    index = (np.argwhere(columns).mean(axis=0) * coarse_steps(volume)).tolist()
+    index.insert(axis.numpy_axis, count - 1 - face if last else face)
+    return apply(volume.index_to_lps, np.array(index[::-1])[None])[0]
