@@ -28,7 +28,8 @@ def side_by_side(
     """The results of all items in their order, from as many threads as torch has; from one for work on a GPU.
 
     Args:
-        work: gets an item and a callback that it should call often, which raises `Cancelled` when all is to end.
+        work: gets an item and a callback that it should call often with the share that is done, which raises
+            `Cancelled` when all is to end.
         items: what to work on.
         progress: told of in this thread only; may raise `Cancelled`, which ends the work begun and is passed on.
         message: what it is told.
@@ -36,21 +37,30 @@ def side_by_side(
     """
     threads = torch.get_num_threads()
     stop = threading.Event()
+    items = list(items)
+    done = [0.0] * len(items)
 
-    def tick(fraction: float, message: str) -> None:
-        if stop.is_set():
-            raise Cancelled
+    def run(number: int) -> Result:
+        def tick(fraction: float, message: str) -> None:
+            if stop.is_set():
+                raise Cancelled
+            done[number] = max(done[number], fraction)
+
+        result = work(items[number], tick)
+        done[number] = 1.0
+        return result
 
     results = []
     workers = threads if device is None or device.type == "cpu" else 1
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        futures = [pool.submit(work, item, tick) for item in items]
-        for number, future in enumerate(futures):
-            progress(number / len(futures), message)
+        futures = [pool.submit(run, number) for number in range(len(items))]
+        progress(0.0, message)
+        for future in futures:
             while not wait([future], LONGEST_SILENCE_S).done:
-                progress(number / len(futures), message)
+                progress(sum(done) / len(done), message)
             results.append(future.result())
+            progress(sum(done) / len(done), message)
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)

@@ -128,18 +128,20 @@ def register(
     """
     from .registration.backends import backend_of
     from .registration.register import register as align
+    from .side_by_side import side_by_side
 
     options.check()
     started = time.monotonic()
     chosen = backend or backend_of(options.backend)
     with stage("preparation"):
-        fixed, moving = with_no_data(fixed), with_no_data(moving)
-        warnings = [*check_ct(real_part(fixed)), *check_ct(real_part(moving))]
+        checked = side_by_side(_checked, (fixed, moving), part(progress, 0.0, 0.02), "Checking the volumes")
+    fixed, moving = (volume for volume, _ in checked)
+    warnings = [warning for _, found in checked for warning in found]
     start = options.start if start_transform is None else start_transform
-    model, share = None, 0.0
+    model, share = None, 0.02
     if options.expand:
         share = EXPANSION_SHARE
-        fixed, moving, model, doubts = _expanded_toward(fixed, moving, options, start, part(progress, 0.0, share))
+        fixed, moving, model, doubts = _expanded_toward(fixed, moving, options, start, part(progress, 0.02, share))
         warnings += doubts
     registration = align(
         fixed,
@@ -302,11 +304,19 @@ def _grown_over(
     return first, second, [*doubts, *more]
 
 
+def _checked(volume: Volume, progress: Progress) -> tuple[Volume, list[str]]:
+    """The volume with its padding marked, and warnings."""
+    volume = with_no_data(volume)
+    progress(0.5, "Checking the volumes")
+    return volume, check_ct(real_part(volume))
+
+
 def _expanded_toward(
     fixed: Volume, moving: Volume, options: RegisterOptions, start: str | sitk.Transform, progress: Progress
 ) -> tuple[Volume, Volume, str | None, list[str]]:
     """Both volumes grown toward each other, where they are not expanded already; the model and warnings."""
     from .registration.overlap import ends_that_meet
+    from .side_by_side import side_by_side
 
     wanted = ends_that_meet(fixed, moving, start)
     lacking = [
@@ -317,15 +327,15 @@ def _expanded_toward(
         return fixed, moving, None, []
     progress(0.0, "Loading the model")
     expander = _expander(options.model, options.device)
-    sides: list[Volume] = []
-    warnings: list[str] = []
-    for number, (volume, ends) in enumerate(zip((fixed, moving), lacking, strict=True)):
-        share = part(progress, number / 2, (number + 1) / 2)
-        if ends:
-            volume, doubts = expander.expand(volume, _direction(ends), options.distance_mm, share)
-            warnings += doubts
-        sides.append(volume)
-    return sides[0], sides[1], expander.bundle.card.name, warnings
+
+    def expanded(side: tuple[Volume, list[End]], tick: Progress) -> tuple[Volume, tuple[str, ...]]:
+        volume, ends = side
+        return expander.expand(volume, _direction(ends), options.distance_mm, tick) if ends else (volume, ())
+
+    sides = zip((fixed, moving), lacking, strict=True)
+    with stage("expansion"):
+        (fixed, doubts), (moving, more) = side_by_side(expanded, sides, progress, "Expanding both", expander.device)
+    return fixed, moving, expander.bundle.card.name, [*doubts, *more]
 
 
 def _direction(ends: list[End]) -> Direction:

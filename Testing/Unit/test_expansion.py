@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from SSPELib.errors import Cancelled, DeviceError, InputError
 from SSPELib.expansion.expander import SEAM_FADES_MM, Expander
 from SSPELib.model.device import choose_device
+from SSPELib.progress import silent
+from SSPELib.side_by_side import side_by_side
 from SSPELib.volume import Provenance, Volume, body_axis, real_part, synthetic_mm
 
 
@@ -229,3 +231,12 @@ def test_missing_devices_are_named(monkeypatch):
     assert "No GPU was found" in warning
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == (torch.device("cuda"), None)
+
+
+def test_two_volumes_grow_at_once_as_they_grow_alone(expander):
+    volumes = [body(geometry) for geometry in list(GEOMETRIES.values())[:2]]
+    together = side_by_side(
+        lambda volume, tick: expander.expand(volume, "superior", 40.0, tick)[0], volumes, silent, "growing"
+    )
+    for volume, grown in zip(volumes, together, strict=True):
+        assert np.array_equal(grown.array, expander.expand(volume, "superior", 40.0)[0].array)

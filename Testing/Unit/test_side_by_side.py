@@ -36,6 +36,22 @@ def test_results_come_in_the_order_of_the_items_and_threads_are_given_back():
     assert told[0] == 0.0
 
 
+def test_progress_is_the_mean_share_of_all_items():
+    shown = threading.Event()
+
+    def work(item: int, tick: Progress) -> None:
+        tick(0.5, "half of it")
+        assert shown.wait(10)
+
+    def follow(fraction: float, message: str) -> None:
+        assert message == "working"
+        if fraction == 0.5:
+            shown.set()
+
+    side_by_side(work, range(2), follow, "working")
+    assert shown.is_set()
+
+
 def test_two_items_are_worked_on_at_once():
     meeting = threading.Barrier(2, timeout=10)
     assert side_by_side(lambda item, tick: meeting.wait() >= 0, range(2), silent, "meeting") == [True, True]

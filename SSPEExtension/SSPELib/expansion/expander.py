@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,11 +49,15 @@ class Expander:
     """
 
     def __init__(self, bundle: ModelBundle, device: str = "auto") -> None:
+        import torch
+
         from ..model.device import choose_device
 
         self.bundle = bundle
         self.device, self.device_warning = choose_device(device)
         self.network = bundle.network(self.device)
+        # Two volumes may be expanded side by side, all but the network.
+        self._threads, self._lock = torch.get_num_threads(), threading.Lock()
 
     @stage("expansion")
     def expand(
@@ -111,7 +117,8 @@ class Expander:
         spacing_mm = volume.spacing[body_axis(volume).index]
         count = incomplete + math.ceil(distance_mm / spacing_mm - 1e-6)
         steps = math.ceil(count * spacing_mm / working.spacing_mm)
-        grown = self._grow(working, steps, generator, part(progress, 0.05, 0.9))
+        with self._alone():
+            grown = self._grow(working, steps, generator, part(progress, 0.05, 0.9))
         progress(0.9, f"Bringing the {end} slices back to the grid of the volume")
         return continued(volume, end, append_to_own_grid(near, working, grown, count), incomplete)
 
@@ -151,6 +158,19 @@ class Expander:
         full = np.full((count, *working.array.shape[1:]), AIR_HU, dtype=np.float32)
         _copy_overlap(new, full, -rows.start, -columns.start)
         return full
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """For the network: on all cores, one scope at a time."""
+        import torch
+
+        with self._lock:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(self._threads)
+            try:
+                yield
+            finally:
+                torch.set_num_threads(threads)
 
     def _multiple(self) -> int:
         return 2 ** int(self.bundle.card.arguments.get("depth", 4))

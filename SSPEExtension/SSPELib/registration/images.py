@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import RegistrationError
-from ..stages import stage
 from ..volume import AIR_HU, Provenance, Volume, body_axis, body_mask
 from ..volume.body import outside_to_air
-from ..volume.resampling import resample_averaged
+from ..volume.points import at_indices, indices_at
+from ..volume.resampling import averaged, resample_averaged
 
 MARGIN_MM = 16.0
 SMALLEST_BODY_LITERS = 0.05
+# Voxels finer than this are averaged: no level of the search and of the refinement looks closer.
+FINEST_MM = 1.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,47 +80,47 @@ class GridImage:
         )
 
 
-@dataclass(eq=False)
 class ImagePyramid:
     """A CT with its body mask, from which images of any resolution are made.
 
+    Of the CT no more is kept than lies around the body, averaged down to about FINEST_MM.
+
     Attributes:
         volume: the CT, expanded or not.
-
-    Raises:
-        RegistrationError: the volume shows no body.
+        synthetic: whether it has synthetic voxels.
+        hu: float32, air outside the body.
+        body: float32, share of the voxel inside the body.
     """
 
-    volume: Volume
-    _hu: sitk.Image = field(init=False, repr=False)
-    _body: sitk.Image = field(init=False, repr=False)
-    _data: sitk.Image | None = field(init=False, repr=False, default=None)
-    _images: dict[float, GridImage] = field(init=False, repr=False, default_factory=dict)
+    def __init__(self, volume: Volume) -> None:
+        """Prepare.
 
-    @stage("preparation")
-    def __post_init__(self) -> None:
-        mask = body_mask(self.volume)
-        data = None if self.volume.provenance is None else ~self.volume.where(Provenance.NO_DATA)
-        if data is not None:
-            mask &= data
-        liters = mask.sum() * float(np.prod(self.volume.spacing)) / 1e6
+        Raises:
+            RegistrationError: the volume shows no body.
+        """
+        self.volume = volume
+        self.synthetic = volume.provenance is not None and bool(volume.where(Provenance.SYNTHETIC).any())
+        mask = body_mask(volume)
+        missing = None if volume.provenance is None else volume.where(Provenance.NO_DATA)
+        if missing is not None:
+            mask &= ~missing
+        liters = mask.sum() * float(np.prod(volume.spacing)) / 1e6
         if liters < SMALLEST_BODY_LITERS:
             raise RegistrationError(
-                f"{self.volume.name} shows no body ({liters:.2f} liters above air). "
-                "Choose a CT in HU with the patient in view."
+                f"{volume.name} shows no body ({liters:.2f} liters above air). Choose a CT in HU with the patient in "
+                "view."
             )
-        array = outside_to_air(self.volume.array.astype(np.float32), mask)
-        self._hu = self.volume.like(array).to_image()
-        self._body = self.volume.like(mask.astype(np.float32)).to_image()
-        if data is not None and not data.all():
-            self._data = self.volume.like(data.astype(np.float32)).to_image()
-        self._depth_along = self._slice_depths()
         self._bounds = self._body_bounds(mask)
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether there are synthetic voxels."""
-        return self.volume.provenance is not None and bool(self.volume.where(Provenance.SYNTHETIC).any())
+        self._box = self._box_of_bounds()
+        self.hu = self._averaged(outside_to_air(volume.array[self._box], mask[self._box]))
+        self.body = self._averaged(mask[self._box])
+        self._data = self._averaged(~missing[self._box]) if missing is not None and missing.any() else None
+        self._depth_along = self._slice_depths()
+        # Where synthetic voxels fill up slices that hold real ones, the share of either.
+        self._mixed = (
+            [] if self._depth_along is not None else [self._share(Provenance.REAL), self._share(Provenance.SYNTHETIC)]
+        )
+        self._images: dict[float, GridImage] = {}
 
     def at(self, spacing: float) -> GridImage:
         """The CT on an isotropic grid of the given voxel size in mm; made once."""
@@ -125,18 +128,12 @@ class ImagePyramid:
             self._images[spacing] = self._image(spacing)
         return self._images[spacing]
 
-    def masked_image(self) -> sitk.Image:
-        """HU as float32 on the own grid, air outside the body."""
-        return self._hu
-
     def real_mask(self) -> sitk.Image:
-        """The real voxels of the body as uint8 on the own grid."""
-        mask = sitk.GetArrayViewFromImage(self._body) > 0
-        if self.volume.provenance is not None:
-            mask = mask & self.volume.where(Provenance.REAL)
-        return self.volume.like(mask.astype(np.uint8)).to_image()
+        """The real voxels of the body as uint8, on the grid of `hu`."""
+        if self.volume.provenance is None:
+            return self.body > 0.5
+        return (self.body > 0.5) & (self._share(Provenance.REAL) > 0.5)
 
-    @stage("preparation")
     def _image(self, spacing: float) -> GridImage:
         low, high = self._bounds
         count = np.ceil((high - low) / spacing).astype(int) + 1
@@ -144,8 +141,8 @@ class ImagePyramid:
         reference = sitk.Image([int(n) for n in count], sitk.sitkUInt8)
         reference.SetSpacing([spacing] * 3)
         reference.SetOrigin(origin.tolist())
-        hu = sitk.GetArrayFromImage(resample_averaged(self._hu, reference, AIR_HU))
-        body = sitk.GetArrayFromImage(resample_averaged(self._body, reference, 0.0))
+        hu = sitk.GetArrayFromImage(resample_averaged(self.hu, reference, AIR_HU))
+        body = sitk.GetArrayFromImage(resample_averaged(self.body, reference, 0.0))
         valid, depth = self._field_of_view(reference)
         if self._data is not None:
             share = sitk.GetArrayFromImage(resample_averaged(self._data, reference, 0.0))
@@ -201,19 +198,38 @@ class ImagePyramid:
             if row == axis and self._depth_along is not None and self._depth_along.any():
                 along = np.arange(self._depth_along.size)
                 depth = np.interp(index, along, self._depth_along).astype(np.float32)
-        if self._depth_along is None:
-            depth = self._depth_of_mixed_slices(reference)
+        if self._mixed:
+            depth = _depth_of_mixed_slices(*(resample_averaged(share, reference, 0.0) for share in self._mixed))
         return valid, depth
 
-    def _depth_of_mixed_slices(self, reference: sitk.Image) -> NDArray[np.float32]:
-        """Synthetic depth (z, y, x) where synthetic voxels fill up slices that hold real ones: to the nearest of those.
+    def _box_of_bounds(self) -> tuple[slice, ...]:
+        """The part of the array (z, y, x) that the grids of all images lie in."""
+        low, high = self._bounds
+        corners = np.array(np.meshgrid(*zip(low - MARGIN_MM, high + MARGIN_MM, strict=True))).reshape(3, -1).T
+        index = indices_at(self.volume, corners)
+        first = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
+        stop = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, self.volume.size)
+        return tuple(slice(int(a), int(b)) for a, b in zip(first[::-1], stop[::-1], strict=True))
 
-        The expansion of a tilted end does so.
-        """
-        real, synthetic = (
-            resample_averaged(self.volume.like(self.volume.where(kind).astype(np.float32)).to_image(), reference, 0.0)
-            for kind in (Provenance.REAL, Provenance.SYNTHETIC)
-        )
-        distance = sitk.SignedMaurerDistanceMap(real > 0.5, squaredDistance=False, useImageSpacing=True)
-        away = np.maximum(sitk.GetArrayFromImage(distance), 0.0)
-        return np.where(sitk.GetArrayViewFromImage(synthetic) > 0.5, away, 0.0).astype(np.float32)
+    def _averaged(self, array: NDArray[Any]) -> sitk.Image:
+        """The box of an array (z, y, x) on the grid of `hu`."""
+        image = sitk.GetImageFromArray(array.astype(np.uint8) if array.dtype == bool else array)
+        image.SetSpacing(self.volume.spacing)
+        image.SetDirection(self.volume.direction.ravel().tolist())
+        first = np.array([[part.start for part in self._box[::-1]]], dtype=np.float64)
+        image.SetOrigin(at_indices(self.volume, first)[0].tolist())
+        return averaged(image, [FINEST_MM] * 3)
+
+    def _share(self, provenance: Provenance) -> sitk.Image:
+        assert self.volume.provenance is not None
+        return self._averaged(self.volume.provenance[self._box] == provenance)
+
+
+def _depth_of_mixed_slices(real: sitk.Image, synthetic: sitk.Image) -> NDArray[np.float32]:
+    """Synthetic depth (z, y, x) by the shares of voxels on an upright grid: to the nearest real one.
+
+    An expansion fills up slices that hold real voxels where the end of a volume is tilted.
+    """
+    distance = sitk.SignedMaurerDistanceMap(real > 0.5, squaredDistance=False, useImageSpacing=True)
+    away = np.maximum(sitk.GetArrayFromImage(distance), 0.0)
+    return np.where(sitk.GetArrayViewFromImage(synthetic) > 0.5, away, 0.0).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -71,12 +72,17 @@ def resample_averaged(
         outside: value beyond the image.
         transform: maps points of the reference to points of the image; identity where none is given.
     """
-    coarse = reference.GetSpacing()
-    factors = [max(1, int(c / s + 1e-6)) for c, s in zip(coarse, image.GetSpacing(), strict=True)]
+    identity = sitk.Transform(3, sitk.sitkIdentity)
+    return sitk.Resample(
+        averaged(image, reference.GetSpacing()), reference, transform or identity, sitk.sitkLinear, outside
+    )
+
+
+def averaged(image: sitk.Image, spacing: Sequence[float]) -> sitk.Image:
+    """An image as float32 with as many whole voxels averaged along each axis as fit into a spacing (x, y, z), mm."""
+    factors = [max(1, int(wanted / own + 1e-6)) for wanted, own in zip(spacing, image.GetSpacing(), strict=True)]
     lacking = [-size % factor for size, factor in zip(image.GetSize(), factors, strict=True)]
     if any(lacking):
         image = sitk.ZeroFluxNeumannPad(image, [0, 0, 0], lacking)
     image = sitk.Cast(image, sitk.sitkFloat32)
-    if any(factor > 1 for factor in factors):
-        image = sitk.BinShrink(image, factors)
-    return sitk.Resample(image, reference, transform or sitk.Transform(3, sitk.sitkIdentity), sitk.sitkLinear, outside)
+    return sitk.BinShrink(image, factors) if max(factors) > 1 else image
