@@ -31,6 +31,7 @@ from SSPELib.registration.poses import about, mean_distance, rotation_matrix
 from SSPELib.registration.refine import (
     Climb,
     climb,
+    curvature,
     increments,
     motions,
     stretch_log_prior,
@@ -117,6 +118,19 @@ def test_a_small_error_is_climbed_away(fine):
     assert mean_distance(start, np.eye(4), points) > 8
     assert mean_distance(found, np.eye(4), points) < 2
     assert np.allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-6)
+
+
+def test_steps_by_the_curvature_end_at_the_truth(fine):
+    laid = overlay(fine)
+    start = about(rotation_matrix(np.radians([0.3, -0.2, 0.3])), NOWHERE, np.array([0.3, -0.4, 0.3]))
+    points = fine[1].points(fine[1].body > 0.5)
+    climbed = climb(laid, [start], ["rigid"], Climb(20, 1.0, 0.05, 20000, scaled=True), silent)[0]
+    before, after = laid.evidence(np.stack([start, climbed]))
+    assert after.total > before.total
+    assert mean_distance(climbed, np.eye(4), points) < 0.5 < mean_distance(start, np.eye(4), points)
+    # Steps scaled by the curvature of a flat evidence are long, of a sharp one short.
+    known, _ = curvature(laid, climbed, (2.0,), 20000)
+    assert np.linalg.eigvalsh(known).min() > 0.1
 
 
 def test_poses_climb_together_as_they_climb_alone(fine):

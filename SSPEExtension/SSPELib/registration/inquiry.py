@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from .images import GridImage
 from .overlay import Overlay, PoseEvidence
 from .poses import Matrix, apply, mean_distance
-from .refine import LEVER_MM, increments, motions
+from .refine import LEVER_MM, curvature
 from .search import Peak
 
-# The curvature is how the slope falls over steps to both sides: up to a voxel, as the evidence is uneven within one.
 CURVATURE_STEPS_MM = (1.5, 3.0)
 # Fewer leave so much chance in the curvature that weak directions come out as unknown.
 CURVATURE_VOXELS = 30_000
@@ -84,18 +83,9 @@ class Inquiry:
 
     def _covariance(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Covariance (6, 6) of shift and turn, mm^2, and the point (3,) of the fixed frame about which is turned."""
-        lengths = np.array([sign * step for step in CURVATURE_STEPS_MM for sign in (1.0, -1.0)])
-        steps = np.zeros((6 * lengths.size, 12))
-        steps[:, :6] = np.kron(lengths[:, None], np.eye(6))
-        sample = self.overlay.sample(np.repeat(self.pose[None], len(steps), axis=0), CURVATURE_VOXELS, 0.0)
-        poses = self.pose @ increments(steps, sample.centers)
-        _, gradient = self.overlay.slopes(poses, sample)
-        slope = np.einsum("brc,bkrc->bk", gradient, motions(poses, sample.centers))[:, :6]
-        curvature = -np.einsum("n,nkl->kl", lengths, slope.reshape(-1, 6, 6)) / (lengths**2).sum()
-        values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
-        known = vectors @ np.diag(np.maximum(values, 0.0)) @ vectors.T
+        known, center = curvature(self.overlay, self.pose, CURVATURE_STEPS_MM, CURVATURE_VOXELS)
         prior = np.diag([PRIOR_SHIFT_MM**-2] * 3 + [PRIOR_TURN_MM**-2] * 3)
-        return np.linalg.inv(known + prior), sample.centers[0]
+        return np.linalg.inv(known + prior), center
 
 
 def ends_of(

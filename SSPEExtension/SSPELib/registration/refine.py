@@ -24,6 +24,9 @@ from .search import Peak
 
 # A parameter of 1 mm turns or stretches so that points at this distance from the center move by 1 mm.
 LEVER_MM = 100.0
+# Over which steps the curvature is taken that scales steps, and the longest such scale.
+SCALE_STEP_MM = 2.0
+LARGEST_SCALE_MM = 3.0
 REACH_MM = 12.0
 # Scales and shears of one body between two scans are of some per cent.
 STRETCH_SIGMA = 0.03
@@ -49,21 +52,24 @@ class Climb:
 
     Attributes:
         steps: number of steps.
-        first_mm, last_mm: their length, which falls geometrically.
+        first, last: their length, mm, which falls geometrically.
         points: fixed voxels looked at.
+        scaled: whether steps of rigid poses go by the curvature of the evidence: lengths then are standard deviations
+            of the position, so that directions in which it is hardly known are climbed as fast as those in which it is.
     """
 
     steps: int
-    first_mm: float
-    last_mm: float
+    first: float
+    last: float
     points: int
+    scaled: bool = False
 
-    def length_mm(self, step: int) -> float:
+    def length(self, step: int) -> float:
         """The length of a step."""
-        return float(self.first_mm * (self.last_mm / self.first_mm) ** (step / max(self.steps - 1, 1)))
+        return float(self.first * (self.last / self.first) ** (step / max(self.steps - 1, 1)))
 
 
-AFFINE_CLIMB = Climb(steps=60, first_mm=0.6, last_mm=0.05, points=60000)
+AFFINE_CLIMB = Climb(steps=60, first=0.6, last=0.05, points=60000)
 
 
 def climb(
@@ -82,6 +88,7 @@ def climb(
     sample = overlay.sample(current, how.points, REACH_MM)
     free = np.ones((len(current), 12))
     free[:, 6:] = np.array([kind == "affine" for kind in kinds], dtype=np.float64)[:, None]
+    scale = _scales(overlay, current, kinds, how.points) if how.scaled else np.tile(np.eye(12), (len(current), 1, 1))
     mean, square = np.zeros_like(free), np.zeros_like(free)
     best, best_value = current.copy(), np.full(len(current), -np.inf)
     for step in range(how.steps):
@@ -91,13 +98,46 @@ def climb(
         better = values > best_value
         best[better], best_value[better] = current[better], values[better]
         slope = np.einsum("brc,bkrc->bk", gradient, motions(current, sample.centers)) * free
+        slope = np.einsum("bk,bkl->bl", slope, scale)
         mean += (1 - DECAYS[0]) * (slope - mean)
         square += (1 - DECAYS[1]) * (slope**2 - square)
         unbiased, spread = mean / (1 - DECAYS[0] ** (step + 1)), square / (1 - DECAYS[1] ** (step + 1))
-        change = how.length_mm(step) * unbiased / (np.sqrt(spread) + 1e-8)
-        current = current @ increments(change, sample.centers)
+        change = how.length(step) * unbiased / (np.sqrt(spread) + 1e-8)
+        current = current @ increments(np.einsum("bkl,bl->bk", scale, change), sample.centers)
         progress(step / how.steps, "Refining the best positions")
     return list(best)
+
+
+def _scales(overlay: Overlay, poses: Matrix, kinds: Sequence[TransformType], points: int) -> NDArray[np.float64]:
+    """Matrices (b, 12, 12) that make steps of one standard deviation of the parameters of rigid poses; mm of others."""
+    scales = np.tile(np.eye(12), (len(poses), 1, 1))
+    for number, (pose, kind) in enumerate(zip(poses, kinds, strict=True)):
+        if kind == "rigid":
+            known, _ = curvature(overlay, pose, (SCALE_STEP_MM,), points // 2)
+            scales[number, :6, :6] = np.linalg.cholesky(np.linalg.inv(known + np.eye(6) / LARGEST_SCALE_MM**2))
+    return scales
+
+
+def curvature(
+    overlay: Overlay, pose: Matrix, steps_mm: Sequence[float], points: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How the evidence falls about a pose (4, 4): minus its second derivatives (6, 6) by shift and turn, 1 / mm^2.
+
+    It is how the slope falls over steps to both sides, as the evidence is uneven within a voxel; no direction rises.
+
+    Returns:
+        The matrix, and the point (3,) of the fixed frame about which is turned, LPS mm.
+    """
+    lengths = np.array([sign * step for step in steps_mm for sign in (1.0, -1.0)])
+    steps = np.zeros((6 * lengths.size, 12))
+    steps[:, :6] = np.kron(lengths[:, None], np.eye(6))
+    sample = overlay.sample(np.repeat(pose[None], len(steps), axis=0), points, 0.0)
+    poses = pose @ increments(steps, sample.centers)
+    _, gradient = overlay.slopes(poses, sample)
+    slope = np.einsum("brc,bkrc->bk", gradient, motions(poses, sample.centers))[:, :6]
+    falls = -np.einsum("n,nkl->kl", lengths, slope.reshape(-1, 6, 6)) / (lengths**2).sum()
+    values, vectors = np.linalg.eigh((falls + falls.T) / 2)
+    return vectors @ np.diag(np.maximum(values, 0.0)) @ vectors.T, sample.centers[0]
 
 
 def increments(values: Matrix, centers: Matrix) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from .confidence import Findings, judge
 from .evidence import Density, EvidenceModel, Threshold
 from .images import GridImage, ImagePyramid
 from .inquiry import Inquiry, correlation
-from .overlap import end_centers, overlap_along_axis_mm, upper_of
+from .overlap import overlap_along_axis_mm, real_length_mm, upper_of
 from .overlay import Overlay
 from .poses import Matrix, apply, to_transform
 from .refine import (
@@ -67,21 +67,36 @@ class Level:
         spacing_mm: voxel size.
         real_scale_hu: expected difference of two real voxels, HU.
         real_threshold: nats that a real pair must be worth before its overlap pays.
-        climb: steps and voxels.
+        climbs: steps and voxels, one after the other: the first go far enough where the evidence is sharp, the second
+            far enough where it is flat.
         kept: how many poses go on to the next level.
     """
 
     spacing_mm: float
     real_scale_hu: float
     real_threshold: float
-    climb: Climb
+    climbs: tuple[Climb, ...]
     kept: int
 
 
 LEVELS = (
-    Level(5.0, 80.0, 0.15, Climb(steps=25, first_mm=3.0, last_mm=0.5, points=15000), kept=4),
-    Level(4.0, 60.0, 0.3, Climb(steps=30, first_mm=1.5, last_mm=0.2, points=20000), kept=2),
-    Level(3.0, 45.0, 0.4, Climb(steps=30, first_mm=0.6, last_mm=0.05, points=40000), kept=1),
+    Level(5.0, 80.0, 0.15, (Climb(steps=25, first=3.0, last=0.5, points=15000),), kept=4),
+    Level(
+        *(4.0, 60.0, 0.3),
+        (
+            Climb(steps=15, first=1.5, last=0.5, points=20000),
+            Climb(steps=10, first=1.0, last=0.2, points=20000, scaled=True),
+        ),
+        kept=2,
+    ),
+    Level(
+        *(3.0, 45.0, 0.4),
+        (
+            Climb(steps=12, first=0.6, last=0.3, points=40000),
+            Climb(steps=20, first=0.8, last=0.05, points=40000, scaled=True),
+        ),
+        kept=1,
+    ),
 )
 
 
@@ -115,9 +130,11 @@ def register(
     started = time.monotonic()
     if start not in ("header", "unknown") and not isinstance(start, sitk.Transform):
         raise RegistrationError(f"The start {start!r} is unknown. Choose header, unknown, or give a linear transform.")
-    images = ImagePyramid(fixed), ImagePyramid(moving)
-    solver = Solver(*images, start, backend or SimpleITKBackend(), choose_device(device)[0])
-    found = solver.solve(transform_type, progress)
+    chosen = choose_device(device)[0]
+    with stage("preparation"):
+        images = side_by_side(_pyramid, (fixed, moving), part(progress, 0.0, 0.1), "Preparing the images")
+    solver = Solver(images[0], images[1], start, backend or SimpleITKBackend(), chosen)
+    found = solver.solve(transform_type, part(progress, 0.1, 1.0))
     confidence = judge(found.findings, tolerance_mm)
     progress(1.0, "Registered")
     return Registration(
@@ -203,7 +220,6 @@ class Solver:
 
     @stage("search")
     def _search(self, progress: Progress) -> list[Peak]:
-        progress(0.0, "Preparing the search")
         fixed, moving = self.fixed.at(SEARCH_MM), self.moving.at(SEARCH_MM)
         self.range = search_range(self.start, fixed, moving)
         self.body_points = moving.real_body_points()[::29]
@@ -221,7 +237,7 @@ class Solver:
         overlay = None
         for number, level in enumerate(LEVELS):
             share = part(progress, number / len(LEVELS), (number + 1) / len(LEVELS))
-            share(0.0, "Preparing the refinement")
+            share(0.0, "Refining the best positions")
             overlay = self._overlay(level, peaks)
             tries = list(peaks)
             if wanted == "affine":
@@ -242,7 +258,10 @@ class Solver:
 
         def work(group: list[Peak], tick: Progress) -> list[Peak]:
             kinds = [peak.kind for peak in group]
-            poses = climb(overlay, [peak.pose for peak in group], kinds, level.climb, tick)
+            poses = [peak.pose for peak in group]
+            for number, how in enumerate(level.climbs):
+                share = part(tick, number / len(level.climbs), (number + 1) / len(level.climbs))
+                poses = climb(overlay, poses, kinds, how, share)
             found = []
             for peak, pose, kind in zip(group, poses, kinds, strict=True):
                 if not self._in_range(pose):
@@ -299,9 +318,7 @@ class Solver:
         contact, covered = inquiry.contact()
         body, junction, far_end = inquiry.predicted_mm()
         pairs = max(evidence.real_voxels + evidence.mixed_voxels, 1.0)
-        lengths = [
-            float(np.linalg.norm(np.diff(end_centers(image.volume), axis=0))) for image in (self.fixed, self.moving)
-        ]
+        shorter = min(real_length_mm(image.volume) for image in (self.fixed, self.moving))
         agrees = None
         if self.start != "unknown":
             volumes = self.fixed.volume, self.moving.volume
@@ -315,7 +332,7 @@ class Solver:
             overlap_mm=overlap,
             contact_mm=contact,
             covered_share=covered,
-            shared_share=overlap / min(lengths),
+            shared_share=overlap / shorter,
             body_mm=body,
             junction_mm=junction,
             far_end_mm=far_end,
@@ -333,6 +350,16 @@ class Solver:
             shift_mm=float(np.linalg.norm(shift)),
             rotation_degrees=float(np.degrees(angle)),
         )
+
+
+def _pyramid(volume: Volume, progress: Progress) -> ImagePyramid:
+    """The images of a CT on all grids that are looked at."""
+    pyramid = ImagePyramid(volume)
+    spacings = (SEARCH_MM, *(level.spacing_mm for level in LEVELS))
+    for number, spacing in enumerate(spacings, 1):
+        progress(number / (len(spacings) + 1), "Preparing the images")
+        pyramid.at(spacing)
+    return pyramid
 
 
 def _brought_together(fixed: GridImage, moving: GridImage, poses: Sequence[Matrix]) -> tuple[GridImage, GridImage]:
