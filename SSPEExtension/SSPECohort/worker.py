@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
@@ -34,6 +35,8 @@ def settle(row: Row, folder: str, work: Work) -> Record:
             done = store.record(row)
             if done is None:
                 outcome = work(row, place)
+                # Figures are cycles, which Python would let pile up for hundreds of rows.
+                gc.collect()
                 done = Record(
                     name=row.name,
                     status="done",

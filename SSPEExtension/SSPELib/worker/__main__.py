@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -26,6 +27,7 @@ def main() -> int:
     for folder in channel.jobs(LONGEST_IDLE_S):
         if _do(folder, channel) == BROKEN:
             return BROKEN
+        gc.collect()
     return 0
 
 
