@@ -147,6 +147,8 @@ def _keep(process: ServingProcess, setting: Setting) -> None:
 
     global _kept
     endKept()
+    atexit.unregister(endKept)
+    atexit.register(endKept)
     scene = slicer.mrmlScene
     _kept = _Kept(process, setting, scene, scene.AddObserver(scene.StartCloseEvent, endKept))
 
@@ -181,6 +183,3 @@ def _settings(job: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(job, list):
         for value in job:
             yield from _settings(value)
-
-
-atexit.register(endKept)
