@@ -105,6 +105,12 @@ def test_parts_of_which_nothing_is_near_have_no_evidence_and_no_slope(pair):
     assert empty.evidence(poses)[0].total == 0
 
 
+def test_a_part_that_is_cropped_to_one_slice_can_be_weighed(pair):
+    fixed, moving = pair
+    thin = replace(moving, **{name: getattr(moving, name)[-1:] for name in ("hu", "body", "valid", "depth")})
+    assert np.isfinite(overlay((fixed, thin), smooth=True).evidence(shifted(0.0)[None])[0].total)
+
+
 def test_pulling_apart_from_the_truth_never_pays(pair):
     poses = np.stack([shifted(-mm) for mm in (0.0, 8.0, 16.0, 32.0, 64.0)])
     totals = [evidence.total for evidence in overlay(pair).evidence(poses)]

@@ -262,12 +262,18 @@ def _continue_beyond_data(fields: Tensor) -> None:
     The air that stands where there are no data would else lend its slope to the last voxel that has some.
     """
     valid = fields[VALID]
-    share = functional.avg_pool3d(valid[None], 3, 1, 1)[0]
+    share = _mean_around(valid)
     beside = (valid == 0) & (share > 0)
     for number in range(len(FIELDS)):
         if number != VALID:
-            mean = functional.avg_pool3d((fields[number] * valid)[None], 3, 1, 1)[0]
+            mean = _mean_around(fields[number] * valid)
             fields[number][beside] = mean[beside] / share[beside]
+
+
+def _mean_around(field: Tensor) -> Tensor:
+    """Mean of each voxel and its 26 neighbors (z, y, x), zero beyond the border."""
+    # Padding by the pooling itself is refused where a field is thinner than three voxels.
+    return functional.avg_pool3d(functional.pad(field[None], (1,) * 6), 3, 1)[0]
 
 
 def _smoothed(fields: Tensor) -> Tensor:
