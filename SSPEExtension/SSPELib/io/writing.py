@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -87,11 +89,8 @@ class Outputs:
         """
         check_suffix(path, IMAGE_SUFFIXES)
         place = self.beside(path)
-        try:
-            with libraries_silenced():
-                whole = write_zipped(image, place) or _written(image, place)
-        except (RuntimeError, OSError) as error:
-            raise InputError(_unwritable(Path(path))) from error
+        with _writing(path):
+            whole = write_zipped(image, place) or _written(image, place)
         if not whole:
             raise InputError(_unwritable(Path(path)))
 
@@ -104,12 +103,9 @@ class Outputs:
         """
         check_suffix(path, TRANSFORM_SUFFIXES)
         place = self.beside(path)
-        try:
-            with libraries_silenced():
-                sitk.WriteTransform(transform, str(place))
-                written = sitk.ReadTransform(str(place)).GetParameters()
-        except RuntimeError as error:
-            raise InputError(_unwritable(Path(path))) from error
+        with _writing(path):
+            sitk.WriteTransform(transform, str(place))
+            written = sitk.ReadTransform(str(place)).GetParameters()
         if not np.allclose(written, transform.GetParameters(), rtol=0, atol=1e-9):
             raise InputError(_unwritable(Path(path)))
 
@@ -120,11 +116,8 @@ class Outputs:
         Raises:
             InputError: the file cannot be written.
         """
-        place = self.beside(path)
-        try:
-            place.write_text(text, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise InputError(_unwritable(Path(path))) from error
+        with _writing(path):
+            self.beside(path).write_text(text, encoding="utf-8", newline="\n")
 
     def _rename(self) -> None:
         # Besides the targets there may be files that a format brings along, as the voxels of an .mhd; they go first.
@@ -147,6 +140,16 @@ def _bits(image: sitk.Image) -> NDArray[np.unsignedinteger]:
     """The voxels as whole numbers, so that NaN equals itself."""
     voxels = sitk.GetArrayViewFromImage(image)
     return voxels.view(f"u{voxels.dtype.itemsize}")
+
+
+@contextmanager
+def _writing(path: str | PathLike[str]) -> Iterator[None]:
+    """Turn what fails while a file is written into a sentence that names it."""
+    try:
+        with libraries_silenced():
+            yield
+    except (RuntimeError, OSError) as error:
+        raise InputError(_unwritable(Path(path))) from error
 
 
 def write_image(image: sitk.Image, path: str | PathLike[str]) -> None:
