@@ -21,6 +21,11 @@ UNRELIABLE = "#b71c1c"
 MUTED = "#9aa4af"
 """What is there for comparison only."""
 
+PARTS = (FIXED, MOVING, "#4f7cff", "#12a5b5", "#8b5cf6", "#a3e635", "#f43f5e", "#0ea5e9", "#c08457", "#64748b")
+"""Two to ten parts of a body, as they were given."""
+SEVERAL = "#dcdcdc"
+"""A mean of several volumes, and where two agree."""
+
 
 def rgb(color: str) -> tuple[float, float, float]:
     """Red, green and blue of a color, 0 to 1."""

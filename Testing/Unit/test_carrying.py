@@ -22,9 +22,10 @@ from SSPELib.alignment import Alignment, grid_of, matrix_of, read_alignment
 from SSPELib.carrying import carry
 from SSPELib.carrying.carry import Target
 from SSPELib.carrying.images import carried_dose, carried_image, carried_labels, grid_like
-from SSPELib.carrying.points import carry_fcsv, carry_markups, point_map
+from SSPELib.carrying.points import point_map
 from SSPELib.errors import InputError
 from SSPELib.io import Outputs, read_volume
+from SSPELib.io.points import read_points
 from SSPELib.registration.poses import to_transform
 from SSPELib.volume import Volume
 
@@ -124,14 +125,16 @@ def test_points_go_through_the_inverse(tmp_path_factory, points, degrees, shift,
     file.write_text(
         json.dumps({"markups": [{"type": "Fiducial", "coordinateSystem": system, "controlPoints": control}]})
     )
-    found = json.loads(carry_markups(file, point_map(transform)))["markups"][0]["controlPoints"]
+    found = json.loads(read_points(file).carried(point_map(transform)))["markups"][0]["controlPoints"]
     table = folder / "list.fcsv"
     rows = [
         f"{k},{','.join(repr(float(v)) for v in np.array(p) * signs)},0,0,0,1,1,1,0,F-{k},,"
         for k, p in enumerate(points)
     ]
     table.write_text(f"# Markups fiducial file version = 4.11\n# CoordinateSystem = {system}\n" + "\n".join(rows))
-    lines = [line for line in carry_fcsv(table, point_map(transform)).splitlines() if not line.startswith("#")]
+    lines = [line for line in read_points(table).carried(point_map(transform)).splitlines() if not line.startswith("#")]
+    np.testing.assert_allclose(read_points(file).positions, points, atol=1e-6)
+    np.testing.assert_allclose(read_points(table).positions, points, atol=1e-6)
     for point, one, line in zip(points, found, lines, strict=True):
         back = transform.TransformPoint((np.array(one["position"]) * signs).tolist())
         np.testing.assert_allclose(back, point, atol=1e-6)
@@ -145,7 +148,7 @@ def test_axes_of_points_turn_with_them(tmp_path: Path) -> None:
     file = tmp_path / "axes.mrk.json"
     point = {"position": [1.0, 2, 3], "orientation": [-1.0, 0, 0, 0, -1.0, 0, 0, 0, 1.0], "label": "kept"}
     file.write_text(json.dumps({"markups": [{"type": "Line", "coordinateSystem": "LPS", "controlPoints": [point]}]}))
-    found = json.loads(carry_markups(file, point_map(TURN)))["markups"][0]["controlPoints"][0]
+    found = json.loads(read_points(file).carried(point_map(TURN)))["markups"][0]["controlPoints"][0]
     expected = np.linalg.inv(matrix_of(TURN)[:3, :3]) @ np.diag([-1.0, -1, 1])
     np.testing.assert_allclose(np.array(found["orientation"]).reshape(3, 3), expected, atol=1e-9)
     assert found["label"] == "kept"
@@ -158,7 +161,7 @@ def test_markups_that_are_no_points_are_refused(tmp_path: Path, content: str) ->
     file = tmp_path / "bad.mrk.json"
     file.write_text(content)
     with pytest.raises(InputError, match="points"):
-        carry_markups(file, point_map(TURN))
+        read_points(file).carried(point_map(TURN))
 
 
 @pytest.mark.parametrize("suffix", [".vtp", ".stl"])
@@ -236,17 +239,20 @@ def test_dose_keeps_unit_and_scaling_and_lies_where_simpleitk_puts_it(
     np.testing.assert_allclose(read.GetSpacing()[:2], target.volume.spacing[:2], atol=1e-4)
 
 
+# A turn about the body's axis, which leaves slices parallel.
+UPRIGHT = sitk.VersorRigid3DTransform((0, 0, 1), 0.3, (15, -12, 25), (5, 10, -10))
+
+
 def test_contours_go_through_the_inverse_and_refer_to_the_reference(tmp_path: Path, target: Target) -> None:
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     rings = [np.column_stack([30 * np.cos(angle), 40 * np.sin(angle), np.full(40, z)]) for z in (-10.0, -4.0, 2.0)]
     path = write_structures(tmp_path / "structures.dcm", rings)
-    alignment = aligned(frames={"fixed": FRAME, "moving": MOVING_FRAME})
-    warnings = carried_file(path, tmp_path / "carried.dcm", alignment, target)
-    assert any("tilted by" in warning for warning in warnings)
+    alignment = aligned(transform=UPRIGHT, frames={"fixed": FRAME, "moving": MOVING_FRAME})
+    assert carried_file(path, tmp_path / "carried.dcm", alignment, target) == ()
     data = pydicom.dcmread(tmp_path / "carried.dcm")
     for ring, contour in zip(rings, data.ROIContourSequence[0].ContourSequence, strict=True):
         found = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
-        np.testing.assert_allclose([TURN.TransformPoint(one.tolist()) for one in found], ring, atol=1e-3)
+        np.testing.assert_allclose([UPRIGHT.TransformPoint(one.tolist()) for one in found], ring, atol=1e-3)
         assert "ContourImageSequence" not in contour
     scan = data.ReferencedFrameOfReferenceSequence[0]
     assert scan.FrameOfReferenceUID == data.StructureSetROISequence[0].ReferencedFrameOfReferenceUID == FRAME
@@ -260,6 +266,58 @@ def test_contours_go_through_the_inverse_and_refer_to_the_reference(tmp_path: Pa
     )
     back = pydicom.dcmread(tmp_path / "back.dcm").ROIContourSequence[0].ContourSequence[1].ContourData
     np.testing.assert_allclose(np.array(back, dtype=float).reshape(-1, 3), rings[1], atol=1e-3)
+
+
+def shell(center: tuple[float, float, float], radii: tuple[float, ...], step: float) -> list[np.ndarray]:
+    """Contours of a ball of the first radius with hollow balls of the other radii, LPS mm."""
+    angle = np.linspace(0, 2 * np.pi, 120, endpoint=False)
+    rings = []
+    for radius in radii:
+        for z in np.arange(-radius + step / 2, radius, step):
+            across = np.sqrt(radius**2 - z**2)
+            rings.append(np.column_stack([across * np.cos(angle), across * np.sin(angle), np.full(120, z)]) + center)
+    return rings
+
+
+def contours_of(path: Path) -> list[np.ndarray]:
+    data = pydicom.dcmread(path)
+    return [np.array(c.ContourData, float).reshape(-1, 3) for c in data.ROIContourSequence[0].ContourSequence]
+
+
+@pytest.mark.parametrize("degrees", [(12, -7, 20), (-3, 0, 0), (85, 5, 0)])
+def test_tilted_contours_are_drawn_anew_in_the_slices_of_the_reference(
+    tmp_path: Path, target: Target, degrees: tuple[float, float, float]
+) -> None:
+    transform = sitk.AffineTransform(rotation(degrees).ravel().tolist(), (10, -20, 30))
+    center = np.array(transform.TransformPoint((8.0, -5.0, 11.0)))
+    path = write_structures(tmp_path / "structures.dcm", shell(tuple(center), (40.0, 15.0), 2.5))
+    alignment = aligned(transform=transform, frames={"fixed": FRAME, "moving": MOVING_FRAME})
+    [warning] = carried_file(path, tmp_path / "carried.dcm", alignment, target)
+    assert "1 of 1 structures were drawn anew" in warning
+    drawn = contours_of(tmp_path / "carried.dcm")
+    planes = {round(float(one[:, 2].mean()), 3) for one in drawn}
+    heights = np.array([(target.volume.index_to_lps @ [0, 0, k, 1])[2] for k in range(target.volume.size[2])])
+    for one in drawn:
+        assert np.ptp(one[:, 2]) < 1e-3
+        assert np.abs(heights - one[0, 2]).min() < 1e-3
+    assert len(planes) >= 12
+    # The ball was not cut off, nor its hollow filled: all points lie on one of both surfaces.
+    radii = np.linalg.norm(np.concatenate(drawn) - [8.0, -5.0, 11.0], axis=1)
+    # Half a slice of the drawn planes, which is how far the outermost of them stand for the body.
+    off = np.minimum(np.abs(radii - 40), np.abs(radii - 15))
+    assert off.max() < 2.0
+    assert np.median(off) < 0.1
+    assert {1, 2} == {sum(abs(one[0, 2] - z) < 0.01 for one in drawn) for z in planes}
+    contour = pydicom.dcmread(tmp_path / "carried.dcm").ROIContourSequence[0].ContourSequence[0]
+    assert contour.ContourGeometricType == "CLOSED_PLANAR"
+    assert contour.ContourImageSequence[0].ReferencedSOPInstanceUID
+
+
+def test_contours_in_planes_that_are_not_parallel_are_refused(tmp_path: Path, target: Target) -> None:
+    ring = shell((0.0, 0.0, 0.0), (30.0,), 30.0)[0]
+    path = write_structures(tmp_path / "structures.dcm", [ring, ring[:, [2, 0, 1]]])
+    with pytest.raises(InputError, match=r"not parallel.*label map"):
+        carried_file(path, tmp_path / "out.dcm", aligned(), target)
 
 
 def labels_of(volume: Volume) -> Volume:

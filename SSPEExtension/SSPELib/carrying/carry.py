@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 
 from ..alignment import Alignment, grid_of, matrix_of, same_grid
 from ..errors import InputError
+from ..io.points import POINT_SUFFIXES, read_points
 from ..io.silence import libraries_silenced
 from ..io.writing import IMAGE_SUFFIXES, Outputs, check_suffix
+from ..options import ReadOptions
 from ..volume import Volume
 from .images import carried_dose, carried_image, carried_labels, extended, grid_like, outside_value, share_inside
-from .points import carry_fcsv, carry_markups, point_map
+from .points import point_map
 
 if TYPE_CHECKING:
     from ..dicom_objects.source import Source
 
 Kind = Literal["image", "labels", "dose", "points", "contours", "surface"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-POINT_SUFFIXES = (".mrk.json", ".fcsv")
 SURFACE_SUFFIXES = (".vtp", ".stl")
 MODALITIES: dict[str, Kind] = {"RTDOSE": "dose", "RTSTRUCT": "contours", "SEG": "labels"}
 LABELS_AT_MOST = 256
@@ -57,23 +58,30 @@ class Target:
         volume: the reference: its grid for images, its frame for everything.
         path: its file or folder.
         extend: make the grid as large as what is carried needs.
+        series: which one of a folder with several it is.
     """
 
     volume: Volume
     path: Path
     extend: bool = False
+    series: str | None = None
 
     def source(self, frame: str | None) -> Source:
         """What DICOM knows of the reference; frame is used where it names none itself."""
-        from dataclasses import replace
-
         from ..dicom_objects.source import source_of
 
         known = self.volume.frame_of_reference or frame
-        return source_of(self.path, replace(self.volume, frame_of_reference=known))
+        return source_of(self.path, replace(self.volume, frame_of_reference=known), self.series)
 
 
-def carry(path: Path, output: Path, alignment: Alignment, target: Target, kind: Kind | None = None) -> Carried:
+def carry(
+    path: Path,
+    output: Path,
+    alignment: Alignment,
+    target: Target,
+    kind: Kind | None = None,
+    reading: ReadOptions = ReadOptions(),
+) -> Carried:
     """Carry one file of the moving scan to the fixed scan's frame.
 
     Images are resampled by a sharp kernel, labels and segmentations by nearest neighbors, doses linearly, all on the
@@ -86,6 +94,7 @@ def carry(path: Path, output: Path, alignment: Alignment, target: Target, kind: 
         alignment: maps fixed points to moving points.
         target: the reference.
         kind: as what it is carried; None finds out.
+        reading: which series of a folder it is, and whether an image without orientation may be read.
 
     Raises:
         InputError: the file cannot be read or is empty, has the wrong frame of reference, lies wholly outside the
@@ -102,7 +111,7 @@ def carry(path: Path, output: Path, alignment: Alignment, target: Target, kind: 
     if name.endswith(".dcm"):
         return _dicom(path, output, alignment, target)
     if path.is_dir() or name.endswith(IMAGE_SUFFIXES):
-        return _image(path, output, alignment, target, kind)
+        return _image(path, output, alignment, target, kind, reading)
     raise InputError(
         f"{path} is of no kind that can be carried along; give an image ({', '.join(IMAGE_SUFFIXES)} or a DICOM "
         f"folder), .dcm (RTDOSE, RTSTRUCT, SEG), {', '.join((*POINT_SUFFIXES, *SURFACE_SUFFIXES))}."
@@ -110,9 +119,8 @@ def carry(path: Path, output: Path, alignment: Alignment, target: Target, kind: 
 
 
 def _points(path: Path, output: Path, alignment: Alignment) -> Carried:
-    markups = path.name.lower().endswith(".mrk.json")
-    check_suffix(output, (".mrk.json",) if markups else (".fcsv",))
-    text = (carry_markups if markups else carry_fcsv)(path, point_map(alignment.transform))
+    check_suffix(output, tuple(suffix for suffix in POINT_SUFFIXES if path.name.lower().endswith(suffix)))
+    text = read_points(path).carried(point_map(alignment.transform))
     return Carried("points", (), lambda outputs, place: outputs.text(text, place))
 
 
@@ -166,7 +174,7 @@ def _contours(path: Path, data: Any, output: Path, alignment: Alignment, target:
     alignment.check_frame("moving", frame_of_contours(data), str(path))
     source = target.source(alignment.frames.get("fixed"))
     warnings = make_derived(data, source, "carried by SSPE, research use")
-    warnings += carry_contours(data, point_map(alignment.transform), source, target.volume, str(path))
+    warnings += carry_contours(data, alignment.transform, source, target.volume, str(path))
     return Carried("contours", tuple(warnings), partial(_save_dicom, data))
 
 
@@ -188,18 +196,22 @@ def _segmentation(path: Path, data: Any, output: Path, alignment: Alignment, tar
     return _labels(path, labels, output, alignment, target, names)
 
 
-def _image(path: Path, output: Path, alignment: Alignment, target: Target, kind: Kind | None) -> Carried:
-    image, frame = _read(path)
+def _image(
+    path: Path, output: Path, alignment: Alignment, target: Target, kind: Kind | None, reading: ReadOptions
+) -> Carried:
+    image, frame, remarks = _read(path, reading)
     alignment.check_frame("moving", frame, str(path))
     _check_side(path, image, alignment)
     layered = image.GetNumberOfComponentsPerPixel() > 1
     if kind is None:
         kind = "labels" if path.name.lower().endswith(".seg.nrrd") or layered or _like_labels(image) else "image"
     if kind == "labels":
-        return _labels(path, image, output, alignment, target, {})
+        labels = _labels(path, image, output, alignment, target, {})
+        return replace(labels, warnings=(*remarks, *labels.warnings))
     check_suffix(output, IMAGE_SUFFIXES)
     whole = np.ones(image.GetSize()[::-1], dtype=bool)
     grid, warnings = _grid_for(whole, image, path, alignment, target)
+    warnings = [*remarks, *warnings]
     if kind == "dose":
         carried = carried_dose(image, grid, alignment.transform)
     elif kind == "image":
@@ -292,20 +304,28 @@ def _check_side(path: Path, image: sitk.Image, alignment: Alignment) -> None:
         )
 
 
-def _read(path: Path) -> tuple[sitk.Image, str | None]:
-    if path.is_dir():
-        from ..io import read_volume
+def _read(path: Path, reading: ReadOptions) -> tuple[sitk.Image, str | None, tuple[str, ...]]:
+    """An image, its frame of reference where that is known, and what was assumed about it."""
+    from ..io import read_volume
+    from ..io.images import read_image
 
-        volume = read_volume(path)
-        return volume.to_image(), volume.frame_of_reference
+    if path.is_dir():
+        volume = read_volume(path, reading)
+        return volume.to_image(), volume.frame_of_reference, volume.remarks
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
     try:
         with libraries_silenced():
-            image = sitk.ReadImage(str(path))
+            reader.ReadImageInformation()
+            if reader.GetNumberOfComponents() > 1 and reader.GetDimension() == 3:
+                return reader.Execute(), None, ()
     except RuntimeError as error:
         raise InputError(f"{path} is damaged or no image that can be read; copy or export it again.") from error
-    if image.GetDimension() != 3:
-        raise InputError(f"{path} has {image.GetDimension()} dimensions; only 3-D images can be carried along.")
-    return image, None
+    remarks: list[str] = []
+    image = read_image(path, reading.assume_lps, remarks).to_image()
+    for key in reader.GetMetaDataKeys():
+        image.SetMetaData(key, reader.GetMetaData(key))
+    return image, None, tuple(remarks)
 
 
 def _like_labels(image: sitk.Image) -> bool:

@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from ..alignment import matrix_of
 from ..errors import InputError
-from .points import PointMap
+from ..volume import Volume
+from ..volume.points import indices_at
+from .contour_planes import Plane, in_slices
+from .points import point_map
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset, FileDataset
 
     from ..dicom_objects.source import Source
-    from ..volume import Volume
 
 RT_STUDY = "1.2.840.10008.3.1.2.3.1"
+CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 TILT_DEGREES = 0.5
+SAME_SLICE_MM = 0.01
 
 
 def frame_of_contours(data: FileDataset) -> str | None:
@@ -28,56 +34,103 @@ def frame_of_contours(data: FileDataset) -> str | None:
     return str(data.FrameOfReferenceUID) if data.get("FrameOfReferenceUID") else None
 
 
-def contour_points(data: FileDataset) -> NDArray[np.float64]:
-    """All points (n, 3) of all contours, LPS mm."""
-    points = [np.array(one.ContourData, dtype=np.float64).reshape(-1, 3) for one in _contours(data)]
-    return np.concatenate(points) if points else np.zeros((0, 3))
-
-
-def carry_contours(data: FileDataset, place: PointMap, reference: Source, volume: Volume, name: str) -> list[str]:
+def carry_contours(
+    data: FileDataset, transform: sitk.Transform, reference: Source, volume: Volume, name: str
+) -> list[str]:
     """Move all contours of a structure set and let it refer to the scan of the reference; return warnings.
 
-    Contours stay planar, but where the scans are turned against each other their planes are not the reference's.
+    Where the transform tilts the planes of closed contours against the slices of the reference, these are drawn anew in
+    its slices, as many programs take contours in slices alone; points and open contours are moved as they are.
 
     Args:
         data: the structure set, which is changed.
-        place: maps points (n, 3) of the input to points of the reference, LPS mm.
+        transform: maps points of the reference to points of the input.
         reference: the scan that they are carried to.
         volume: its voxels' geometry.
         name: of the file, for messages.
 
     Raises:
-        InputError: no contours.
+        InputError: no contours, or tilted ones that are not in parallel planes.
     """
-    from ..dicom_objects.source import decimal
+    from pydicom.sequence import Sequence
 
-    contours = _contours(data)
-    if not contours:
+    structures = [one for one in data.get("ROIContourSequence", []) if any(_drawn(one))]
+    if not structures:
         raise InputError(f"{name} holds no contours; there is nothing to carry along.")
-    for contour in contours:
-        moved = place(np.array(contour.ContourData, dtype=np.float64).reshape(-1, 3))
-        contour.ContourData = [decimal(value) for value in moved.ravel()]
-        contour.NumberOfContourPoints = len(moved)
-        # The images that it was drawn on are not those of the reference.
-        if "ContourImageSequence" in contour:
-            del contour.ContourImageSequence
+    place, images, tilts = point_map(transform), _images_by_slice(reference, volume), []
+    turn = np.asarray(np.linalg.inv(matrix_of(transform)[:3, :3]))
+    for structure in structures:
+        closed = [one for one in _drawn(structure) if one.get("ContourGeometricType") in CLOSED]
+        shapes = [_points(one) for one in closed if len(one.ContourData) >= 9]
+        others = [one for one in _drawn(structure) if one.get("ContourGeometricType") not in CLOSED]
+        tilt = _tilt_degrees(shapes, turn, volume)
+        if tilt <= TILT_DEGREES:
+            others, anew = list(_drawn(structure)), []
+        else:
+            tilts.append(tilt)
+            anew = [
+                _contour(closed[0].ContourGeometricType, points, images.get(index))
+                for index, points in in_slices(shapes, transform, volume, name)
+            ]
+        for contour in others:
+            _put(contour, place(_points(contour)))
+        structure.ContourSequence = Sequence([*others, *anew])
     _refer_to(data, reference)
-    tilt = _tilt_degrees(contours, volume.direction[:, 2])
-    if tilt <= TILT_DEGREES:
+    if not tilts:
         return []
     return [
-        f"{name}: its contours are tilted by {tilt:.1f} degrees against the slices of the reference; where a program "
-        "wants contours in slices, carry the structures as a label map instead."
+        f"{name}: its contours would be tilted by {max(tilts):.1f} degrees against the slices of the reference, so "
+        f"that {len(tilts)} of {len(structures)} structures were drawn anew in its slices."
     ]
 
 
-def _contours(data: FileDataset) -> list[Dataset]:
-    return [
-        contour
-        for structure in data.get("ROIContourSequence", [])
-        for contour in structure.get("ContourSequence", [])
-        if contour.get("ContourData")
-    ]
+def _drawn(structure: Dataset) -> list[Dataset]:
+    return [contour for contour in structure.get("ContourSequence", []) if contour.get("ContourData")]
+
+
+def _points(contour: Dataset) -> NDArray[np.float64]:
+    return np.array(contour.ContourData, dtype=np.float64).reshape(-1, 3)
+
+
+def _put(contour: Dataset, points: NDArray[np.float64]) -> None:
+    from ..dicom_objects.source import decimal
+
+    contour.ContourData = [decimal(value) for value in points.ravel()]
+    contour.NumberOfContourPoints = len(points)
+    # The images that it was drawn on are not those of the reference.
+    if "ContourImageSequence" in contour:
+        del contour.ContourImageSequence
+
+
+def _contour(kind: str, points: NDArray[np.float64], image: tuple[str, str] | None) -> Dataset:
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    contour = Dataset()
+    contour.ContourGeometricType = kind
+    _put(contour, points)
+    if image is not None:
+        contour.ContourImageSequence = Sequence([_image(*image)])
+    return contour
+
+
+def _images_by_slice(reference: Source, volume: Volume) -> dict[int, tuple[str, str]]:
+    """SOP class and instance UID of the slices of a reference that lie where its voxels do, by their index."""
+    found = {}
+    for header, instance in zip(reference.headers, reference.instances, strict=True):
+        place = np.array(header.get("ImagePositionPatient") or [np.nan] * 3, dtype=np.float64)
+        height = indices_at(volume, place[None])[0, 2]
+        if np.isfinite(height) and abs(height - round(height)) * volume.spacing[2] < SAME_SLICE_MM:
+            found[round(height)] = instance
+    return found
+
+
+def _image(sop_class: str, instance: str) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    image = Dataset()
+    image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = sop_class, instance
+    return image
 
 
 def _refer_to(data: FileDataset, reference: Source) -> None:
@@ -87,13 +140,9 @@ def _refer_to(data: FileDataset, reference: Source) -> None:
     scan = Dataset()
     scan.FrameOfReferenceUID = reference.frame
     if reference.instances:
-        images = []
-        for sop_class, instance in reference.instances:
-            image = Dataset()
-            image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = sop_class, instance
-            images.append(image)
         series = Dataset()
-        series.SeriesInstanceUID, series.ContourImageSequence = reference.series, Sequence(images)
+        series.SeriesInstanceUID = reference.series
+        series.ContourImageSequence = Sequence([_image(*instance) for instance in reference.instances])
         study = Dataset()
         study.ReferencedSOPClassUID, study.ReferencedSOPInstanceUID = RT_STUDY, reference.study
         study.RTReferencedSeriesSequence = Sequence([series])
@@ -105,13 +154,12 @@ def _refer_to(data: FileDataset, reference: Source) -> None:
         structure.ReferencedFrameOfReferenceUID = reference.frame
 
 
-def _tilt_degrees(contours: list[Dataset], normal: NDArray[np.float64]) -> float:
-    """Angle of the largest planar contour against the slices with a normal."""
-    planar = [one for one in contours if str(one.get("ContourGeometricType", "")).endswith("PLANAR")]
-    if not planar:
+def _tilt_degrees(shapes: list[NDArray[np.float64]], turn: NDArray[np.float64], volume: Volume) -> float:
+    """Angle of planes, turned (3, 3), against the slices of a volume; 0 without shapes."""
+    if not shapes:
         return 0.0
-    points = np.array(max(planar, key=lambda one: len(one.ContourData)).ContourData, dtype=np.float64).reshape(-1, 3)
-    if len(points) < 3:
-        return 0.0
-    across = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][2]
-    return float(np.degrees(np.arccos(np.clip(abs(across @ normal), 0.0, 1.0))))
+    # A plane goes through a linear map as its two axes do.
+    axes = turn @ Plane.of(shapes).axes[:, :2]
+    normal = np.cross(axes[:, 0], axes[:, 1])
+    normal /= np.linalg.norm(normal)
+    return float(np.degrees(np.arccos(np.clip(abs(normal @ volume.direction[:, 2]), 0.0, 1.0))))

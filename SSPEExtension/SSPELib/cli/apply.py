@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from .console import needs_extra, say, warn
-from .options import check_outputs
+from .options import AssumeLpsOption, RegistrationOption, SeveralSeriesOption, check_outputs, read_options
 
 
 def apply(
@@ -33,10 +33,7 @@ def apply(
             metavar="VOLUME", help="The fixed scan, or the merged volume: its grid for images, its frame for all."
         ),
     ],
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="REPORT.json", help="The report of the registration; else one beside the transform."),
-    ] = None,
+    registration: RegistrationOption = None,
     kind: Annotated[
         Literal["auto", "image", "labels", "dose"],
         typer.Option("--as", help="How an image is resampled: sharp, by nearest neighbors, or linearly."),
@@ -47,6 +44,8 @@ def apply(
     extend: Annotated[
         bool, typer.Option("--extend", help="Make the reference's grid as large as needed, so that nothing is cut off.")
     ] = False,
+    series: SeveralSeriesOption = None,
+    assume_lps: AssumeLpsOption = False,
 ) -> None:
     """Carry what belongs to the moving scan to the fixed one.
 
@@ -64,11 +63,12 @@ def apply(
     check_outputs([(output, ())], [input_path, transform, reference])
     extra = "surfaces" if input_path.name.lower().endswith(SURFACE_SUFFIXES) else "dicom"
     with needs_extra(extra, f"Carrying {input_path.name} along"):
-        alignment = read_alignment(transform, report)
+        alignment = read_alignment(transform, registration)
         alignment = alignment.inverse if inverse else alignment
-        target = Target(read_volume(reference), reference, extend)
+        read_input, read_reference = read_options(series, assume_lps, ("INPUT", "VOLUME"))
+        target = Target(read_volume(reference, read_reference), reference, extend, read_reference.series)
         wanted = next((one for one in KINDS if one == kind), None)
-        carried = carry(input_path, output, alignment, target, wanted)
+        carried = carry(input_path, output, alignment, target, wanted, read_input)
         with Outputs() as outputs:
             carried.save(outputs, output)
     warn(carried.warnings)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
 from ..options import DEVICE, DISTANCE, MODEL, DeviceName, ReadOptions
+from .console import needs_extra
+
+if TYPE_CHECKING:
+    from ..io import Outputs
 
 DeviceOption = Annotated[DeviceName, typer.Option(help=DEVICE.sentence)]
 ModelOption = Annotated[str | None, typer.Option(help=MODEL.sentence, metavar="NAME_OR_DIR")]
@@ -16,7 +21,25 @@ DistanceOption = Annotated[
     float, typer.Option(metavar="MM", help=f"{DISTANCE.sentence} {DISTANCE.low:g} to {DISTANCE.high:g} mm.")
 ]
 SeriesOption = Annotated[str | None, typer.Option(metavar="UID_OR_NUMBER", help=ReadOptions.option("series").sentence)]
+SeveralSeriesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="UID_OR_NUMBER",
+        help=f"{ReadOptions.option('series').sentence} Given once: of all; given once for each input: in their order.",
+    ),
+]
 AssumeLpsOption = Annotated[bool, typer.Option("--assume-lps", help=ReadOptions.option("assume_lps").sentence)]
+ReportOption = Annotated[
+    Path | None, typer.Option(metavar="REPORT.json", help="Also write a report, and a page REPORT.html beside it.")
+]
+PdfOption = Annotated[Path | None, typer.Option(metavar="REPORT.pdf", help="Also print the page of the report to A4.")]
+RegistrationOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="REPORT.json",
+        help="The report of the registration, with its verdict; else one beside the transform that belongs to it.",
+    ),
+]
 DicomOption = Annotated[
     Path | None,
     typer.Option(
@@ -25,6 +48,52 @@ DicomOption = Annotated[
         "transform as a spatial registration.",
     ),
 ]
+
+
+def read_options(series: list[str] | None, assume_lps: bool, inputs: Sequence[str]) -> list[ReadOptions]:
+    """How each of several inputs is read; one series is that of all.
+
+    Args:
+        series: as given.
+        assume_lps: of all inputs.
+        inputs: their names on the command line.
+
+    Raises:
+        InputError: another number of series than one, or one for each.
+    """
+    given = series or []
+    if len(given) not in (0, 1, len(inputs)):
+        raise InputError(
+            f"--series was given {len(given)} times; give it once, or once for each of {', '.join(inputs)}."
+        )
+    each: Sequence[str | None] = given if len(given) == len(inputs) else [given[0] if given else None] * len(inputs)
+    return [ReadOptions(one, assume_lps) for one in each]
+
+
+def page_beside(report: Path | None) -> Path | None:
+    """The page that goes with a report."""
+    return report.with_suffix(".html") if report is not None else None
+
+
+def check_printing(pdf: Path | None) -> None:
+    """Make sure before the work that a page can be printed, where that is asked for."""
+    if pdf is not None:
+        from ..report.pdf import check_pdf
+
+        with needs_extra("pdf", "--pdf"):
+            check_pdf()
+
+
+def write_report(outputs: Outputs, summary: str, page: str, report: Path | None, pdf: Path | None) -> None:
+    """Write a report for programs with its page beside it, and the page as PDF, where they are asked for."""
+    beside = page_beside(report)
+    if report is not None and beside is not None:
+        outputs.text(summary, report)
+        outputs.text(page, beside)
+    if pdf is not None:
+        from ..report.pdf import pdf_of
+
+        outputs.beside(pdf).write_bytes(pdf_of(page))
 
 
 def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], inputs: list[Path]) -> None:

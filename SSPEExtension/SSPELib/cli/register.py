@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from ..options import BackendName, ReadOptions, RegisterOptions, Start, TransformType
+from ..options import BackendName, RegisterOptions, Start, TransformType
 from .console import needs_extra, progress_bar, say, warn
-from .options import AssumeLpsOption, DeviceOption, DicomOption, DistanceOption, ModelOption, check_outputs
+from .options import (
+    AssumeLpsOption,
+    DeviceOption,
+    DicomOption,
+    DistanceOption,
+    ModelOption,
+    PdfOption,
+    ReportOption,
+    SeveralSeriesOption,
+    check_outputs,
+    check_printing,
+    page_beside,
+    read_options,
+    write_report,
+)
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -38,9 +52,7 @@ def register(
             "the moving body is cropped, -1000 HU where there are no data."
         ),
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="REPORT.json", help="Also write a report, and a page REPORT.html beside it.")
-    ] = None,
+    report: ReportOption = None,
     transform_type: Annotated[
         TransformType, typer.Option(help=RegisterOptions.option("transform_type").sentence)
     ] = DEFAULTS.transform_type,
@@ -56,9 +68,7 @@ def register(
     moving_landmarks: Annotated[
         Path | None, typer.Option(metavar="POINTS", help="The same landmarks on MOVING, in the same order.")
     ] = None,
-    pdf: Annotated[
-        Path | None, typer.Option(metavar="REPORT.pdf", help="Also print the page of the report to A4.")
-    ] = None,
+    pdf: PdfOption = None,
     dicom: DicomOption = None,
     no_expansion: Annotated[bool, typer.Option("--no-expansion", help="Register without synthetic slices.")] = False,
     distance: DistanceOption = DEFAULTS.distance_mm,
@@ -68,13 +78,7 @@ def register(
     ] = DEFAULTS.tolerance_mm,
     model: ModelOption = DEFAULTS.model,
     device: DeviceOption = DEFAULTS.device,
-    series: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="UID_OR_NUMBER",
-            help=f"{ReadOptions.option('series').sentence} Given twice: first of FIXED, then of MOVING.",
-        ),
-    ] = None,
+    series: SeveralSeriesOption = None,
     assume_lps: AssumeLpsOption = False,
 ) -> None:
     """Register two CTs of one body that overlap little or not at all.
@@ -90,14 +94,13 @@ def register(
 
     options = RegisterOptions(transform_type, start, not no_expansion, distance, backend, tolerance, model, device)
     options.check()
-    page = report.with_suffix(".html") if report is not None else None
     landmarks = [path for path in (fixed_landmarks, moving_landmarks) if path is not None]
     check_outputs(
         [
             (transform, TRANSFORM_SUFFIXES),
             (output, IMAGE_SUFFIXES),
             (report, (".json",)),
-            (page, (".html",)),
+            (page_beside(report), (".html",)),
             (pdf, (".pdf",)),
         ],
         [fixed, moving, *landmarks],
@@ -107,12 +110,8 @@ def register(
 
         with needs_extra("dicom", "--dicom"):
             check_folder(dicom)
-    if pdf is not None:
-        from ..report.pdf import check_pdf, pdf_of
-
-        with needs_extra("pdf", "--pdf"):
-            check_pdf()
-    read_fixed, read_moving = _read_options(series or [], assume_lps)
+    check_printing(pdf)
+    read_fixed, read_moving = read_options(series, assume_lps, ("FIXED", "MOVING"))
     same_path = fixed.exists() and moving.exists() and fixed.resolve() == moving.resolve()
     if same_path and read_fixed == read_moving:
         raise InputError(_same(fixed, moving))
@@ -134,17 +133,14 @@ def register(
 
             outputs.image(resample_moving(fixed_volume, moving_volume, result.transform).to_image(), output)
         if report is not None or pdf is not None:
+            from ..dicom_objects.source import patient_in
             from ..report import Subject, page_of, summary_of
 
             files = {"fixed": fixed, "moving": moving, "transform": transform, "output": output}
             named = {key: str(path) for key, path in files.items() if path}
-            subject = Subject(done.fixed, done.moving, result, named, done.model, done.warnings)
-            printed = page_of(subject)
-            if report is not None and page is not None:
-                outputs.text(summary_of(subject), report)
-                outputs.text(printed, page)
-            if pdf is not None:
-                outputs.beside(pdf).write_bytes(pdf_of(printed))
+            who = patient_in(fixed, fixed_volume, read_fixed.series)
+            subject = Subject(done.fixed, done.moving, result, named, done.model, done.warnings, who)
+            write_report(outputs, summary_of(subject), page_of(subject), report, pdf)
         if dicom is not None:
             from ..alignment import matrix_of
             from ..dicom_objects.export import export_registration
@@ -165,24 +161,16 @@ def register(
     )
 
 
-def _read_options(series: list[str], assume_lps: bool) -> tuple[ReadOptions, ReadOptions]:
-    """How the fixed and the moving volume are read; one series is that of both."""
-    if len(series) > 2:
-        raise InputError("--series was given more than twice; give it once for FIXED and once for MOVING.")
-    first, last = (series[0], series[-1]) if series else (None, None)
-    return ReadOptions(first, assume_lps), ReadOptions(last, assume_lps)
-
-
 def _landmark_start(fixed: Path | None, moving: Path | None) -> sitk.Transform | None:
     """The rigid transform that brings the landmarks of two files together, None where there are none."""
     if fixed is None and moving is None:
         return None
     if fixed is None or moving is None:
         raise InputError("Landmarks are needed on both volumes: give --fixed-landmarks and --moving-landmarks.")
-    from ..io.landmarks import read_landmarks
+    from ..io.points import read_points
     from ..registration.poses import landmark_transform
 
-    return landmark_transform(read_landmarks(fixed), read_landmarks(moving), (str(fixed), str(moving)))
+    return landmark_transform(read_points(fixed).positions, read_points(moving).positions, (str(fixed), str(moving)))
 
 
 def _identical(first: Volume, second: Volume) -> bool:

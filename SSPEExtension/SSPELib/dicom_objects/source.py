@@ -136,6 +136,25 @@ def _source(headers: Sequence[Dataset], frame: str | None, tags: Mapping[str, st
     )
 
 
+def patient_in(path: Path, volume: Volume, series: str | None = None) -> dict[str, str]:
+    """Who and which study a volume is of, as a report tells it: what the headers of a DICOM folder say, else nothing.
+
+    Args:
+        path: the file or folder that it was read from.
+        volume: gives the frame of reference.
+        series: number or instance UID of the series, where one was chosen among several.
+    """
+    if not path.is_dir():
+        return {}
+    header = source_of(path, volume, series).header
+    told = {
+        "patient": header.get("PatientName"),
+        "ID": header.get("PatientID"),
+        "study": header.get("StudyDate"),
+    }
+    return {name: str(value) for name, value in told.items() if value not in (None, "")}
+
+
 def new_object(sop_class: str, modality: str, source: Source) -> Dataset:
     """A data set of a new instance in a new series of the source's study: who, what, when and by which program."""
     from pydicom.dataset import FileDataset, FileMetaDataset

@@ -22,6 +22,8 @@ LUNG_WINDOW_LOW_HU = -1000.0
 PANEL_COLOR = "#05070a"
 TILE_MM = 18.0
 SEAM_REACH_MM = 80.0
+# Narrow panels keep their words large where a page shrinks them to its width.
+FIRST_PAGE_IN = 2.6
 DPI = 110
 
 _FIXED_MAP = LinearSegmentedColormap.from_list("fixed", ["#000000", colors.FIXED])
@@ -41,39 +43,47 @@ def before_and_after(subject: Subject, before: sitk.Transform | None = None) -> 
     found = subject.registration.transform
     planes = shared_planes([(fixed, None), (moving, before), (moving, found)], fixed)
     seam = seam_height(fixed, moving, found)
-    figure, axes = panels(planes, ["Before: as the headers say", "After registration", "Checkerboard at the seam"])
+    titles = ["Before: as the headers say", "After registration", "Checkerboard at the seam"]
+    figure, axes = panels(planes, titles, FIRST_PAGE_IN)
     for row, plane in enumerate(planes):
         for column, transform in enumerate((before, found)):
             draw_overlay(axes[row][column], plane, fixed, moving, transform)
-        last = axes[row][2]
-        _draw_checkerboard(last, plane, fixed, moving, found)
-        last.set_ylim(max(plane.extent[2], seam - SEAM_REACH_MM), min(plane.extent[3], seam + SEAM_REACH_MM))
-    legend(figure, [(colors.FIXED, "fixed"), (colors.MOVING, "moving"), ("#dcdcdc", "both agree")])
+        draw_checkerboard(axes[row][2], plane, fixed, moving, found)
+        near(axes[row][2], plane, seam)
+    legend(figure, [(colors.FIXED, "fixed"), (colors.MOVING, "moving"), (colors.SEVERAL, "both agree")])
     return figure
 
 
 def checkerboard(subject: Subject) -> Figure:
-    """Fixed and moving volume in turn, expanded ones where they were expanded."""
+    """Fixed and moving volume in turn, also the expanded ones where they were expanded."""
     fixed, moving = subject.fixed, subject.moving
     found = subject.registration.transform
     planes = shared_planes([(fixed, None), (moving, found)], real_part(subject.fixed))
-    figure, axes = panels(planes, ["Real voxels", "With synthetic slices"])
+    real = real_part(fixed), real_part(moving)
+    sides = [real] if subject.model is None else [real, (fixed, moving)]
+    figure, axes = panels(planes, ["Real voxels", "With synthetic slices"][: len(sides)])
     for row, plane in enumerate(planes):
-        _draw_checkerboard(axes[row][0], plane, real_part(fixed), real_part(moving), found)
-        _draw_checkerboard(axes[row][1], plane, fixed, moving, found)
+        for column, side in enumerate(sides):
+            draw_checkerboard(axes[row][column], plane, *side, found)
     legend(figure, [(colors.FIXED, "tiles of the fixed volume"), (colors.MOVING, "tiles of the moving volume")])
     return figure
 
 
-def _draw_checkerboard(axes: Axes, plane: Plane, fixed: Volume, moving: Volume, found: sitk.Transform) -> None:
+def near(axes: Axes, plane: Plane, height: float) -> None:
+    """Show only what is near a height, LPS z in mm."""
+    axes.set_ylim(max(plane.extent[2], height - SEAM_REACH_MM), min(plane.extent[3], height + SEAM_REACH_MM))
+
+
+def draw_checkerboard(axes: Axes, plane: Plane, fixed: Volume, moving: Volume, found: sitk.Transform) -> None:
+    """Show tiles of both in turn where both have voxels, else the one that has."""
     one, other = plane.cut(fixed), plane.cut(moving, found)
     tiles = _tiles(plane, one.shape)
     # Where one of them has no voxels the other stands in, so that holes do not look like errors.
     take_one = (tiles & ~np.isnan(one)) | np.isnan(other)
     draw_gray(axes, plane, np.where(take_one, one, other))
     both = ~np.isnan(one) & ~np.isnan(other)
-    _tint(axes, plane, np.where(both & tiles, 1.0, np.nan), colors.FIXED, 0.10)
-    _tint(axes, plane, np.where(both & ~tiles, 1.0, np.nan), colors.MOVING, 0.10)
+    tint(axes, plane, np.where(both & tiles, 1.0, np.nan), colors.FIXED, 0.10)
+    tint(axes, plane, np.where(both & ~tiles, 1.0, np.nan), colors.MOVING, 0.10)
 
 
 def real_and_synthetic(subject: Subject) -> Figure:
@@ -90,9 +100,9 @@ def real_and_synthetic(subject: Subject) -> Figure:
         kinds = [_kind(plane, side, transform) for side, transform in sides]
         one, other = (plane.cut(side, transform) for side, transform in sides)
         draw_gray(last, plane, np.where(np.isnan(one), other, np.where(np.isnan(other), one, (one + other) / 2)))
-        _tint(last, plane, np.where((kinds[0] == 1) & (kinds[1] == 1), 1.0, np.nan), kinds_colors["real"], 0.45)
-        _tint(last, plane, np.where(kinds[0] + kinds[1] == 3, 1.0, np.nan), kinds_colors["mixed"], 0.35)
-        _tint(last, plane, np.where((kinds[0] == 2) & (kinds[1] == 2), 1.0, np.nan), kinds_colors["synthetic"], 0.40)
+        tint(last, plane, np.where((kinds[0] == 1) & (kinds[1] == 1), 1.0, np.nan), kinds_colors["real"], 0.45)
+        tint(last, plane, np.where(kinds[0] + kinds[1] == 3, 1.0, np.nan), kinds_colors["mixed"], 0.35)
+        tint(last, plane, np.where((kinds[0] == 2) & (kinds[1] == 2), 1.0, np.nan), kinds_colors["synthetic"], 0.40)
     legend(
         figure,
         [
@@ -150,7 +160,7 @@ def draw_expansion(axes: Axes, plane: Plane, side: Volume, transform: sitk.Trans
     """Show a volume in gray, its synthetic part tinted and outlined."""
     draw_gray(axes, plane, plane.cut(side, transform))
     synthetic = _kind(plane, side, transform) == 2
-    _tint(axes, plane, np.where(synthetic, 1.0, np.nan), colors.SYNTHETIC, 0.26)
+    tint(axes, plane, np.where(synthetic, 1.0, np.nan), colors.SYNTHETIC, 0.26)
     if synthetic.any() and not synthetic.all():
         left, right, bottom, top = plane.extent
         rows, columns = synthetic.shape
@@ -180,9 +190,10 @@ def _tiles(plane: Plane, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.asarray((rows[:, None] + columns) % 2 == 0)
 
 
-def _tint(axes: Axes, plane: Plane, where: NDArray[np.floating], color: str, alpha: float) -> None:
-    tint = LinearSegmentedColormap.from_list("tint", [color, color])
-    axes.imshow(where, cmap=tint, alpha=alpha, origin="lower", extent=plane.extent, interpolation="nearest")
+def tint(axes: Axes, plane: Plane, where: NDArray[np.floating], color: str, alpha: float) -> None:
+    """Lay a color over a cut where there are numbers."""
+    color_map = LinearSegmentedColormap.from_list("tint", [color, color])
+    axes.imshow(where, cmap=color_map, alpha=alpha, origin="lower", extent=plane.extent, interpolation="nearest")
 
 
 def panels(planes: tuple[Plane, Plane], titles: list[str], width: float = 3.3) -> tuple[Figure, list[list[Axes]]]:
@@ -207,5 +218,6 @@ def panels(planes: tuple[Plane, Plane], titles: list[str], width: float = 3.3) -
 
 
 def legend(figure: Figure, entries: list[tuple[str, str]]) -> None:
+    """Colors and their names under a figure."""
     handles = [Patch(color=color, label=label) for color, label in entries]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)

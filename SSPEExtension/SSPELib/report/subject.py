@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..volume import Volume
@@ -22,6 +22,7 @@ class Subject:
         files: paths by role: fixed, moving, transform, output.
         model: name of the generator, None without expansion.
         warnings: all warnings that the user was given.
+        who: the patient, as the header of the scan says: "patient", "ID", "study"; empty where it does not.
     """
 
     fixed: Volume
@@ -30,3 +31,4 @@ class Subject:
     files: Mapping[str, str]
     model: str | None
     warnings: Sequence[str]
+    who: Mapping[str, str] = field(default_factory=dict)
