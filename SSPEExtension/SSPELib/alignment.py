@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .verdict import Verdict
 
 Role = Literal["fixed", "moving"]
 REPORT_BYTES_AT_MOST = 4_000_000
@@ -31,6 +32,7 @@ class Alignment:
         frames: DICOM frame of reference UID of "fixed" and "moving", where known.
         files: names of the "fixed" and "moving" scan, where known.
         grids: geometry of the "fixed" and "moving" scan, where known: size, spacing (x, y, z), origin, direction.
+        expected_error_mm, error_bound_mm: what the registration said of its error, mm; None where nothing is known.
     """
 
     transform: sitk.Transform
@@ -40,18 +42,23 @@ class Alignment:
     frames: dict[Role, str] = field(default_factory=dict)
     files: dict[Role, str] = field(default_factory=dict)
     grids: dict[Role, dict[str, Any]] = field(default_factory=dict)
+    expected_error_mm: float | None = None
+    error_bound_mm: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """How far the transform may be trusted."""
+        return Verdict(self.reliable, self.expected_error_mm, self.error_bound_mm, self.reasons)
 
     @property
     def inverse(self) -> Alignment:
         """The same alignment with fixed and moving exchanged."""
-        return Alignment(
-            self.transform.GetInverse(),
-            self.name,
-            self.reliable,
-            self.reasons,
-            _exchanged(self.frames),
-            _exchanged(self.files),
-            _exchanged(self.grids),
+        return replace(
+            self,
+            transform=self.transform.GetInverse(),
+            frames=_exchanged(self.frames),
+            files=_exchanged(self.files),
+            grids=_exchanged(self.grids),
         )
 
     def check_frame(self, role: Role, frame: str | None, name: str) -> None:
@@ -125,6 +132,8 @@ def read_alignment(path: str | PathLike[str], report: Path | None = None) -> Ali
         found.frames or _by_role(described.get("frames_of_reference", {})),
         _by_role({role: described.get(role) for role in ("fixed", "moving")}),
         _by_role(described.get("grids", {})),
+        described.get("expected_error_mm"),
+        described.get("error_bound_mm"),
     )
 
 

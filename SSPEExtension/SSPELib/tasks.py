@@ -6,10 +6,11 @@ import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .errors import InputError
-from .options import DISTANCE, ExpandOptions, MergeOptions, RegisterOptions
+from .options import DISTANCE, ExpandOptions, MergeOptions, RegisterOptions, Start
 from .progress import Progress, part, silent
 from .stages import stage
 from .volume import End, Volume, check_ct, real_part, synthetic_mm
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 # Of the time that a registration takes.
 EXPANSION_SHARE = 0.4
 PARTS_AT_MOST = 10
+
+Expansions = dict[tuple[Volume, "Direction"], tuple[Volume, tuple[str, ...]]]
+"""Expanded volumes and doubts about them, by the volume and the ends that grew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +115,7 @@ def register(
     *,
     start_transform: sitk.Transform | None = None,
     backend: Backend | None = None,
+    expansions: Expansions | None = None,
 ) -> Registered:
     """Find the transform from fixed points to moving points of two CTs of one body that overlap little or not at all.
 
@@ -120,6 +125,8 @@ def register(
         progress: told of every stage; may raise `Cancelled`.
         start_transform: a linear transform (fixed to moving, LPS mm) to start from, instead of options.start.
         backend: does the last refinement on real voxels, instead of the one that options.backend names.
+        expansions: made before of the same volumes with the same options; they are not made again, and new ones are
+            added.
 
     Raises:
         InputError: an option is not allowed, or a volume is no CT of a body.
@@ -141,7 +148,9 @@ def register(
     model, share = None, 0.02
     if options.expand:
         share = EXPANSION_SHARE
-        fixed, moving, model, doubts = _expanded_toward(fixed, moving, options, start, part(progress, 0.02, share))
+        made = {} if expansions is None else expansions
+        growing = part(progress, 0.02, share)
+        fixed, moving, model, doubts = _expanded_toward(fixed, moving, options, start, made, growing)
         warnings += doubts
     registration = align(
         fixed,
@@ -175,45 +184,64 @@ def merge(
         progress: told of every step; may raise `Cancelled`.
 
     Raises:
-        InputError: an option is not allowed, the registration is not reliable and that is not accepted, or a volume is
-            not the one that the transform was found for.
+        InputError: an option is not allowed, a volume is not the one that the transform was found for, or the transform
+            is not reliable or does not fit and that is not accepted.
         DeviceError, ModelError: a gap is to be filled and the device or the model is not there.
     """
     from .alignment import grid_of
     from .merging import merge_volumes
-    from .merging.merge import gap_mm
+    from .merging.gap import gap_mm
+    from .merging.merge import FITS_FROM
 
     options.check()
-    fixed, moving = real_part(fixed), real_part(moving)
+    fixed, moving = _scanned(fixed), _scanned(moving)
     warnings = [*fixed.remarks, *moving.remarks]
-    if alignment.reliable is False:
-        doubt = f"The registration behind {alignment.name} is not reliable ({'; '.join(alignment.reasons)})"
-        if not options.accept_unreliable:
-            raise InputError(
-                f"{doubt}; look at the overlay, and merge with --accept-unreliable (in Slicer: answer yes) if it is "
-                "right nevertheless."
-            )
-        warnings.append(f"{doubt}; it was merged because that was asked for.")
-    elif alignment.reliable is None:
+    verdict, doubts = alignment.verdict, []
+    if verdict.reliable is False:
+        doubts.append(f"The registration behind {alignment.name} is not reliable ({'; '.join(alignment.reasons)})")
+    elif verdict.reliable is None:
         warnings.append(
             f"No verdict is known for {alignment.name} (no report of sspe register lies beside it); check the result."
         )
+    strange = []
     for role, volume in (("fixed", fixed), ("moving", moving)):
         alignment.check_frame(role, volume.frame_of_reference, volume.name)  # type: ignore[arg-type]
-        warnings += alignment.check_grid(role, grid_of(volume), volume.name)  # type: ignore[arg-type]
+        strange += alignment.check_grid(role, grid_of(volume), volume.name)  # type: ignore[arg-type]
+    if len(strange) == 2:
+        doubts.append(
+            f"{alignment.name} was found for other scans ({' and '.join(alignment.files.values()) or 'unknown'}), on "
+            "other grids than these two"
+        )
+    _ask(doubts, options)
+    warnings += strange
     gap, share = gap_mm(fixed, moving, alignment.transform), 0.0
     if gap and options.fill_gap:
         share = EXPANSION_SHARE
-        fixed, moving, doubts = _grown_over(
+        fixed, moving, remarks = _grown_over(
             fixed, moving, gap, alignment.transform, options, part(progress, 0.0, share)
         )
-        warnings += doubts
+        warnings += remarks
     elif gap:
         warnings.append(f"There is a gap of up to {gap:.0f} mm between the volumes, which stays empty (--fill-gap).")
     merged = merge_volumes(
         fixed, moving, alignment.transform, options.seam_mm, options.spacing, part(progress, share, 1.0)
     )
-    return replace(merged, warnings=tuple(dict.fromkeys((*warnings, *merged.warnings))))
+    if merged.fit is not None and merged.fit < FITS_FROM:
+        doubts.append(merged.warnings[0].removesuffix("."))
+        _ask(doubts, options)
+    warnings += [f"{doubt}; it was merged because that was asked for." for doubt in doubts]
+    if doubts:
+        verdict = verdict.accepted()
+    return replace(merged, verdict=verdict, warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _ask(doubts: list[str], options: MergeOptions) -> None:
+    """Raise InputError where there are doubts about a transform that nobody has accepted."""
+    if doubts and not options.accept_unreliable:
+        raise InputError(
+            f"{'. '.join(doubts)}; look at the overlay, and merge with --accept-unreliable (in Slicer: answer yes) if "
+            "it is right nevertheless."
+        )
 
 
 def stitch(
@@ -226,7 +254,8 @@ def stitch(
 ) -> Stitched:
     """Make one volume of two to ten parts of one body, given in any order.
 
-    Pairs are registered, the reliable ones place the parts, and where these make a loop all are adjusted together.
+    Pairs are registered, the reliable ones place the parts, and where these make a loop all are adjusted together. A
+    part for which a start from the headers finds no place is looked for anywhere along the others.
 
     Args:
         parts: the CTs; the first that belongs gives the frame and the grid.
@@ -239,31 +268,25 @@ def stitch(
         InputError: fewer than two or more than ten parts, a part that fits nowhere, or an option that is not allowed.
         DeviceError, ModelError: the device or the model is not there.
     """
-    from .alignment import matrix_of
-    from .errors import RegistrationError
-    from .stitching import Link, Network, pairs_to_try
+    from .stitching import Network
     from .stitching.joining import join
+    from .stitching.linking import find_links
 
     register_options.check()
     merge_options.check()
     if not 2 <= len(parts) <= PARTS_AT_MOST:
         raise InputError(f"{len(parts)} parts were given; give 2 to {PARTS_AT_MOST} parts of one body.")
-    parts = [real_part(volume) for volume in parts]
+    parts = [_scanned(volume) for volume in parts]
     warnings = [remark for volume in parts for remark in volume.remarks]
-    pairs, links = pairs_to_try(parts, register_options.start), []
-    for number, (one, other) in enumerate(pairs):
-        share = part(progress, 0.9 * number / len(pairs), 0.9 * (number + 1) / len(pairs))
-        try:
-            done = register(parts[one], parts[other], register_options, share)
-        except RegistrationError as error:
-            warnings.append(f"{parts[one].name} and {parts[other].name}: {error}")
-            continue
-        found = done.registration
-        warnings += done.warnings
-        links.append(
-            Link(one, other, matrix_of(found.transform), found.reliable, found.error_bound_mm, found.overlap_mm)
-        )
-    network = Network.of(parts, links, merge_options.accept_unreliable)
+    expansions: Expansions = {}
+
+    def pair(one: Volume, other: Volume, start: Start, share: Progress) -> Registered:
+        return register(one, other, replace(register_options, start=start), share, expansions=expansions)
+
+    links, doubts = find_links(parts, register_options.start, pair, part(progress, 0.0, 0.9))
+    warnings += doubts
+    expansions.clear()
+    network = Network.of(parts, links, merge_options.accept_unreliable, register_options.tolerance_mm)
     strangers = ", ".join(parts[index].name for index in network.left_out)
     if len(network.poses) < 2:
         raise InputError(
@@ -282,8 +305,49 @@ def stitch(
         f"{parts[link.first].name} and {parts[link.second].name} were joined by a registration that is not reliable."
         for link in doubtful
     ]
-    joined = join(parts, network.poses, merge_options, part(progress, 0.9, 1.0))
+    if not doubtful and network.verdict.reliable is False:
+        warnings.append(
+            "All pairs are reliable, but along the body their errors add up to more than the tolerated "
+            f"{network.tolerance_mm:g} mm. {network.verdict.sentence}"
+        )
+    filled, remarks = _gaps_filled(parts, network, merge_options, part(progress, 0.9, 0.95))
+    warnings += remarks
+    joined = join(filled, network.poses, merge_options, part(progress, 0.95, 1.0))
+    joined = replace(joined, verdict=network.verdict)
     return Stitched(joined, network, tuple(links), tuple(dict.fromkeys((*warnings, *joined.warnings))))
+
+
+def _scanned(volume: Volume) -> Volume:
+    """What a scanner measured of a volume, its padding marked."""
+    return real_part(with_no_data(volume))
+
+
+def _gaps_filled(
+    parts: Sequence[Volume], network: Network, options: MergeOptions, progress: Progress
+) -> tuple[list[Volume], list[str]]:
+    """The parts, expanded toward each other where there are gaps and these are to be filled; warnings."""
+    from .merging.gap import gap_mm
+    from .registration.poses import to_transform
+
+    filled, warnings = list(parts), []
+    order = network.downward(parts)
+    for number, (upper, lower) in enumerate(pairwise(order)):
+        between = to_transform(network.between(upper, lower))
+        gap = gap_mm(parts[upper], parts[lower], between)
+        if not gap:
+            continue
+        if options.fill_gap:
+            share = part(progress, number / len(order), (number + 1) / len(order))
+            filled[upper], filled[lower], doubts = _grown_over(
+                filled[upper], filled[lower], gap, between, options, share
+            )
+            warnings += doubts
+        else:
+            warnings.append(
+                f"There is a gap of up to {gap:.0f} mm between {parts[upper].name} and {parts[lower].name}, which "
+                "stays empty (--fill-gap)."
+            )
+    return filled, warnings
 
 
 def _grown_over(
@@ -312,7 +376,12 @@ def _checked(volume: Volume, progress: Progress) -> tuple[Volume, list[str]]:
 
 
 def _expanded_toward(
-    fixed: Volume, moving: Volume, options: RegisterOptions, start: str | sitk.Transform, progress: Progress
+    fixed: Volume,
+    moving: Volume,
+    options: RegisterOptions,
+    start: str | sitk.Transform,
+    made: Expansions,
+    progress: Progress,
 ) -> tuple[Volume, Volume, str | None, list[str]]:
     """Both volumes grown toward each other, where they are not expanded already; the model and warnings."""
     from .registration.overlap import ends_that_meet
@@ -330,7 +399,12 @@ def _expanded_toward(
 
     def expanded(side: tuple[Volume, list[End]], tick: Progress) -> tuple[Volume, tuple[str, ...]]:
         volume, ends = side
-        return expander.expand(volume, _direction(ends), options.distance_mm, tick) if ends else (volume, ())
+        if not ends:
+            return volume, ()
+        wish = (volume, _direction(ends))
+        if wish not in made:
+            made[wish] = expander.expand(*wish, options.distance_mm, tick)
+        return made[wish]
 
     sides = zip((fixed, moving), lacking, strict=True)
     with stage("expansion"):

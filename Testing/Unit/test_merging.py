@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from command_line import Run
+from dicom_series import write_series
 from geometries import Geometry, any_geometry, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from phantoms import torso, write
 
 from SSPELib import tasks
-from SSPELib.alignment import Alignment, matrix_of
+from SSPELib.alignment import Alignment, grid_of, matrix_of
 from SSPELib.errors import InputError
 from SSPELib.merging import MergedFrom, merge_volumes
-from SSPELib.merging.merge import gap_mm
+from SSPELib.merging.gap import gap_mm
 from SSPELib.merging.seam import share_of_first
 from SSPELib.options import MergeOptions
+from SSPELib.registration.poses import to_transform
 from SSPELib.volume import AIR_HU, Provenance, Volume, real_part, slices
-from SSPELib.volume.points import indices_at
+from SSPELib.volume.points import at_indices, indices_at
+from SSPELib.volume.resampling import covering
 
 TURN = sitk.VersorRigid3DTransform((0.3, -0.2, 1.0), 0.12, (15, -12, 25), (5, 10, -100))
 WHOLE = torso(size=(96, 72, 70), spacing=(4, 4, 4), noise_hu=0)
@@ -169,6 +174,18 @@ def test_a_gap_stays_a_gap() -> None:
     assert any("gap of up to" in warning for warning in merged.warnings)
 
 
+def test_where_a_field_of_view_ends_at_a_side_there_is_no_gap() -> None:
+    """A tilted lower part that is so narrow that columns of the body leave it through its sides."""
+    tilt = sitk.Euler3DTransform((0, 0, -50), 0.0, 0.17, 0.0, (0, 0, 0))
+    fixed, lower = parts(10)[0], slices(WHOLE, 0, 45)
+    narrow = replace(
+        lower, array=lower.array[:, :, 28:68], origin=tuple(at_indices(lower, np.array([[28.0, 0, 0]]))[0])
+    )
+    grid = replace(narrow, array=np.zeros(narrow.array.shape, np.uint8), provenance=None)
+    tilted = sitk.Resample(WHOLE.to_image(), grid.to_image(), tilt, sitk.sitkLinear, -1000.0)
+    assert gap_mm(fixed, Volume.from_image(tilted), tilt.GetInverse()) == 0
+
+
 def test_a_gap_is_filled_by_both_and_marked(tiny_bundle) -> None:
     fixed, moving = parts(-8)
     options = MergeOptions(fill_gap=True, model=str(tiny_bundle.folder), device="cpu")
@@ -188,8 +205,11 @@ def test_an_unreliable_registration_needs_a_yes() -> None:
     with pytest.raises(InputError, match=r"too little overlap.*--accept-unreliable"):
         tasks.merge(fixed, moving, doubtful)
     merged = tasks.merge(fixed, moving, doubtful, MergeOptions(accept_unreliable=True))
-    assert "not reliable" in merged.warnings[0]
+    assert any("not reliable" in warning for warning in merged.warnings)
+    assert (merged.verdict.reliable, merged.verdict.accepted_by) == (False, getpass.getuser())
     assert "No verdict" in tasks.merge(fixed, moving, Alignment(TURN)).warnings[0]
+    sure = tasks.merge(fixed, moving, replace(doubtful, reliable=True), MergeOptions(accept_unreliable=True))
+    assert sure.verdict.accepted_by is None
 
 
 def test_the_transform_of_another_pair_is_noticed() -> None:
@@ -199,9 +219,56 @@ def test_the_transform_of_another_pair_is_noticed() -> None:
     framed = replace(fixed, frame_of_reference="1.2.3")
     with pytest.raises(InputError, match=r"1\.2\.3"):
         tasks.merge(framed, moving, Alignment(TURN, frames={"fixed": "1.2.4"}))
+    with pytest.raises(InputError, match=r"do not agree.*another pair.*--accept-unreliable"):
+        tasks.merge(fixed, moving, Alignment(other, reliable=True))
+    asked_for = tasks.merge(fixed, moving, Alignment(other, reliable=True), MergeOptions(accept_unreliable=True))
+    assert asked_for.verdict.accepted_by
     far = sitk.TranslationTransform(3, (0.0, 0.0, 1e9))
     with pytest.raises(InputError, match="far apart"):
         tasks.merge(fixed, moving, Alignment(far))
+
+
+def test_a_transform_found_for_other_scans_needs_a_yes() -> None:
+    fixed, moving = parts(10)
+    grids = {"fixed": grid_of(fixed), "moving": grid_of(moving)}
+    assert tasks.merge(fixed, moving, Alignment(TURN, reliable=True, grids=grids)).warnings == ()
+    grids["fixed"] = grid_of(replace(fixed, origin=(1.0, 2.0, 3.0)))
+    assert any("another grid" in one for one in tasks.merge(fixed, moving, Alignment(TURN, grids=grids)).warnings)
+    grids["moving"] = grid_of(replace(moving, spacing=(4.0, 4.0, 5.0)))
+    alignment = Alignment(TURN, "t.tfm", reliable=True, grids=grids, files={"fixed": "a.nii", "moving": "b.nii"})
+    with pytest.raises(
+        InputError, match=r"t\.tfm was found for other scans \(a\.nii and b\.nii\).*--accept-unreliable"
+    ):
+        tasks.merge(fixed, moving, alignment)
+
+
+@pytest.mark.parametrize("padding", [-1024, -3024, 0])
+def test_padding_of_the_inputs_never_overwrites_data(padding: int) -> None:
+    """Both parts hardened under a rotation, so that wedges without data lie at their ends and sides."""
+    whole = torso(size=(96, 72, 70), spacing=(4, 4, 4))
+    fixed, moving = slices(whole, 35, 70), moved(slices(whole, 0, 49), TURN)
+    tilt = sitk.Euler3DTransform((0, 0, 60), 0.14, -0.1, 0.05, (0, 0, 0))
+    hardened = []
+    for part in (fixed, moving):
+        low, high = covering(part, part, tilt)
+        corner = at_indices(part, low[None].astype(float))[0]
+        grid = Volume(np.zeros((high - low)[::-1], np.uint8), part.spacing, tuple(corner), part.direction, name="grid")
+        image = sitk.Resample(part.to_image(), grid.to_image(), tilt, sitk.sitkLinear, padding, sitk.sitkInt16)
+        hardened.append(Volume.from_image(image, name=part.name))
+    # Fixed points, back to where they were; over to the moving part; to where its points are now.
+    steps = [matrix_of(tilt), matrix_of(TURN), np.linalg.inv(matrix_of(tilt))]
+    between = to_transform(steps[2] @ steps[1] @ steps[0])
+    merged = tasks.merge(hardened[0], hardened[1], Alignment(between, reliable=True))
+    expected = sitk.GetArrayFromImage(
+        sitk.Resample(whole.to_image(), merged.volume.to_image(), tilt, sitk.sitkLinear, -2000.0, sitk.sitkInt16)
+    )
+    tissue, covered = expected > -50, merged.sources != MergedFrom.NO_DATA
+    assert covered[tissue].mean() > 0.97
+    found = merged.volume.array[tissue & covered]
+    assert (found < -600).mean() < 1e-3
+    assert np.median(np.abs(found - expected[tissue & covered])) < 10
+    outside = expected == -2000
+    assert (merged.volume.array[outside & ~covered] == AIR_HU).all()
 
 
 def test_the_finer_spacing_and_data_types() -> None:
@@ -215,14 +282,26 @@ def test_the_finer_spacing_and_data_types() -> None:
     assert merge_volumes(floats, moving, TURN).volume.array.dtype == np.float32
 
 
-def test_merge_on_the_command_line(tmp_path: Path, run_without_model: Run) -> None:
+@pytest.fixture
+def files(tmp_path: Path) -> list[object]:
+    """Arguments of a merge whose registration is not reliable, as its report beside the transform says."""
     fixed, moving = parts(10)
     upper, lower = write(fixed, tmp_path / "upper.nii.gz"), write(moving, tmp_path / "lower.nii.gz")
     sitk.WriteTransform(TURN, str(tmp_path / "found.tfm"))
-    report = {"matrix_fixed_to_moving_lps": matrix_of(TURN).tolist(), "reliable": False, "reasons": ["doubt"]}
+    report = {
+        "matrix_fixed_to_moving_lps": matrix_of(TURN).tolist(),
+        "reliable": False,
+        "reasons": ["doubt"],
+        "expected_error_mm": 6.25,
+        "error_bound_mm": 14.5,
+    }
     (tmp_path / "found.json").write_text(json.dumps(report))
+    return ["merge", upper, lower, tmp_path / "merged.nii.gz", "--transform", tmp_path / "found.tfm"]
+
+
+def test_merge_on_the_command_line(tmp_path: Path, run_without_model: Run, files: list[object]) -> None:
     out, origin = tmp_path / "merged.nii.gz", tmp_path / "map.nii.gz"
-    arguments = ["merge", upper, lower, out, "--transform", tmp_path / "found.tfm", "--provenance", origin]
+    arguments = [*files, "--provenance", origin, "--report", tmp_path / "merged.json"]
     refused = run_without_model(*arguments)
     assert refused.code == 2
     assert "--accept-unreliable" in refused.err
@@ -234,3 +313,54 @@ def test_merge_on_the_command_line(tmp_path: Path, run_without_model: Run) -> No
     assert set(np.unique(sources)) <= {int(one) for one in MergedFrom}
     assert sources.shape == found.GetSize()[::-1]
     assert np.isin([1, 2, 3], sources).all()
+    report = json.loads((tmp_path / "merged.json").read_text())
+    assert report["verdict"]["accepted_by"] == getpass.getuser()
+    assert (report["verdict"]["reliable"], report["verdict"]["error_bound_mm"]) == (False, 14.5)
+    np.testing.assert_allclose(report["pairs"][0]["matrix_fixed_to_moving_lps"], matrix_of(TURN), atol=1e-9)
+    assert report["from_head_to_feet"] == ["upper.nii.gz", "lower.nii.gz"]
+    page = (tmp_path / "merged.html").read_text()
+    assert f"Not reliable, accepted by {getpass.getuser()}" in page
+    assert "9 of 10 such results are within 14 mm" in page
+    assert page.count("data:image/png") == 2
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_the_verdict_stands_in_the_header_of_the_map(
+    tmp_path: Path, run_without_model: Run, files: list[object], suffix: str
+) -> None:
+    origin = tmp_path / f"map{suffix}"
+    assert run_without_model(*files, "--provenance", origin, "--accept-unreliable").code == 0
+    image = sitk.ReadImage(str(origin))
+    note = image.GetMetaData("ITK_FileNotes")
+    assert note.startswith("SSPE: Not reliable, accepted by ")
+    assert note.rstrip().endswith("9 of 10 within 14.5 mm")
+    if suffix != ".nii.gz":
+        assert image.GetMetaData("SSPE_sources") == "0 no data, 1 fixed, 2 moving, 3 both, 4 synthetic"
+        assert "Expected error 6 mm" in image.GetMetaData("SSPE_verdict")
+        assert image.GetMetaData("SSPE_verdict").endswith("doubt")
+
+
+def test_the_verdict_stands_in_the_derivation_of_dicom(
+    tmp_path: Path, run_without_model: Run, files: list[object]
+) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra dicom")
+    done = run_without_model(*files, "--dicom", tmp_path / "out", "--accept-unreliable")
+    assert done.code == 0, done.err
+    data = pydicom.dcmread(tmp_path / "out" / "CT_0001.dcm")
+    assert "Not reliable, accepted by" in data.DerivationDescription
+    assert "9 of 10 such results are within 14 mm" in data.DerivationDescription
+
+
+def test_series_of_each_scan_are_chosen(tmp_path: Path, run_without_model: Run) -> None:
+    for folder, turn in (("fixed", 0), ("moving", 1)):
+        for number in (3, 7):
+            write_series(tmp_path / folder, series=f"{folder}{number}", SeriesNumber=number, PatientID=f"P{turn}")
+    sitk.WriteTransform(sitk.AffineTransform(3), str(tmp_path / "still.tfm"))
+    arguments = ["merge", tmp_path / "fixed", tmp_path / "moving", tmp_path / "out.nii.gz"]
+    arguments += ["--transform", tmp_path / "still.tfm"]
+    several = run_without_model(*arguments)
+    assert several.code == 2
+    assert "--series" in several.err
+    assert run_without_model(*arguments, "--series", 3, "--series", 7).code == 0
+    wrong = run_without_model(*arguments, "--series", 3, "--series", 7, "--series", 3)
+    assert "once for each of FIXED, MOVING" in wrong.err

@@ -19,8 +19,8 @@ from SSPELib.errors import InputError
 from SSPELib.options import MergeOptions, RegisterOptions
 from SSPELib.registration.poses import to_transform
 from SSPELib.stitching import Link, Network, pairs_to_try
-from SSPELib.stitching.joining import SEVERAL
-from SSPELib.volume import Volume, slices
+from SSPELib.stitching.joining import SEVERAL, SYNTHETIC
+from SSPELib.volume import Provenance, Volume, slices
 from SSPELib.volume.points import at_indices, indices_at
 
 WHOLE = torso(size=(60, 48, 90), spacing=(6, 6, 4), noise_hu=0)
@@ -103,6 +103,71 @@ def test_a_stranger_is_named_or_left_out(known_pairs) -> None:
     assert 3 not in np.unique(done.joined.sources)
 
 
+def test_a_gap_between_two_parts_stays_or_is_filled(known_pairs, tiny_bundle, monkeypatch) -> None:
+    monkeypatch.setattr("test_stitching.RANGES", [(34, 62), (54, 90), (0, 26)])
+    parts = [cut(index) for index in (2, 0, 1)]
+    left = tasks.stitch(parts)
+    assert any("gap of up to 32 mm between part 1 and part 3" in warning for warning in left.warnings)
+    # Where the middle of the gap lies in the frame of the first part that was given.
+    middle = at_indices(WHOLE, np.array([[30.0, 24, 29], [30, 24, 30]]))
+    places = middle @ POSES[2][:3, :3].T + POSES[2][:3, 3]
+
+    def values(done: tasks.Stitched, array: np.ndarray) -> list[int]:
+        x, y, z = np.rint(indices_at(done.joined.volume, places)).astype(int).T
+        return array[z, y, x].tolist()
+
+    assert values(left, left.joined.sources) == [0, 0]
+    options = MergeOptions(fill_gap=True, model=str(tiny_bundle.folder), device="cpu")
+    filled = tasks.stitch(parts, merge_options=options)
+    assert values(filled, filled.joined.sources) == [SYNTHETIC, SYNTHETIC]
+    assert values(filled, filled.joined.volume.provenance) == [Provenance.SYNTHETIC] * 2
+    own = filled.joined.sources == 1
+    assert own.sum() == (left.joined.sources == 1).sum()
+    assert not any("gap" in warning for warning in filled.warnings)
+
+
+def test_an_expansion_is_made_once_for_all_pairs(tiny_bundle, monkeypatch) -> None:
+    from SSPELib.expansion.expander import Expander
+
+    made, expand = [], Expander.expand
+
+    def counted(self, volume, direction, *others):
+        made.append((volume.name, direction))
+        return expand(self, volume, direction, *others)
+
+    monkeypatch.setattr(Expander, "expand", counted)
+    parts = [cut(index) for index in range(3)]
+    options = RegisterOptions(start="unknown", distance_mm=16, model=str(tiny_bundle.folder), device="cpu")
+    same = known_registration(sitk.AffineTransform(3))
+    monkeypatch.setattr("SSPELib.registration.register.register", lambda *_, **__: same)
+    tasks.stitch(parts, options, keep_going=True)
+    assert sorted(made) == [(f"part {number}", "both") for number in (1, 2, 3)]
+
+
+def test_a_part_that_headers_misplace_is_looked_for_anywhere(known_pairs, monkeypatch) -> None:
+    known, starts = tasks.register, []
+
+    def register(fixed: Volume, moving: Volume, options: RegisterOptions, *_: object, **__: object) -> tasks.Registered:
+        starts.append((fixed.name, moving.name, options.start))
+        found = known(fixed, moving)
+        misplaced = "part 3" in (fixed.name, moving.name) and options.start == "header"
+        return replace(found, registration=replace(found.registration, reliable=False)) if misplaced else found
+
+    monkeypatch.setattr(tasks, "register", register)
+    parts = [cut(2), cut(1), cut(0)]
+    done = tasks.stitch(parts)
+    assert done.network.left_out == ()
+    assert [parts[index].name for index in done.network.downward(parts)] == ["part 2", "part 1", "part 3"]
+    assert [one for one in starts if one[2] == "unknown"] == [
+        ("part 2", "part 3", "unknown"),
+        ("part 1", "part 3", "unknown"),
+    ]
+    assert len(done.links) == 3
+    starts.clear()
+    tasks.stitch(parts, RegisterOptions(start="unknown"))
+    assert len(starts) == 3
+
+
 def test_unreliable_pairs_join_only_where_that_is_accepted() -> None:
     parts = [cut(index) for index in range(3)]
     links = [link(0, 1), link(0, 2, reliable=False)]
@@ -135,6 +200,19 @@ def test_a_loop_is_adjusted_together() -> None:
     np.testing.assert_allclose(together.poses[2][:3, :3].T @ together.poses[2][:3, :3], np.eye(3), atol=1e-9)
 
 
+def test_errors_add_up_along_the_links() -> None:
+    parts = [cut(index) for index in (1, 0, 2)]
+    # Upper to middle to lower part: the lower one is off by what both links may be off, the first by a longer arm.
+    links = [replace(link(1, 0), first=0, second=1), replace(link(0, 2), first=1, second=2)]
+    found = Network.of(parts, links, False, tolerance_mm=5.0)
+    assert found.errors[0] == (0, 0)
+    assert found.errors[1][1] == pytest.approx(2.0)
+    assert 2 * np.hypot(1, 2.5) < found.errors[2][1] < 2 * np.hypot(1, 4)
+    assert (found.verdict.reliable, found.verdict.accepted_by) == (False, None)
+    assert found.verdict.error_bound_mm == found.errors[2][1]
+    assert Network.of(parts, links, False, tolerance_mm=10.0).verdict.reliable is True
+
+
 def test_pairs_that_headers_put_far_apart_are_not_tried() -> None:
     parts = [torso(size=(12, 10, 20), spacing=(30, 30, 6), center=(0, 0, 150.0 * k)) for k in range(5)]
     assert len(pairs_to_try(parts, "unknown")) == 10
@@ -160,7 +238,7 @@ def test_stitch_on_the_command_line(tmp_path: Path, run_without_model: Run, monk
     files = [write(cut(index), tmp_path / f"p{index + 1}.nii.gz") for index in range(3)]
     known = tasks.register
 
-    def by_file(*volumes: Volume) -> tasks.Registered:
+    def by_file(*volumes: Volume, **_: object) -> tasks.Registered:
         return known(*(replace(volume, name=f"part {Path(volume.name).name[1]}") for volume in volumes[:2]))
 
     monkeypatch.setattr(tasks, "register", by_file)
@@ -170,5 +248,41 @@ def test_stitch_on_the_command_line(tmp_path: Path, run_without_model: Run, monk
     content = json.loads(report.read_text())
     assert content["from_head_to_feet"] == ["p2.nii.gz", "p1.nii.gz", "p3.nii.gz"]
     assert [pair["used"] for pair in content["pairs"]] == [True, True, False]
+    assert content["verdict"]["reliable"] is True
+    assert content["verdict"]["error_bound_mm"] == pytest.approx(3.0, abs=0.01)
+    for index, name in enumerate(("p1", "p2", "p3")):
+        found = content["matrix_fixed_to_part_lps"][str(tmp_path / f"{name}.nii.gz")]
+        np.testing.assert_allclose(found, POSES[index], atol=1e-5)
+    page = report.with_suffix(".html").read_text()
+    assert page.count("data:image/png") == 3
+    assert "part 2, part 1, part 3" in page
+    assert "<td>p1.nii.gz, p2.nii.gz</td><td>Reliable</td>" in page
     assert sitk.ReadImage(str(out)).GetSize() == sitk.ReadImage(str(tmp_path / "map.nii.gz")).GetSize()
     assert run_without_model("stitch", files[0], out).code == 2
+
+
+def test_a_stranger_on_the_command_line_is_left_out_and_told(
+    tmp_path: Path, run_without_model: Run, monkeypatch, known_pairs
+) -> None:
+    names = ["part 1", "part 2", "stranger 9", "part 3"]
+    volumes = [cut(0), cut(1), torso(size=(40, 30, 30), spacing=(8, 8, 6)), cut(2)]
+    files = [write(volume, tmp_path / f"p{number}.nii.gz") for number, volume in enumerate(volumes)]
+    known = tasks.register
+
+    def by_file(*given: Volume, **__: object) -> tasks.Registered:
+        return known(*(replace(volume, name=names[int(Path(volume.name).name[1])]) for volume in given[:2]))
+
+    monkeypatch.setattr(tasks, "register", by_file)
+    out, report = tmp_path / "whole.nrrd", tmp_path / "whole.json"
+    arguments = ["stitch", *files, out, "--start", "unknown", "--report", report, "--provenance", tmp_path / "map.nrrd"]
+    told = run_without_model(*arguments)
+    assert told.code == 2
+    assert told.err.count("Error: ") == 1
+    assert "p2.nii.gz: fits to no other part reliably and was left out" in told.err
+    content = json.loads(report.read_text())
+    assert content["left_out"] == [str(files[2])]
+    assert content["from_head_to_feet"] == ["p1.nii.gz", "p0.nii.gz", "p3.nii.gz"]
+    assert "p2.nii.gz fits to no other part and was left out." in report.with_suffix(".html").read_text()
+    legend = sitk.ReadImage(str(tmp_path / "map.nrrd")).GetMetaData("SSPE_sources")
+    assert legend == "0 no data, 1 p0.nii.gz, 2 p1.nii.gz, 4 p3.nii.gz, 11 several, 12 synthetic"
+    assert run_without_model(*arguments, "--keep-going").code == 0

@@ -14,6 +14,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_series import FRAME, write_series
+from known_registration import known_registration
 from phantoms import torso
 
 from SSPELib import tasks
@@ -82,14 +83,10 @@ def test_a_merge_that_is_not_reliable_needs_a_yes(tmp_path: Path) -> None:
 
 
 def test_stitched_parts_are_numbered_and_strangers_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from types import SimpleNamespace
-
-    def register(fixed: Volume, moving: Volume, *_: Any) -> Any:
+    def register(fixed: Volume, moving: Volume, *_: Any, **__: Any) -> tasks.Registered:
         reliable = "stranger" not in fixed.name + moving.name
-        found = SimpleNamespace(
-            transform=sitk.Transform(3, sitk.sitkIdentity), reliable=reliable, error_bound_mm=2.0, overlap_mm=20.0
-        )
-        return SimpleNamespace(registration=found, warnings=())
+        found = known_registration(sitk.AffineTransform(3), reliable=reliable)
+        return tasks.Registered(fixed, moving, found, None, ())
 
     monkeypatch.setattr(tasks, "register", register)
     parts = [replace(UPPER, name="upper"), replace(UPPER, name="stranger"), LOWER]
@@ -102,6 +99,7 @@ def test_stitched_parts_are_numbered_and_strangers_named(tmp_path: Path, monkeyp
     result, warnings = run(job, tmp_path)
     assert (result["root"], sorted(result["poses"]), result["left_out"]) == (0, [0, 2], [1])
     assert (result["order"], result["reliable"]) == ([0, 2], True)
+    assert result["verdict"]["error_bound_mm"] == 3.5
     assert warnings[-1].startswith("stranger: fits to no other part")
     np.testing.assert_array_equal(read_job_volume(result["volume"], tmp_path).array, WHOLE.array)
 
@@ -129,7 +127,7 @@ def test_the_registration_and_the_merged_series_are_written(tmp_path: Path) -> N
     assert fixed == FRAME
     one = pydicom.dcmread(target / "CT_0001.dcm")
     assert (one.PatientID, one.FrameOfReferenceUID) == ("P1", FRAME)
-    assert "NOT RELIABLE, accepted by the user" in one.DerivationDescription
+    assert "Not reliable, accepted by " in one.DerivationDescription
     assert warnings == ["The moving scan is no DICOM series, so the registration object names a new frame of reference "
                         "for it."]  # fmt: skip
 

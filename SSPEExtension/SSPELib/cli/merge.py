@@ -9,7 +9,21 @@ import typer
 
 from ..options import MergeOptions, Spacing
 from .console import needs_extra, progress_bar, say, warn
-from .options import DeviceOption, DicomOption, ModelOption, check_outputs
+from .options import (
+    AssumeLpsOption,
+    DeviceOption,
+    DicomOption,
+    ModelOption,
+    PdfOption,
+    RegistrationOption,
+    ReportOption,
+    SeveralSeriesOption,
+    check_outputs,
+    check_printing,
+    page_beside,
+    read_options,
+    write_report,
+)
 
 DEFAULTS = MergeOptions()
 
@@ -23,17 +37,17 @@ def merge(
     transform: Annotated[
         Path, typer.Option(metavar="T", help="The transform that sspe register wrote, or a DICOM registration (.dcm).")
     ],
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="REPORT.json", help="The report of the registration; else one beside the transform."),
-    ] = None,
+    registration: RegistrationOption = None,
     provenance: Annotated[
         Path | None,
         typer.Option(
             metavar="MAP",
-            help="Also write where each voxel comes from: 0 no data, 1 fixed, 2 moving, 3 both, 4 synthetic.",
+            help="Also write where each voxel comes from (0 no data, 1 fixed, 2 moving, 3 both, 4 synthetic), with the "
+            "verdict on the registration in the header of the file.",
         ),
     ] = None,
+    report: ReportOption = None,
+    pdf: PdfOption = None,
     seam: Annotated[float, typer.Option(metavar="MM", help=MergeOptions.option("seam_mm").sentence)] = DEFAULTS.seam_mm,
     spacing: Annotated[Spacing, typer.Option(help=MergeOptions.option("spacing").sentence)] = DEFAULTS.spacing,
     fill_gap: Annotated[bool, typer.Option("--fill-gap", help=MergeOptions.option("fill_gap").sentence)] = False,
@@ -43,6 +57,8 @@ def merge(
     dicom: DicomOption = None,
     model: ModelOption = DEFAULTS.model,
     device: DeviceOption = DEFAULTS.device,
+    series: SeveralSeriesOption = None,
+    assume_lps: AssumeLpsOption = False,
 ) -> None:
     """Make one volume of two registered CTs.
 
@@ -53,31 +69,48 @@ def merge(
     """
     from ..alignment import matrix_of, read_alignment
     from ..dicom_objects.export import check_folder, export_merged, export_registration
-    from ..dicom_objects.source import source_of
+    from ..dicom_objects.source import patient_of, source_of
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
 
     options = MergeOptions(seam, spacing, fill_gap, accept_unreliable, model, device)
     options.check()
-    check_outputs([(output, IMAGE_SUFFIXES), (provenance, IMAGE_SUFFIXES)], [fixed, moving, transform])
+    paths = fixed, moving
+    wanted = [
+        (output, IMAGE_SUFFIXES),
+        (provenance, IMAGE_SUFFIXES),
+        (report, (".json",)),
+        (page_beside(report), (".html",)),
+        (pdf, (".pdf",)),
+    ]
+    check_outputs(wanted, [*paths, transform, *([registration] if registration else [])])
+    check_printing(pdf)
     with needs_extra("dicom", "DICOM"):
         check_folder(dicom)
-        alignment = read_alignment(transform, report)
-    volumes = read_volume(fixed), read_volume(moving)
+        alignment = read_alignment(transform, registration)
+    reading = read_options(series, assume_lps, ("FIXED", "MOVING"))
+    volumes = read_volume(fixed, reading[0]), read_volume(moving, reading[1])
 
     from .. import tasks
 
     with progress_bar("Merging") as progress:
         merged = tasks.merge(*volumes, alignment, options, progress)
     warnings = list(merged.warnings)
+    verdict = merged.verdict or alignment.verdict
+    sources = [source_of(path, one, how.series) for path, one, how in zip(paths, volumes, reading, strict=True)]
     with Outputs() as outputs:
         outputs.image(merged.volume.to_image(), output)
         if provenance is not None:
             outputs.image(merged.sources_image(), provenance)
+        if report is not None or pdf is not None:
+            from ..report import Assembly, page_of_assembly, summary_of_assembly
+
+            names, who = [str(path) for path in paths], patient_of(sources[0])
+            about = Assembly.of_merged(merged, volumes, alignment, options, names, str(output), who)
+            write_report(outputs, summary_of_assembly(about), page_of_assembly(about), report, pdf)
         if dicom is not None:
-            sources = [source_of(path, volume) for path, volume in zip((fixed, moving), volumes, strict=True)]
             folder = outputs.folder(dicom)
             warnings += export_registration(folder, matrix_of(alignment.transform), *sources)
-            export_merged(folder, merged.volume, sources, alignment.reliable, options.seam_mm)
+            export_merged(folder, merged.volume, sources, verdict, options.seam_mm)
     warn(warnings)
-    say(f"{output}: {fixed} and {moving} merged.")
+    say(f"{output}: {fixed} and {moving} merged. {verdict.sentence}")

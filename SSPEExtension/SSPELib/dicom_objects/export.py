@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..verdict import Verdict
     from ..volume import Volume
     from .source import Source
 
@@ -71,13 +72,10 @@ def export_volume(folder: Path, volume: Volume, sources: Sequence[Source], name:
         marks.save_as(folder / SEGMENTATION_FILE)
 
 
-def export_merged(
-    folder: Path, volume: Volume, sources: Sequence[Source], reliable: bool | None, seam_mm: float
-) -> None:
+def export_merged(folder: Path, volume: Volume, sources: Sequence[Source], verdict: Verdict, seam_mm: float) -> None:
     """Write a merged volume as `export_volume` does; the derivation says what the registration behind it is worth."""
-    verdict = {True: "reliable", False: "NOT RELIABLE, accepted by the user", None: "not known"}[reliable]
     derivation = (
-        f"Merged from two CTs by registration (SSPE). Verdict on the registration: {verdict}. Soft seam of "
+        f"Merged from two CTs by registration (SSPE). Verdict on the registration: {verdict.sentence} Soft seam of "
         f"{seam_mm:g} mm in the overlap."
     )
     export_volume(folder, volume, sources, "SSPE merged, research use", derivation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -12,15 +12,21 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..progress import Progress, silent
-from ..volume import AIR_HU, Provenance, Volume, body_axis, body_mask
+from ..verdict import Verdict
+from ..volume import AIR_HU, Provenance, Volume
 from ..volume.body import BODY_THRESHOLD_HU
 from ..volume.resampling import covering
 from .placing import Placed, Worth, place
 from .seam import share_of_first
+from .sources import sources_image
 
 FITS_FROM = 0.5
 FIT_VOXELS = 2000
 LARGEST_VOXELS = 2_000_000_000
+DISAGREEMENT = (
+    "Where both volumes show the body they do not agree (correlation {:.2f}); the transform is perhaps that of another "
+    "pair, or wrong."
+)
 
 
 class MergedFrom(IntEnum):
@@ -36,6 +42,9 @@ class MergedFrom(IntEnum):
     """Made by the network, of one side or both."""
 
 
+LEGEND = {int(one): one.name.lower().replace("_", " ") for one in MergedFrom}
+
+
 @dataclass(frozen=True, eq=False)
 class Merged:
     """A merged volume.
@@ -44,15 +53,19 @@ class Merged:
         volume: the voxels, in the frame of the fixed volume; its provenance marks synthetic voxels and no data.
         sources: (z, y, x) uint8, values of `MergedFrom`.
         warnings: what a clinician should know.
+        fit: correlation of both where both show the body, -1 to 1; None where they hardly do.
+        verdict: how far the registration may be trusted, and who accepted it; None where nobody said.
     """
 
     volume: Volume
     sources: NDArray[np.uint8]
     warnings: tuple[str, ...] = ()
+    fit: float | None = None
+    verdict: Verdict | None = None
 
     def sources_image(self) -> sitk.Image:
-        """The map of sources as an image with the volume's geometry."""
-        return replace(self.volume, array=self.sources, provenance=None).to_image()
+        """The map of sources as an image with the volume's geometry, which says what is known of the registration."""
+        return sources_image(self.volume, self.sources, LEGEND, self.verdict)
 
 
 def merge_volumes(
@@ -65,9 +78,10 @@ def merge_volumes(
 ) -> Merged:
     """Merge two aligned volumes on the fixed volume's grid, made as large as both bodies need.
 
-    Real voxels go before synthetic ones, these before padding. Where one volume stands alone its voxels are taken: the
-    fixed one's bit by bit, the moving one's resampled once. Where both hold real voxels, a soft seam by distance joins
-    them in the middle of the overlap; synthetic voxels of both are mixed by their distance from real ones.
+    Real voxels go before padding (where a scan has values but measured nothing), this before synthetic voxels. Where
+    one volume stands alone its voxels are taken: the fixed one's bit by bit, the moving one's resampled once. Where
+    both hold real voxels, a soft seam by distance joins them in the middle of the overlap; synthetic voxels of both are
+    mixed by their distance from real ones.
 
     Args:
         fixed, moving: volumes in HU, expanded or not.
@@ -80,7 +94,7 @@ def merge_volumes(
     Raises:
         InputError: the volumes lie so far apart that no memory holds both.
     """
-    grid = _grid(fixed, moving, transform, spacing)
+    grid = common_grid(fixed, moving, transform, spacing)
     progress(0.05, "Placing the fixed volume")
     one = place(fixed, grid, None)
     progress(0.2, "Resampling the moving volume")
@@ -106,39 +120,13 @@ def merge_volumes(
         provenance=provenance if provenance.any() else None,
     )
     progress(1.0, "Merged")
-    return Merged(volume, sources, tuple(_doubts(one, other)))
+    fit = _fit(one, other)
+    doubts = (DISAGREEMENT.format(fit),) if fit is not None and fit < FITS_FROM else ()
+    return Merged(volume, sources, doubts, fit)
 
 
-def gap_mm(fixed: Volume, moving: Volume, transform: sitk.Transform) -> float:
-    """The widest gap along the fixed body axis between two volumes in a column where both bodies are, mm; 0 if none."""
-    coarse = _grid(fixed, moving, transform, "fixed")
-    factors = [max(1, round(6.0 / step)) for step in coarse.GetSpacing()]
-    along = body_axis(fixed)
-    factors[along.index] = 1
-    coarse = sitk.Shrink(coarse, factors)
-    count = coarse.GetSize()[along.index]
-    data, body = [], []
-    for volume, to_volume in ((fixed, sitk.Transform(3, sitk.sitkIdentity)), (moving, transform)):
-        real = volume.where(Provenance.REAL)
-        kinds = volume.like((real.astype(np.uint8) + (real & body_mask(volume))).astype(np.uint8)).to_image()
-        image = sitk.Resample(kinds, coarse, to_volume, sitk.sitkNearestNeighbor, 0.0)
-        stack = np.moveaxis(sitk.GetArrayFromImage(image), along.numpy_axis, 0).reshape(count, -1)
-        data.append(stack > 0)
-        body.append(stack > 1)
-    widest = 0
-    for lower, upper in ((0, 1), (1, 0)):
-        # From the last slice of the one to the first of the other above it, where both are body: no corner of a field
-        # of view.
-        last = count - 1 - np.argmax(data[lower][::-1], axis=0)
-        start = np.argmax(data[upper], axis=0)
-        columns = np.arange(last.size)
-        met = data[lower].any(axis=0) & data[upper].any(axis=0)
-        met &= body[lower][last, columns] & body[upper][start, columns] & (start > last)
-        widest = max(widest, int((start - last - 1)[met].max(initial=0)))
-    return float(widest * coarse.GetSpacing()[along.index])
-
-
-def _grid(fixed: Volume, moving: Volume, transform: sitk.Transform, spacing: str) -> sitk.Image:
+def common_grid(fixed: Volume, moving: Volume, transform: sitk.Transform, spacing: str) -> sitk.Image:
+    """An empty image on the fixed volume's lattice (or a finer one) that holds both bodies."""
     low, high = covering(fixed, moving, transform)
     size = (high - low).astype(np.int64)
     steps = np.array(fixed.spacing)
@@ -234,19 +222,13 @@ def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
     return tuple(box)
 
 
-def _doubts(one: Placed, other: Placed) -> list[str]:
-    """A warning where what both show of the body does not agree."""
+def _fit(one: Placed, other: Placed) -> float | None:
+    """Correlation of what both show of the body; None where that is too little."""
     both = (one.worth == Worth.REAL) & (other.worth == Worth.REAL)
     both &= (one.hu > BODY_THRESHOLD_HU) | (other.hu > BODY_THRESHOLD_HU)
     if np.count_nonzero(both) < FIT_VOXELS:
-        return []
+        return None
     first, second = one.hu[both].astype(np.float64), other.hu[both].astype(np.float64)
     if first.std() == 0 or second.std() == 0:
-        return []
-    fit = float(np.corrcoef(first, second)[0, 1])
-    if fit >= FITS_FROM:
-        return []
-    return [
-        f"Where both volumes show the body they do not agree (correlation {fit:.2f}); the transform is perhaps that of "
-        "another pair, or wrong."
-    ]
+        return None
+    return float(np.corrcoef(first, second)[0, 1])

@@ -21,8 +21,8 @@ class Worth(IntEnum):
     """What a voxel of one side is worth; one of more worth is never overwritten by one of less."""
 
     NOTHING = 0
-    PADDING = 1
-    SYNTHETIC = 2
+    SYNTHETIC = 1
+    PADDING = 2
     REAL = 3
 
 

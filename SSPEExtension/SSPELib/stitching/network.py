@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..registration.overlap import predict_overlap
+from ..verdict import Verdict, finite
 from ..volume import Volume
 from ..volume.points import at_indices
 
@@ -33,6 +34,8 @@ class Link:
         reliable: the verdict.
         error_bound_mm: mean error that 9 of 10 such results keep; infinite where something contradicts the result.
         overlap_mm: real overlap along the body, negative for a gap.
+        expected_error_mm: mean error that half of such results keep.
+        reasons: why, in words.
     """
 
     first: int
@@ -41,6 +44,8 @@ class Link:
     reliable: bool
     error_bound_mm: float
     overlap_mm: float
+    expected_error_mm: float = float("inf")
+    reasons: tuple[str, ...] = ()
 
     def holds(self, accept_unreliable: bool) -> bool:
         """Whether the two parts are joined by it."""
@@ -63,6 +68,8 @@ class Network:
         used: the links that hold the parts together.
         left_out: parts that fit nowhere.
         disagreement_mm: how far the links contradict each other after the adjustment, at most; 0 without a loop.
+        errors: of each part that belongs, how far its body is off against the root: expected error and bound, mm.
+        tolerance_mm: the error that can be tolerated.
     """
 
     root: int
@@ -70,9 +77,17 @@ class Network:
     used: tuple[Link, ...]
     left_out: tuple[int, ...]
     disagreement_mm: float
+    errors: dict[int, tuple[float, float]]
+    tolerance_mm: float = float("inf")
 
     @classmethod
-    def of(cls, parts: Sequence[Volume], links: Sequence[Link], accept_unreliable: bool) -> Network:
+    def of(
+        cls,
+        parts: Sequence[Volume],
+        links: Sequence[Link],
+        accept_unreliable: bool,
+        tolerance_mm: float = float("inf"),
+    ) -> Network:
         """Find the largest group of parts that links hold together, and one place for each of its parts.
 
         The best links make a tree; where more of them hold, all are adjusted together (Gauss-Newton on rigid moves).
@@ -81,12 +96,25 @@ class Network:
         group = _largest_group(len(parts), holding)
         used = [link for link in holding if link.first in group]
         root = min(group)
-        poses = _tree(root, used)
+        poses, paths = _tree(root, used)
+        errors = {index: _added_up(parts, index, poses, path) for index, path in paths.items()}
         disagreement = 0.0
         if len(used) >= len(poses):
             poses, disagreement = _adjusted(parts, root, poses, used)
         left_out = tuple(index for index in range(len(parts)) if index not in group)
-        return cls(root, poses, tuple(used), left_out, disagreement)
+        return cls(root, poses, tuple(used), left_out, disagreement, errors, tolerance_mm)
+
+    @property
+    def verdict(self) -> Verdict:
+        """How far the places may be trusted: the errors of the part that is worst off, along all links to it."""
+        doubtful = any(not link.reliable for link in self.used)
+        expected, bound = np.max(list(self.errors.values()), axis=0)
+        whole = Verdict(not doubtful and bool(bound <= self.tolerance_mm), finite(expected), finite(bound))
+        return whole.accepted() if doubtful else whole
+
+    def between(self, one: int, other: int) -> Matrix:
+        """(4, 4) from points of one part to points of another, LPS mm."""
+        return np.asarray(self.poses[other] @ np.linalg.inv(self.poses[one]))
 
     def downward(self, parts: Sequence[Volume]) -> list[int]:
         """The parts that belong, from the head to the feet of the root."""
@@ -118,18 +146,39 @@ def _largest_group(count: int, links: Sequence[Link]) -> set[int]:
     return max(groups, key=lambda group: (len(group), -min(group)))
 
 
-def _tree(root: int, links: Sequence[Link]) -> dict[int, Matrix]:
-    """Poses along the most trusted links."""
+def _tree(root: int, links: Sequence[Link]) -> tuple[dict[int, Matrix], dict[int, tuple[Link, ...]]]:
+    """Poses along the most trusted links, and these links from the root to each part."""
     poses: dict[int, Matrix] = {root: np.eye(4)}
+    paths: dict[int, tuple[Link, ...]] = {root: ()}
     while True:
         onward = [link for link in links if (link.first in poses) != (link.second in poses)]
         if not onward:
-            return poses
+            return poses, paths
         link = max(onward, key=lambda one: one.rank)
         if link.first in poses:
             poses[link.second] = link.matrix @ poses[link.first]
+            paths[link.second] = (*paths[link.first], link)
         else:
             poses[link.first] = np.asarray(np.linalg.inv(link.matrix)) @ poses[link.second]
+            paths[link.first] = (*paths[link.second], link)
+
+
+def _added_up(
+    parts: Sequence[Volume], index: int, poses: dict[int, Matrix], path: Sequence[Link]
+) -> tuple[float, float]:
+    """Expected error and bound of a part against the root, mm.
+
+    A link says how far its own two bodies are off; what is mostly a turn about where they meet grows with the distance
+    from there. Links err independently.
+    """
+    here = _center_in_root(parts[index], poses[index])
+    expected, bound = [0.0], [0.0]
+    for link in path:
+        one, other = (_center_in_root(parts[end], poses[end]) for end in (link.first, link.second))
+        arm = np.linalg.norm(here - (one + other) / 2) / max(float(np.linalg.norm(one - other)) / 2, 1.0)
+        expected.append(max(1.0, float(arm)) * link.expected_error_mm)
+        bound.append(max(1.0, float(arm)) * link.error_bound_mm)
+    return float(np.linalg.norm(expected)), float(np.linalg.norm(bound))
 
 
 def _adjusted(

@@ -11,6 +11,7 @@ from .. import tasks
 from ..alignment import Alignment
 from ..errors import InputError
 from ..options import MergeOptions, RegisterOptions
+from ..verdict import Verdict
 from ..volume import Volume
 from .channel import Channel
 from .files import read_job_volume, write_job_volume
@@ -27,12 +28,19 @@ def merge(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
 
     fixed, moving = (read_job_volume(job[role], folder) for role in ("fixed", "moving"))
     known = job["alignment"]
+    verdict = _verdict(known)
     alignment = Alignment(
-        to_transform(np.array(known["matrix"])), known["name"], known["reliable"], tuple(known["reasons"])
+        to_transform(np.array(known["matrix"])),
+        known["name"],
+        verdict.reliable,
+        tuple(known["reasons"]),
+        expected_error_mm=verdict.expected_error_mm,
+        error_bound_mm=verdict.error_bound_mm,
     )
     done = tasks.merge(fixed, moving, alignment, MergeOptions.from_dict(job["options"]), channel.progress)
     channel.warn(done.warnings)
-    return _written(done.volume, done.sources, folder)
+    told = None if done.verdict is None else done.verdict.as_dict()
+    return {**_written(done.volume, done.sources, folder), "verdict": told}
 
 
 def stitch(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -53,7 +61,8 @@ def stitch(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
         "poses": {index: pose.tolist() for index, pose in network.poses.items()},
         "order": network.downward(parts),
         "left_out": list(network.left_out),
-        "reliable": all(link.reliable for link in network.used),
+        "reliable": network.verdict.reliable,
+        "verdict": network.verdict.as_dict(),
     }
 
 
@@ -74,13 +83,20 @@ def export(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
         if job["merged"] is not None:
             channel.progress(0.2, "Writing the merged volume")
             volume = read_job_volume(job["merged"], folder)
-            export_merged(target, volume, sources, job["reliable"], job["seam_mm"])
+            verdict = _verdict(job)
+            # A merged volume of an unreliable registration is there only because somebody accepted it.
+            verdict = verdict.accepted() if verdict.reliable is False else verdict
+            export_merged(target, volume, sources, verdict, job["seam_mm"])
     except ModuleNotFoundError as error:
         raise InputError(
             f"DICOM needs the package {error.name}, which this Python lacks; run PythonSlicer -m pip install highdicom "
             "and restart Slicer."
         ) from error
     return {"folder": DICOM_FOLDER, "count": len(list(target.iterdir()))}
+
+
+def _verdict(told: Job) -> Verdict:
+    return Verdict(told["reliable"], told.get("expected_error_mm"), told.get("error_bound_mm"))
 
 
 def _written(volume: Volume, sources: np.ndarray[Any, np.dtype[np.uint8]], folder: Path) -> dict[str, Any]:
