@@ -11,10 +11,9 @@ from typing import Any
 
 from SSPELib.errors import InputError
 
-from .row import COLUMNS_OF, OPTIONS_OF, Kind, Row
+from .row import COLUMNS_OF, OPTIONS_OF, SEPARATOR, Kind, Row
 
 NAME_COLUMN = "name"
-PART_SEPARATOR = ";"
 # A name becomes a folder on any system, and part of the address of a page.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?<!\.)")
 YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -41,7 +40,8 @@ def read_manifest(path: Path) -> Manifest:
 
     The columns are `fixed` and `moving` for a pair, `volume` for a volume to expand, `parts` for parts of one body to
     stitch (with semicolons between them), `name` (row-0001 and so on where it is empty), and any option by its name. An
-    empty cell means the default. Paths are relative to the manifest.
+    empty cell means the default. Paths are relative to the manifest. `series` may name one for each volume, with
+    semicolons between them.
 
     Raises:
         InputError: the file cannot be read, has no rows, or a column that is unknown.
@@ -105,8 +105,6 @@ def _row(name: str, cells: Mapping[str, str], folder: Path) -> Row:
     kind = _kind(cells)
     inputs = {column: _paths(column, cells[column], folder) for column in COLUMNS_OF[kind]}
     paths = [path for paths in inputs.values() for path in paths]
-    if len(set(paths)) < len(paths):
-        raise InputError(f"{' and '.join(inputs)} name {paths[0]} twice; choose different volumes.")
     defaults = _defaults(kind)
     options: dict[str, Any] = {}
     for option, cell in cells.items():
@@ -119,11 +117,15 @@ def _row(name: str, cells: Mapping[str, str], folder: Path) -> Row:
     row = Row(name, kind, inputs, options)
     for options_kind in OPTIONS_OF[kind]:
         row.chosen(options_kind)
+    wanted = [(path, how.series) for path, how in zip(paths, row.reading, strict=True)]
+    if len(set(wanted)) < len(wanted):
+        twice = next(path for number, (path, series) in enumerate(wanted) if (path, series) in wanted[:number])
+        raise InputError(f"{' and '.join(inputs)} name {twice} twice; choose different volumes.")
     return row
 
 
 def _paths(column: str, cell: str, folder: Path) -> list[str]:
-    parts = [part.strip() for part in cell.split(PART_SEPARATOR)] if column == "parts" else [cell]
+    parts = [part.strip() for part in cell.split(SEPARATOR)] if column == "parts" else [cell]
     return [str((folder / part).resolve()) for part in parts if part]
 
 

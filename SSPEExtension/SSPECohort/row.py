@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from SSPELib.options import ExpandOptions, MergeOptions, Options, RegisterOptions
+from SSPELib.errors import InputError
+from SSPELib.options import ExpandOptions, MergeOptions, Options, ReadOptions, RegisterOptions
 
 Kind = Literal["register", "expand", "stitch"]
 
@@ -18,10 +19,13 @@ COLUMNS_OF: Mapping[Kind, tuple[str, ...]] = {
     "stitch": ("parts",),
 }
 OPTIONS_OF: Mapping[Kind, tuple[type[Options], ...]] = {
-    "register": (RegisterOptions,),
-    "expand": (ExpandOptions,),
-    "stitch": (RegisterOptions, MergeOptions),
+    "register": (ReadOptions, RegisterOptions),
+    "expand": (ReadOptions, ExpandOptions),
+    "stitch": (ReadOptions, RegisterOptions, MergeOptions),
 }
+
+# Between parts of a body, and between the series of several inputs.
+SEPARATOR = ";"
 
 Chosen = TypeVar("Chosen", bound=Options)
 
@@ -46,6 +50,23 @@ class Row:
     def paths(self) -> list[Path]:
         """All files and folders that are read."""
         return [Path(path) for paths in self.inputs.values() for path in paths]
+
+    @property
+    def reading(self) -> list[ReadOptions]:
+        """How each of the paths is read; one series is that of all.
+
+        Raises:
+            InputError: another number of series than one, or one for each path.
+        """
+        given = self.chosen(ReadOptions)
+        series = [one.strip() or None for one in given.series.split(SEPARATOR)] if given.series else [None]
+        if len(series) not in (1, len(self.paths)):
+            raise InputError(
+                f"It names {len(series)} series for {len(self.paths)} volumes; name one for all, or one for each with "
+                "semicolons between them."
+            )
+        each = series if len(series) == len(self.paths) else series * len(self.paths)
+        return [ReadOptions(one, given.assume_lps) for one in each]
 
     def chosen(self, kind: type[Chosen]) -> Chosen:
         """Return its options of one kind.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from SSPELib import tasks
 from SSPELib.io import read_volume, write_image, write_transform
 from SSPELib.options import ExpandOptions, MergeOptions, RegisterOptions
-from SSPELib.report import Subject, page_of, summary_of
-from SSPELib.volume import synthetic_mm
+from SSPELib.report import Assembly, Subject, page_of, page_of_assembly, summary_of, summary_of_assembly
+from SSPELib.verdict import finite
+from SSPELib.volume import Volume, synthetic_mm
 
 from .record import Outcome
 from .row import Row
@@ -35,7 +35,7 @@ def do_row(row: Row, folder: Path) -> Outcome:
 
 
 def _register(row: Row, folder: Path) -> Outcome:
-    fixed, moving = map(read_volume, row.paths)
+    fixed, moving = _volumes(row)
     done = tasks.register(fixed, moving, row.chosen(RegisterOptions))
     found = done.registration
     write_transform(found.transform, folder / TRANSFORM_FILE)
@@ -46,8 +46,8 @@ def _register(row: Row, folder: Path) -> Outcome:
     draw_thumbnail([(fixed, None), (moving, found.transform)], folder / THUMBNAIL_FILE)
     return Outcome(
         reliable=bool(found.reliable),
-        expected_error_mm=_finite(found.expected_error_mm),
-        error_bound_mm=_finite(found.error_bound_mm),
+        expected_error_mm=finite(found.expected_error_mm),
+        error_bound_mm=finite(found.error_bound_mm),
         overlap_mm=float(found.overlap_mm),
         transform_type=found.transform_type,
         synthetic_mm=float(sum(mm for ends in found.synthetic_mm.values() for mm in ends.values())),
@@ -57,26 +57,30 @@ def _register(row: Row, folder: Path) -> Outcome:
 
 
 def _stitch(row: Row, folder: Path) -> Outcome:
-    parts = [read_volume(path) for path in row.paths]
-    done = tasks.stitch(parts, row.chosen(RegisterOptions), row.chosen(MergeOptions))
+    parts, options = _volumes(row), row.chosen(MergeOptions)
+    done = tasks.stitch(parts, row.chosen(RegisterOptions), options)
     write_image(done.joined.volume.to_image(), folder / STITCHED_FILE)
     write_image(done.joined.sources_image(), folder / SOURCES_FILE)
+    about = Assembly.of_stitched(done, parts, options, [str(path) for path in row.paths], STITCHED_FILE, {})
+    (folder / SUMMARY_FILE).write_text(summary_of_assembly(about), encoding="utf-8")
+    (folder / PAGE_FILE).write_text(page_of_assembly(about), encoding="utf-8")
     draw_thumbnail([(done.joined.volume, None)], folder / THUMBNAIL_FILE)
-    used = done.network.used
+    verdict = done.network.verdict
     return Outcome(
-        reliable=all(link.reliable for link in used),
-        error_bound_mm=_finite(max(link.error_bound_mm for link in used)),
-        overlap_mm=float(min(link.overlap_mm for link in used)),
+        reliable=verdict.reliable,
+        expected_error_mm=verdict.expected_error_mm,
+        error_bound_mm=verdict.error_bound_mm,
+        overlap_mm=float(min(link.overlap_mm for link in done.network.used)),
         notes=done.warnings,
     )
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _volumes(row: Row) -> list[Volume]:
+    return [read_volume(path, how) for path, how in zip(row.paths, row.reading, strict=True)]
 
 
 def _expand(row: Row, folder: Path) -> Outcome:
-    done = tasks.expand(read_volume(row.paths[0]), row.chosen(ExpandOptions))
+    done = tasks.expand(_volumes(row)[0], row.chosen(ExpandOptions))
     write_image(done.volume.to_image(), folder / EXPANDED_FILE)
     write_image(done.volume.provenance_image(), folder / PROVENANCE_FILE)
     draw_thumbnail([(done.volume, None)], folder / THUMBNAIL_FILE)

@@ -155,7 +155,7 @@ def test_records_survive_json():
 
 
 def test_the_command_line_checks_registers_expands_and_stitches(tmp_path, tiny_bundle, run, monkeypatch, scheduler):
-    def register(fixed: Volume, moving: Volume, options: RegisterOptions, *progress: object) -> Registered:
+    def register(fixed: Volume, moving: Volume, options: RegisterOptions, *progress: object, **_: object) -> Registered:
         assert options.distance_mm == 16.0
         # Of the two, only stitching asks for progress.
         trust = {} if progress else {"reliable": False, "error_bound_mm": math.inf}
@@ -184,11 +184,12 @@ def test_the_command_line_checks_registers_expands_and_stitches(tmp_path, tiny_b
     assert "4 rows: 3 done" in done.out
     assert "lost: " in done.err
     names = {file.name for file in (output / "rows" / "pair").iterdir()}
-    assert names == {"result.json", "report.html", "report.json", "transform.tfm", "thumbnail.png"}
+    report = {"report.html", "report.json"}
+    assert names == {*report, "result.json", "transform.tfm", "thumbnail.png"}
     names = {file.name for file in (output / "rows" / "longer").iterdir()}
     assert names == {"result.json", "expanded.nii.gz", "provenance.nii.gz", "thumbnail.png"}
     names = {file.name for file in (output / "rows" / "body").iterdir()}
-    assert names == {"result.json", "stitched.nii.gz", "sources.nii.gz", "thumbnail.png"}
+    assert names == {*report, "result.json", "stitched.nii.gz", "sources.nii.gz", "thumbnail.png"}
     [pair, longer, body, _] = pyarrow.parquet.read_table(output / "results.parquet").to_pylist()
     assert (pair["reliable"], pair["notes"]) == (False, "a stand-in Odd.")
     assert (pair["expected_error_mm"], pair["error_bound_mm"]) == (1.25, None)

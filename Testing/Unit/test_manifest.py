@@ -13,7 +13,7 @@ from SSPECohort.plan import Need, Plan, make_plan, seconds_left
 from SSPECohort.record import Record
 from SSPECohort.row import Row
 from SSPELib.errors import InputError
-from SSPELib.options import MergeOptions, RegisterOptions
+from SSPELib.options import MergeOptions, ReadOptions, RegisterOptions
 
 
 def read(folder: Path, text: str, encoding: str = "utf-8") -> Manifest:
@@ -39,6 +39,28 @@ def test_a_row_is_a_pair_or_a_volume_with_options_of_the_right_types(tmp_path):
     assert volume == Row("row-0002", "expand", {"volume": [str(tmp_path / "c.nii")]}, {"direction": "both"})
     assert body.inputs == {"parts": [str(tmp_path / name) for name in ("a.nii", "b.nii", "c.nii")]}
     assert (body.chosen(RegisterOptions).start, body.chosen(MergeOptions).seam_mm) == ("unknown", 5.0)
+
+
+def test_each_volume_is_read_in_its_own_way(tmp_path):
+    manifest = read(
+        tmp_path,
+        "fixed,moving,parts,volume,series,assume_lps\n"
+        "a,a,,,3;7,\n"
+        "a,b,,,1.2.840.1,yes\n"
+        ",,a;b;c,,4; ;6,\n"
+        ",,,d,,\n"
+        "a,a,,,3,\n"
+        ",,a;b;c,,4;5,\n",
+    )
+    assert [row.reading for row in manifest.rows] == [
+        [ReadOptions("3"), ReadOptions("7")],
+        [ReadOptions("1.2.840.1", True)] * 2,
+        [ReadOptions("4"), ReadOptions(None), ReadOptions("6")],
+        [ReadOptions()],
+    ]
+    same, few = manifest.bad
+    assert "twice" in same.reason
+    assert "2 series for 3 volumes" in few.reason
 
 
 @pytest.mark.parametrize(
