@@ -156,6 +156,38 @@ def people(
 
 
 @benchmark.command()
+def merge(
+    volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs, each cut in two and in three.")],
+    rows: RowsOption,
+    table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Differences by region.")] = None,
+    overlap: Annotated[
+        list[float] | None, typer.Option(metavar="MM", help="May be repeated; negative: a gap, filled. [25 and -20]")
+    ] = None,
+    parts: Annotated[list[int] | None, typer.Option(help="2 or 3; may be repeated. [both]", min=2, max=3)] = None,
+    known: Annotated[bool, typer.Option("--known", help="Merge by the known transforms, nothing registered.")] = False,
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Parts of one body, merged, against the body as it was: HU by region, tissue that became air, carried labels.
+
+    Labels are those beside NAME_ct.nii.gz in NAME_labels.nii.gz, where there are some.
+
+    Example: sspe benchmark merge data/openkbp/test/*_ct.nii.gz --rows merge.csv --table merge.md --known
+    """
+    from ..evaluation.merging.run import KNOWN, REGISTERED, run, settings
+    from ..evaluation.merging.summary import markdown
+
+    check_outputs([(table, (".md",))], [*volumes, rows])
+    _check_there(volumes)
+    cases = settings(volumes, parts or [2, 3], overlap or [25.0, -20.0], KNOWN if known else REGISTERED)
+    with progress_bar("Benchmark") as progress:
+        found = run(cases, rows, model, device, progress)
+    if not found:
+        raise InputError("No volume is long enough to be cut. Choose longer ones.")
+    _tell(markdown(found), table)
+
+
+@benchmark.command()
 def calibrate(
     rows: Annotated[Path, typer.Argument(metavar="ROWS.csv", help="Rows of sspe benchmark registration.")],
     negatives: Annotated[
