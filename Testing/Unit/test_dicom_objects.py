@@ -216,7 +216,7 @@ def test_merge_writes_dicom_that_sspe_apply_takes_again(tmp_path: Path, run_with
     assert done.code == 0, done.err
     assert_same(read_volume(tmp_path / "out"), read_volume(tmp_path / "merged.nii.gz"))
     data = pydicom.dcmread(tmp_path / "out" / "CT_0001.dcm")
-    assert "not known" in data.DerivationDescription
+    assert "Not known whether reliable" in data.DerivationDescription
     assert data.PatientID == "P1"
     again = run_without_model(*arguments, "--dicom", tmp_path / "out")
     assert again.code == 2

@@ -354,7 +354,8 @@ def test_the_verdict_stands_in_the_derivation_of_dicom(
 def test_series_of_each_scan_are_chosen(tmp_path: Path, run_without_model: Run) -> None:
     for folder, turn in (("fixed", 0), ("moving", 1)):
         for number in (3, 7):
-            write_series(tmp_path / folder, series=f"{folder}{number}", SeriesNumber=number, PatientID=f"P{turn}")
+            tags = {"SeriesNumber": number, "PatientID": f"P{turn}"}
+            write_series(tmp_path / folder, series=f"{folder}{number}", prefix=f"{number}-", **tags)
     sitk.WriteTransform(sitk.AffineTransform(3), str(tmp_path / "still.tfm"))
     arguments = ["merge", tmp_path / "fixed", tmp_path / "moving", tmp_path / "out.nii.gz"]
     arguments += ["--transform", tmp_path / "still.tfm"]

@@ -58,13 +58,14 @@ def test_parts_show_the_body_where_it_was(count: int) -> None:
 
 def test_under_the_known_transform_only_resampling_is_lost(tmp_path: Path, patient: Path) -> None:
     rows = run(settings([patient], [2, 3], [25.0], KNOWN), tmp_path / "rows.csv", None, "cpu")
-    for parts in (2, 3):
+    # A tilted scan of whole slices leaves wedges at the cuts and at the lower end.
+    for parts, covered in ((2, 0.95), (3, 0.7)):
         found = by_region([row for row in rows if row.parts == parts])
         assert (found["fixed alone"].mean_hu, found["fixed alone"].percentile_95_hu) == (0, 0)
         assert found[ALL].error_mm == 0
         assert found["moving alone"].air_share < 0.002
         assert found["seam"].air_share < 0.002
-        assert found[ALL].covered_share > 0.97
+        assert found[ALL].covered_share > covered
         assert found["moving alone"].mean_hu < 40
     organs = [row for row in rows if not np.isnan(row.dice_back)]
     assert {row.region for row in organs} == {"brainstem", "spinal cord"}
