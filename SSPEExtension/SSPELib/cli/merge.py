@@ -67,9 +67,7 @@ def merge(
 
     Example: sspe merge chest.nii.gz abdomen.nii.gz merged.nii.gz --transform found.tfm --provenance map.nii.gz
     """
-    from ..alignment import matrix_of, read_alignment
-    from ..dicom_objects.export import check_folder, export_merged, export_registration
-    from ..dicom_objects.source import patient_of, source_of
+    from ..alignment import read_alignment
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
 
@@ -86,7 +84,10 @@ def merge(
     check_outputs(wanted, [*paths, transform, *([registration] if registration else [])])
     check_printing(pdf)
     with needs_extra("dicom", "DICOM"):
-        check_folder(dicom)
+        if dicom is not None:
+            from ..dicom_objects.export import check_folder
+
+            check_folder(dicom)
         alignment = read_alignment(transform, registration)
     reading = read_options(series, assume_lps, ("FIXED", "MOVING"))
     volumes = read_volume(fixed, reading[0]), read_volume(moving, reading[1])
@@ -97,18 +98,23 @@ def merge(
         merged = tasks.merge(*volumes, alignment, options, progress)
     warnings = list(merged.warnings)
     verdict = merged.verdict or alignment.verdict
-    sources = [source_of(path, one, how.series) for path, one, how in zip(paths, volumes, reading, strict=True)]
     with Outputs() as outputs:
         outputs.image(merged.volume.to_image(), output)
         if provenance is not None:
             outputs.image(merged.sources_image(), provenance)
         if report is not None or pdf is not None:
+            from ..dicom_objects.source import patient_in
             from ..report import Assembly, page_of_assembly, summary_of_assembly
 
-            names, who = [str(path) for path in paths], patient_of(sources[0])
+            names, who = [str(path) for path in paths], patient_in(fixed, volumes[0], reading[0].series)
             about = Assembly.of_merged(merged, volumes, alignment, options, names, str(output), who)
             write_report(outputs, summary_of_assembly(about), page_of_assembly(about), report, pdf)
         if dicom is not None:
+            from ..alignment import matrix_of
+            from ..dicom_objects.export import export_merged, export_registration
+            from ..dicom_objects.source import source_of
+
+            sources = [source_of(path, one, how.series) for path, one, how in zip(paths, volumes, reading, strict=True)]
             folder = outputs.folder(dicom)
             warnings += export_registration(folder, matrix_of(alignment.transform), *sources)
             export_merged(folder, merged.volume, sources, verdict, options.seam_mm)

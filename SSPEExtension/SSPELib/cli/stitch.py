@@ -72,8 +72,6 @@ def stitch(
 
     Example: sspe stitch neck.nii.gz pelvis.nii.gz chest.nii.gz whole.nii.gz --report whole.json
     """
-    from ..dicom_objects.export import check_folder, export_volume
-    from ..dicom_objects.source import patient_of, source_of
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
 
@@ -95,8 +93,11 @@ def stitch(
     ]
     check_outputs(wanted, files)
     check_printing(pdf)
-    with needs_extra("dicom", "--dicom"):
-        check_folder(dicom)
+    if dicom is not None:
+        from ..dicom_objects.export import check_folder
+
+        with needs_extra("dicom", "--dicom"):
+            check_folder(dicom)
     reading = read_options(series, assume_lps, [file.name for file in files])
     parts = [read_volume(file, how) for file, how in zip(files, reading, strict=True)]
 
@@ -106,22 +107,27 @@ def stitch(
         done = tasks.stitch(parts, register_options, merge_options, progress, keep_going=True)
     network = done.network
     order = [files[index].name for index in network.downward(parts)]
-    sources = {index: source_of(files[index], parts[index], reading[index].series) for index in network.poses}
     with Outputs() as outputs:
         outputs.image(done.joined.volume.to_image(), output)
         if provenance is not None:
             outputs.image(done.joined.sources_image(), provenance)
         if report is not None or pdf is not None:
+            from ..dicom_objects.source import patient_in
             from ..report import Assembly, page_of_assembly, summary_of_assembly
 
-            names, who = [str(file) for file in files], patient_of(sources[network.root])
+            root = network.root
+            names, who = [str(file) for file in files], patient_in(files[root], parts[root], reading[root].series)
             about = Assembly.of_stitched(done, parts, merge_options, names, str(output), who)
             write_report(outputs, summary_of_assembly(about), page_of_assembly(about), report, pdf)
         if dicom is not None:
+            from ..dicom_objects.export import export_volume
+            from ..dicom_objects.source import source_of
+
+            sources = [source_of(files[index], parts[index], reading[index].series) for index in network.poses]
             export_volume(
                 outputs.folder(dicom),
                 done.joined.volume,
-                list(sources.values()),
+                sources,
                 "SSPE stitched, research use",
                 f"Stitched from {len(sources)} CTs by registration (SSPE). Verdict on the registrations: "
                 f"{network.verdict.sentence}",
