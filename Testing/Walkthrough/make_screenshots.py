@@ -15,12 +15,17 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Testing" / "Harness"))
 TARGET = ROOT / "docs" / "screenshots"
-STEPS = {"05-expanded": "expand", "08-registered-color": "register", "10-checkerboard": "checkerboard"}
+STEPS = {
+    "05-expanded": "expand",
+    "08-registered-color": "register",
+    "10-checkerboard": "checkerboard",
+    "13-merged": "merged",
+}
 COLORS = 160
 
 
 def main() -> int:
-    """Run the walk-through and keep three of its pictures, small enough for a repository."""
+    """Run the walk-through and keep four of its pictures, small enough for a repository."""
     import pytest
 
     from slicer_harness.session import SCREENSHOT_FOLDER_VARIABLE

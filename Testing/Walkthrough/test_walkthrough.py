@@ -5,6 +5,7 @@ Screenshots of each step are written where SLICER_HARNESS_SCREENSHOTS names a fo
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from gestures import Pulse, choose, click, drag_slider, tinted_pixels, wheel
-from PySide6 import QtCore, QtTest
+from PySide6 import QtCore, QtTest, QtWidgets
 
 LONGEST_PAUSE_S = 0.2
 LONGEST_CANCEL_S = 2.0
@@ -138,6 +139,15 @@ def test_from_two_files_to_a_compared_pair(
     assert abs(right.sliceLogic().GetSliceOffset() - left.sliceLogic().GetSliceOffset()) < 1e-6
     sspe.screenshot("12-scrolled-linked")
 
+    reliable = register.logic.resultOf(lower)["reliable"]
+    with contextlib.nullcontext() if reliable else sspe.expectPopup("NOT RELIABLE", QtWidgets.QMessageBox.Yes):
+        click(register.ui.mergeButton)
+    sspe.waitUntil(lambda: register.ui.mergeButton.text == "Merge", RUN_S, "the end of the merge")
+    merged = register.ui.mergedSelector.currentNode()
+    assert merged is not None, register.ui.mergeStatusLabel.text
+    assert merged.GetImageData().GetDimensions()[2] > upper.GetImageData().GetDimensions()[2]
+    sspe.screenshot("13-merged")
+
     transform = register.ui.transformSelector.currentNode()
     matrix = slicer.util.arrayFromTransformMatrix(transform)
     scene = tmp_path / "Sitzung é.mrb"
@@ -145,7 +155,7 @@ def test_from_two_files_to_a_compared_pair(
     click(register.ui.undoButton)
     assert lower.GetParentTransformNode() is None
     assert abs(error_mm(lower, expected) - start_error) < 1e-6
-    sspe.screenshot("13-undone")
+    sspe.screenshot("14-undone")
 
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(scene))
@@ -156,7 +166,7 @@ def test_from_two_files_to_a_compared_pair(
     assert moving.GetParentTransformNode() is again
     assert "Real overlap" in register.ui.resultLabel.text
     assert not register.ui.resultCollapsibleButton.isHidden()
-    sspe.screenshot("14-loaded-again")
+    sspe.screenshot("15-loaded-again")
     assert min(tinted_pixels(widget.sliceView()) for widget in (left, right)) > FEWEST_TINTED
     click(register.ui.undoButton)
     assert moving.GetParentTransformNode() is None

@@ -157,10 +157,21 @@ class AfterRegistrationChecks:
         self.assertEqual(found["points"].reason, "frame of reference of both volumes")
         self.assertFalse(found["points"].isExpected)
 
-    def test_transformSaysWhatItRegistersAsDicomExportReadsIt(self: Any) -> None:
-        _logic, fixedNode, movingNode, transform = self.registered()
+    def test_transformAndMergedVolumeSayWhatDicomExportAsks(self: Any) -> None:
+        logic, fixedNode, movingNode, _transform = self.registered()
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "somebody")
+        study = hierarchy.CreateStudyItem(patient, "planning")
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(fixedNode), study)
+        fixedNode.SetAttribute("DICOM.instanceUIDs", "1.1 1.2")
+        movingNode.SetAttribute("DICOM.instanceUIDs", "2.1")
+        transform = logic.register(fixedNode, movingNode, RegisterOptions(backend="simpleitk")).transform
         self.assertIs(transform.GetNodeReference(transform.GetFixedNodeReferenceRole()), fixedNode)
         self.assertIs(transform.GetNodeReference(transform.GetMovingNodeReferenceRole()), movingNode)
+        item = hierarchy.GetItemByDataNode(transform)
+        self.assertEqual(hierarchy.GetItemAttribute(item, "DICOM.ReferencedInstanceUIDs"), "1.1 1.2 2.1")
+        for node in (transform, logic.merge(fixedNode, movingNode).volume):
+            self.assertEqual(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)), study)
 
 
 def companions() -> list[Any]:
