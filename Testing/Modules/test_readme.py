@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,13 +26,17 @@ def section(name: str, title: str) -> str:
 
 
 def panel_texts(module: str) -> set[str]:
-    """The labels and buttons of a panel, without their colons."""
-    path = ROOT / module / "Resources" / "UI" / f"{module}.ui"
-    properties = ElementTree.parse(path).iter("property")
-    return {"".join(item.itertext()).strip().rstrip(":") for item in properties if item.get("name") == "text"}
+    """The labels, titles and buttons of a panel, without their colons."""
+    files = (ROOT / module / "Resources" / "UI").glob("*.ui")
+    properties = [item for path in files for item in ElementTree.parse(path).iter("property")]
+    shown = [item for item in properties if item.get("name") in ("text", "title")]
+    return {"".join(item.itertext()).strip().rstrip(":") for item in shown}
 
 
-def test_console_snippets_run(sspe: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_console_snippets_run(
+    sspe: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from SSPELib import tasks
     from SSPERegisterLib.selftest import knownMotion
     from SSPESlicer.jobs.warm import WarmProcess
     from SSPESlicer.selftest import AnsweringProcess, addNode, halves
@@ -41,7 +46,7 @@ def test_console_snippets_run(sspe: Any, monkeypatch: pytest.MonkeyPatch, capsys
         addNode(part, name)
     names: dict[str, Any] = {"slicer": slicer}
     snippets = re.findall(r"```python\n(.*?)```", section(CONSOLE, "From Slicer's Python console"), re.DOTALL)
-    assert len(snippets) == 2
+    assert len(snippets) == 3
     exec(snippets[0], names)
     assert capsys.readouterr().out.strip() == (
         "True Expected error 1.2 mm; 9 of 10 such results are within 3 mm 60.0 Lower chest to Upper chest"
@@ -50,10 +55,20 @@ def test_console_snippets_run(sspe: Any, monkeypatch: pytest.MonkeyPatch, capsys
     logic = names["logic"]
     sspe.waitUntil(lambda: not logic._sceneJob.isRunning, 10.0, "the end")
     assert capsys.readouterr().out.splitlines() == ["50 % Half done", "Lower chest to Upper chest"]
+    found = SimpleNamespace(transform=knownMotion(), reliable=True, error_bound_mm=3.0, overlap_mm=20.0)
+    monkeypatch.setattr(tasks, "register", lambda *_: SimpleNamespace(registration=found, warnings=()))
+    exec(snippets[2].replace("/data/new-folder", str(tmp_path / "new-folder")), names)
+    assert capsys.readouterr().out.splitlines() == [
+        "Upper chest and Lower chest merged True Upper chest and Lower chest merged sources",
+        "['Upper chest'] []",
+    ]
+    assert (tmp_path / "new-folder" / "REG.dcm").is_file()
+    assert slicer.util.getNode("Lower chest registered").GetParentTransformNode() is None
 
 
 def test_the_controls_that_it_names_are_there() -> None:
-    for module, title in (("SSPEExpand", "SSPE Expand"), ("SSPERegister", "SSPE Register")):
+    after = "SSPE Register, *After the registration*"
+    for module, title in (("SSPEExpand", "SSPE Expand"), ("SSPERegister", "SSPE Register"), ("SSPERegister", after)):
         table = section(GUIDE, "Panels").split(f"| {title} | |\n", 1)[1].split("\n\n", 1)[0]
         rows = [line.split("|")[1] for line in table.splitlines()]
         named = {name for row in rows for name in re.findall(r"\*\*(.+?)\*\*", row)}
