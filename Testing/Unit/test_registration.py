@@ -11,8 +11,10 @@ from phantoms import torso
 
 from SSPELib.errors import Cancelled, RegistrationError
 from SSPELib.registration import Registration
-from SSPELib.registration.poses import about, from_transform, rotation_matrix, to_transform
+from SSPELib.registration.images import ImagePyramid
+from SSPELib.registration.poses import about, from_transform, rotation_angle, rotation_matrix, to_transform
 from SSPELib.registration.register import register as align
+from SSPELib.registration.search import HEADER_REACH_MM, LARGEST_ROTATION_DEGREES
 from SSPELib.volume import BodyAxis, Provenance, Volume, body_axis, slices, with_slices
 from SSPEResearch.evaluation.registration.cases import Case, make_case
 
@@ -161,6 +163,25 @@ def test_noise_is_not_reliable(person):
     noise = np.random.default_rng(0).normal(0, 300, person.array.shape).astype(np.int16)
     result = register(person, replace(person.like(noise), name="noise"), transform_type="rigid")
     assert not result.reliable
+
+
+@pytest.mark.parametrize("apart_mm", [-140.0, 0.0, 140.0])
+def test_a_start_from_the_headers_stays_near_them_however_wrong_they_are(person, apart_mm):
+    """Where nothing is right within the range, and where the answer lies beyond it."""
+    upper, lower = slices(person, 42, 80), slices(person, 0, 38)
+    away = replace(lower, origin=(lower.origin[0], lower.origin[1], lower.origin[2] + apart_mm))
+    moving = grown(away, "superior")
+    try:
+        result = register(grown(upper, "inferior"), moving)
+    except RegistrationError:
+        # Nothing meets within the range.
+        assert abs(apart_mm) > HEADER_REACH_MM
+        return
+    body = ImagePyramid(moving).at(8.0).real_body_points()
+    middle = (body.min(axis=0) + body.max(axis=0)) / 2
+    moved = np.subtract(result.transform.GetInverse().TransformPoint(middle), middle)
+    assert np.abs(moved).max() <= HEADER_REACH_MM + 1e-6
+    assert rotation_angle(from_transform(result.transform)) <= LARGEST_ROTATION_DEGREES + 0.01
 
 
 def test_cancelling_stops_at_once_in_every_stage(near):

@@ -184,6 +184,18 @@ class Overlay:
         gradient = torch.cat(gradients).cpu().numpy().astype(np.float64) / self.moving.spacing
         return torch.cat(values).cpu().numpy().astype(np.float64) * scale, gradient * scale
 
+    def values(self, poses: Matrix, sample: Sample) -> NDArray[np.float64]:
+        """Evidence (b,) of poses (b, 4, 4) in nats, by a sample of the voxels."""
+        if not len(self.points):
+            return np.zeros(len(poses))
+        values = []
+        with torch.no_grad():
+            for part in self._chunks(sample):
+                index, weight = sample.index[part], sample.weight[part]
+                pairs = self.model.of(self._fixed_voxels(index), self.sampler.at(self._place(poses[part], index)))
+                values.append((pairs.worth * weight).sum(dim=1))
+        return torch.cat(values).cpu().numpy().astype(np.float64) * self.nats_per_voxel
+
     def evidence(self, poses: Matrix) -> list[PoseEvidence]:
         """The evidence of poses (b, 4, 4), fixed to moving, by all voxels."""
         found = []
