@@ -18,6 +18,8 @@ RELIABLE = "#1b5e20"
 """A result that may be relied on, and real voxels on real ones."""
 UNRELIABLE = "#b71c1c"
 """A result that must not be used unchecked."""
+BOUND = "#ffd60a"
+"""How far off a result may be."""
 MUTED = "#9aa4af"
 """What is there for comparison only."""
 

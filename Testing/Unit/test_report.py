@@ -192,6 +192,27 @@ def test_checkerboard_and_overlays_are_panels_of_two_views(subject: Subject) -> 
         assert shown_colors(figure, 0).std() > 0.1
 
 
+def test_the_bound_is_a_shell_around_the_skin_that_widens_to_the_far_end(subject: Subject) -> None:
+    """The lower part moves, so that its far end is at the feet."""
+    registration = replace(subject.registration, junction=ErrorEstimate(1.0, 4.0), far_end=ErrorEstimate(4.0, 20.0))
+    shell = [
+        path
+        for collection in before_and_after(replace(subject, registration=registration)).axes[1].collections
+        for path in collection.get_paths()
+    ]
+    (lines,) = shell
+    coronal = lines.vertices[(lines.vertices[:, 0] > 0)]
+    low, high = coronal[:, 1].min(), coronal[:, 1].max()
+
+    def width(height: float) -> float:
+        near = coronal[np.abs(coronal[:, 1] - height) < 4.0, 0]
+        return float(near.max() - near[near > 0.5 * near.max()].min())
+
+    assert width(low + 0.35 * (high - low)) > 1.5 * width(low + 0.75 * (high - low))
+    # Without a bound for one end there is nothing to draw.
+    assert not before_and_after(subject).axes[1].collections
+
+
 def test_gray_levels_grow_with_hu() -> None:
     levels = compressed(np.array([-3000.0, -1000, -600, -200, 40, 500, 3000]))
     assert levels[0] == levels[1] == 0

@@ -11,11 +11,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from .. import colors
-from ..volume import Provenance, Volume, real_part
+from ..volume import Provenance, Volume, body_mask, real_part
 from .subject import Subject
-from .views import Plane, seam_height, shared_planes
+from .views import PIXEL_MM, Plane, seam_height, shared_planes
 
 WINDOW_HU = (-200.0, 500.0)
 LUNG_WINDOW_LOW_HU = -1000.0
@@ -48,9 +49,13 @@ def before_and_after(subject: Subject, before: sitk.Transform | None = None) -> 
     for row, plane in enumerate(planes):
         for column, transform in enumerate((before, found)):
             draw_overlay(axes[row][column], plane, fixed, moving, transform)
+        draw_bound(axes[row][1], plane, subject)
         draw_checkerboard(axes[row][2], plane, fixed, moving, found)
         near(axes[row][2], plane, seam)
-    legend(figure, [(colors.FIXED, "fixed"), (colors.MOVING, "moving"), (colors.SEVERAL, "both agree")])
+    entries = [(colors.FIXED, "fixed"), (colors.MOVING, "moving"), (colors.SEVERAL, "both agree")]
+    if np.isfinite(subject.registration.far_end.bound_mm):
+        entries.append((colors.BOUND, "9 of 10 such results: skin of moving between these lines"))
+    legend(figure, entries)
     return figure
 
 
@@ -154,6 +159,35 @@ def draw_overlay(axes: Axes, plane: Plane, fixed: Volume, moving: Volume, transf
     color = _FIXED_MAP(one)[..., :3] + _MOVING_MAP(other)[..., :3]
     axes.set_facecolor(PANEL_COLOR)
     axes.imshow(np.clip(color, 0, 1), origin="lower", extent=plane.extent)
+
+
+def draw_bound(axes: Axes, plane: Plane, subject: Subject) -> None:
+    """Draw the shell around the skin of the moving body within which it lies by the error bound, if there is one.
+
+    The bound goes evenly from that of the end toward the fixed body to that of the far end.
+    """
+    found, moving = subject.registration, real_part(subject.moving)
+    ends = found.junction.bound_mm, found.far_end.bound_mm
+    body = moving.like(body_mask(moving).astype(np.uint8))
+    inside = np.nan_to_num(plane.cut(body, found.transform, sitk.sitkNearestNeighbor)) > 0.5
+    if not np.isfinite(ends).all() or not inside.any():
+        return
+    rows = np.flatnonzero(inside.any(axis=1))
+    junction_above = seam_height(real_part(subject.fixed), moving, found.transform) > _height(plane, rows)
+    from_feet = ends[::-1] if junction_above else ends
+    bound = np.interp(np.arange(len(inside)), rows[[0, -1]], from_feet)
+    away = PIXEL_MM * np.where(inside, distance_transform_edt(inside), distance_transform_edt(~inside))
+    left, right, bottom, top = plane.extent
+    x, y = (
+        low + (np.arange(count) + 0.5) * (high - low) / count
+        for low, high, count in ((left, right, inside.shape[1]), (bottom, top, inside.shape[0]))
+    )
+    axes.contour(x, y, away - bound[:, None], levels=[0.0], colors=[colors.BOUND], linewidths=0.7)
+
+
+def _height(plane: Plane, rows: NDArray[np.int64]) -> float:
+    """LPS z in the middle of some rows of a cut, mm."""
+    return float(plane.vertical[0] + rows.mean() * PIXEL_MM)
 
 
 def draw_expansion(axes: Axes, plane: Plane, side: Volume, transform: sitk.Transform | None = None) -> None:
