@@ -101,7 +101,9 @@ LEVELS = (
     ),
 )
 
-# Poses drawn around the best one where little overlaps, those that climb, and how.
+# Real voxels that touch or overlap a little make evidence that is right but uneven: poses are drawn around the best
+# one then, and some of them climb. Across a larger gap the highest evidence often lies farther from the truth.
+AROUND_FROM_MM = -10.0
 DRAWN_AROUND, KEPT_AROUND = 128, 5
 AROUND = (
     Climb(steps=12, first=0.8, last=0.3, points=20000),
@@ -257,7 +259,7 @@ class Solver:
             done = peaks[level.kept :] + done
             peaks = peaks[: level.kept]
         assert overlay is not None
-        if peaks[0].kind == "rigid" and self._overlap_mm(peaks[0].pose) < REAL_VOXELS_FROM_MM:
+        if peaks[0].kind == "rigid" and AROUND_FROM_MM <= self._overlap_mm(peaks[0].pose) < REAL_VOXELS_FROM_MM:
             progress(0.9, "Refining the best positions")
             prior = functools.partial(self._log_prior, kind="rigid")
             poses = around(overlay, peaks[0].pose, prior, DRAWN_AROUND, KEPT_AROUND)
