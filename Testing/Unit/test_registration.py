@@ -165,18 +165,12 @@ def test_noise_is_not_reliable(person):
     assert not result.reliable
 
 
-@pytest.mark.parametrize("apart_mm", [-140.0, 0.0, 140.0])
-def test_a_start_from_the_headers_stays_near_them_however_wrong_they_are(person, apart_mm):
-    """Where nothing is right within the range, and where the answer lies beyond it."""
+def test_a_start_from_the_headers_stays_near_them_however_wrong_they_are(person):
+    """The answer lies beyond the range."""
     upper, lower = slices(person, 42, 80), slices(person, 0, 38)
-    away = replace(lower, origin=(lower.origin[0], lower.origin[1], lower.origin[2] + apart_mm))
+    away = replace(lower, origin=(lower.origin[0], lower.origin[1], lower.origin[2] + HEADER_REACH_MM + 25.0))
     moving = grown(away, "superior")
-    try:
-        result = register(grown(upper, "inferior"), moving)
-    except RegistrationError:
-        # Nothing meets within the range.
-        assert abs(apart_mm) > HEADER_REACH_MM
-        return
+    result = register(grown(upper, "inferior"), moving)
     body = ImagePyramid(moving).at(8.0).real_body_points()
     middle = (body.min(axis=0) + body.max(axis=0)) / 2
     moved = np.subtract(result.transform.GetInverse().TransformPoint(middle), middle)

@@ -23,6 +23,7 @@ from SSPELib.report import Subject, page_of, summary_of
 from SSPELib.report.figures import before_and_after, checkerboard, compressed, draw_overlay, png_of, real_and_synthetic
 from SSPELib.report.views import PIXEL_MM, Plane, seam_height, shared_planes
 from SSPELib.volume import Provenance, Volume, real_part, slices, with_slices
+from SSPELib.volume.points import body_points, taken_back
 from SSPEResearch.demo_figure import overview_of
 
 SMALL_PICTURE = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='9' height='5'/%3E"
@@ -200,15 +201,10 @@ def test_the_bound_is_a_shell_around_the_skin_that_widens_to_the_far_end(subject
         for collection in before_and_after(replace(subject, registration=registration)).axes[1].collections
         for path in collection.get_paths()
     ]
-    (lines,) = shell
-    coronal = lines.vertices[(lines.vertices[:, 0] > 0)]
-    low, high = coronal[:, 1].min(), coronal[:, 1].max()
-
-    def width(height: float) -> float:
-        near = coronal[np.abs(coronal[:, 1] - height) < 4.0, 0]
-        return float(near.max() - near[near > 0.5 * near.max()].min())
-
-    assert width(low + 0.35 * (high - low)) > 1.5 * width(low + 0.75 * (high - low))
+    heights = np.concatenate([path.vertices[:, 1] for path in shell])
+    body = taken_back(body_points(real_part(subject.moving)), SHIFT)[:, 2]
+    assert heights.min() == pytest.approx(body.min() - 20.0, abs=4.0)
+    assert heights.max() == pytest.approx(body.max() + 4.0, abs=4.0)
     # Without a bound for one end there is nothing to draw.
     assert not before_and_after(subject).axes[1].collections
 
