@@ -195,7 +195,7 @@ def test_checkerboard_and_overlays_are_panels_of_two_views(subject: Subject) -> 
 
 def test_the_bound_is_a_shell_around_the_skin_that_widens_to_the_far_end(subject: Subject) -> None:
     """The lower part moves, so that its far end is at the feet."""
-    registration = replace(subject.registration, junction=ErrorEstimate(1.0, 4.0), far_end=ErrorEstimate(4.0, 20.0))
+    registration = replace(subject.registration, junction=ErrorEstimate(1.0, 2.0), far_end=ErrorEstimate(4.0, 6.0))
     shell = [
         path
         for collection in before_and_after(replace(subject, registration=registration)).axes[1].collections
@@ -203,8 +203,8 @@ def test_the_bound_is_a_shell_around_the_skin_that_widens_to_the_far_end(subject
     ]
     heights = np.concatenate([path.vertices[:, 1] for path in shell])
     body = taken_back(body_points(real_part(subject.moving)), SHIFT)[:, 2]
-    assert heights.min() == pytest.approx(body.min() - 20.0, abs=4.0)
-    assert heights.max() == pytest.approx(body.max() + 4.0, abs=4.0)
+    assert heights.min() == pytest.approx(body.min() - 6.0, abs=1.5)
+    assert heights.max() == pytest.approx(body.max() + 2.0, abs=1.5)
     # Without a bound for one end there is nothing to draw.
     assert not before_and_after(subject).axes[1].collections
 
