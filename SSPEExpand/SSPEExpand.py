@@ -19,6 +19,8 @@ from SSPESlicer.scene import display, marks
 from SSPESlicer.views import layouts
 from SSPESlicer.views.comparison import Comparison
 
+INPUTS = {"upperVolume": False, "lowerVolume": False}
+
 __all__ = ["SSPEExpand", "SSPEExpandLogic", "SSPEExpandParameterNode", "SSPEExpandTest", "SSPEExpandWidget"]
 
 
@@ -61,7 +63,7 @@ class SSPEExpandWidget(JobPanel):
         self._results: ExpansionNodes | None = None
 
     def setup(self) -> None:
-        self.setupPanel(SSPEExpandLogic(), SSPEExpandParameterNode, ExpandOptions)
+        self.setupPanel(SSPEExpandLogic(), SSPEExpandParameterNode, ExpandOptions, INPUTS)
         self._outputs = [
             widgets.Explained(selector) for selector in (self.ui.upperOutputSelector, self.ui.lowerOutputSelector)
         ]

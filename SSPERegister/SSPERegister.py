@@ -21,6 +21,8 @@ from SSPESlicer.scene import marks, provenance
 from SSPESlicer.views.comparison import MODES, Comparison
 
 LANDMARKS = "landmarks"
+# The moving volume is taken as it lay before an earlier registration.
+INPUTS = {"fixedVolume": False, "movingVolume": True}
 
 __all__ = ["SSPERegister", "SSPERegisterLogic", "SSPERegisterParameterNode", "SSPERegisterTest", "SSPERegisterWidget"]
 
@@ -72,7 +74,7 @@ class SSPERegisterWidget(JobPanel):
     """The panel: collects parameters, runs the logic in the background, shows how far to trust the result."""
 
     def setup(self) -> None:
-        self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode, RegisterOptions)
+        self.setupPanel(SSPERegisterLogic(), SSPERegisterParameterNode, RegisterOptions, INPUTS)
         self.comparison = Comparison()
         self.after = AfterPanel(self)
         self._comparesOnEntering = False

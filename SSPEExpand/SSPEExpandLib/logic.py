@@ -102,7 +102,7 @@ class SSPEExpandLogic(JobLogic):
         results.requireOwnTargets([(upperOutput, upperNode), (lowerOutput, lowerNode)], overwrite)
         sides = {"upper": (upperNode, upperOutput), "lower": (lowerNode, lowerOutput)}
         given = {role: nodes for role, nodes in sides.items() if nodes[0] is not None}
-        copies = {role: volumes.volumeFromNode(nodes[0]) for role, nodes in given.items()}
+        copies = {role: volumes.scanFromNode(nodes[0]) for role, nodes in given.items()}
         job = BackgroundJob(self._processFactory(), onProgress)
         description: Event = {"task": "expand", "volumes": []}
         files = {}
@@ -139,7 +139,6 @@ class SSPEExpandLogic(JobLogic):
         volumes.fillGrownNode(outputNode, inputNode, np.load(folder / grown["file"]), offset)
         outputNode.SetAttribute(provenance.INFERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['inferior']:g}")
         outputNode.SetAttribute(provenance.SUPERIOR_ATTRIBUTE, f"{grown['synthetic_mm']['superior']:g}")
-        mark = marks.mark(
-            outputNode, (np.load(folder / grown["provenance_file"]) == Provenance.SYNTHETIC).astype(np.uint8), marking
-        )
-        return outputNode, mark
+        sources = np.load(folder / grown["provenance_file"])
+        marks.markNoData(outputNode, sources == Provenance.NO_DATA)
+        return outputNode, marks.mark(outputNode, (sources == Provenance.SYNTHETIC).astype(np.uint8), marking)

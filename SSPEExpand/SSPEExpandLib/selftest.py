@@ -48,7 +48,7 @@ class SSPEExpandTest(SelfTest):
             labels = slicer.util.arrayFromVolume(nodes.marks[0])
             np.testing.assert_array_equal(labels, marks.syntheticArray(nodes.upper))
             # Whatever else marks them, the views tint them.
-            self.assertTrue(marks.tintOf(nodes.upper).GetVisibility())
+            self.assertTrue(marks.tintsOf(nodes.upper)[0].GetVisibility())
 
     def test_parentTransformIsKeptAndItsInputUntouched(self) -> None:
         lower = halves(20.0)[1]
@@ -68,8 +68,9 @@ class SSPEExpandTest(SelfTest):
         matrix = np.eye(4)
         matrix[0, 1] = 0.3
         shearing.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
-        for transformNode, words in ((bending, "not linear"), (shearing, "not at right angles")):
+        for transformNode in (bending, shearing):
             node.SetAndObserveTransformNodeID(transformNode.GetID())
+            words = f"head lies under the transform {transformNode.GetName()}, which bends or shears it"
             with self.assertRaisesRegex(InputError, words):
                 self.logic().expand(node)
 

@@ -20,6 +20,8 @@ UNRELIABLE = "#b71c1c"
 """A result that must not be used unchecked."""
 BOUND = "#ffd60a"
 """How far off a result may be."""
+NO_DATA = "#7d8ea3"
+"""Padding, which says nothing about the body."""
 MUTED = "#9aa4af"
 """What is there for comparison only."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import slicer
@@ -15,6 +15,7 @@ from SSPELib.model.bundle import list_bundles
 from SSPELib.options import Options
 
 from ..scene import marks, own_nodes, results
+from ..scene.straightening import isStraight, straightenedCopy
 from ..views import layouts
 from . import widgets
 from .options import PARAMETER_PROPERTY, explainWidgets, nameChoices
@@ -23,7 +24,7 @@ from .options import PARAMETER_PROPERTY, explainWidgets, nameChoices
 class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """What the panels of SSPE Expand and SSPE Register have in common.
 
-    Their .ui files have applyButton, progressBar, statusLabel, modelComboBox and deviceComboBox. Subclasses call
+    Their .ui files have applyButton, progressBar, statusLabel, modelComboBox and straightenButton. Subclasses call
     `setupPanel` in their `setup` and extend `nameChoices`, `onParametersChanged`, `startJob`, `onSceneClosing`,
     `onNodeAboutToBeRemoved` and `onSceneLoaded`.
     """
@@ -35,13 +36,16 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag: Any = None
         self._isEntered = False
 
-    def setupPanel(self, logic: Any, makeParameterNode: Callable[[Any], Any], options: type[Options]) -> None:
+    def setupPanel(
+        self, logic: Any, makeParameterNode: Callable[[Any], Any], options: type[Options], inputs: Mapping[str, bool]
+    ) -> None:
         """Load the .ui file and connect what all panels have; `initializeParameterNode` is left to the subclass.
 
         Args:
             logic: does the work.
             makeParameterNode: wraps the parameter node of the scene.
             options: what the panel's widgets change.
+            inputs: the parameters of the input volumes, and whether these are taken as they lay before a registration.
         """
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = self.loadPanel()
@@ -50,13 +54,14 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = logic
         self._makeParameterNode = makeParameterNode
-        self._options = options
+        self._options, self._inputs = options, inputs
         explainWidgets(self.ui, options)
         selectors = [widget for widget in vars(self.ui).values() if widget.className() == "qMRMLNodeComboBox"]
         self._nodeParameters = [selector.property(PARAMETER_PROPERTY) for selector in selectors]
         self.controls = widgets.RunControls(self.ui.applyButton, self.ui.progressBar, self.ui.statusLabel)
         widgets.fillModels(self.ui.modelComboBox, list_bundles(), self._onModelChosen)
         self.ui.applyButton.connect("clicked()", self._onApplyButton)
+        self.ui.straightenButton.connect("clicked()", self._onStraightenButton)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._onSceneChanged)
@@ -75,6 +80,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show the parameters; called whenever one has changed."""
         if self._parameterNode is not None:
             widgets.selectModel(self.ui.modelComboBox, self._parameterNode.model)
+            self.ui.straightenButton.visible = bool(self._crookedInputs())
 
     def startJob(self, parameters: Any) -> None:
         """Start the work; subclasses do."""
@@ -147,6 +153,17 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         losses = results.lossesOf(targets)
         question = _("Overwrite?")
         return not losses or slicer.util.confirmOkCancelDisplay("\n".join(losses), question)
+
+    def _crookedInputs(self) -> list[str]:
+        """The parameters whose volumes have axes that are not straight in the patient."""
+        nodes = {name: getattr(self._parameterNode, name) for name in self._inputs}
+        return [name for name, node in nodes.items() if node is not None and not isStraight(node, self._inputs[name])]
+
+    def _onStraightenButton(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The copy could not be made."), waitCursor=True):
+            for name in self._crookedInputs():
+                copy = straightenedCopy(getattr(self._parameterNode, name), self._inputs[name])
+                setattr(self._parameterNode, name, copy)
 
     def _onModelChosen(self, index: int) -> None:
         if self._parameterNode is not None:

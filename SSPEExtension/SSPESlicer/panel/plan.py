@@ -11,6 +11,7 @@ from SSPELib.expansion.expander import DOUBTFUL_MM
 from SSPELib.volume import Volume
 
 from ..scene import provenance, volumes
+from ..scene.straightening import assumptionOn
 
 Sentence = tuple[str, bool]
 """A sentence, and whether it is to be heeded."""
@@ -18,7 +19,7 @@ Sentence = tuple[str, bool]
 
 def expansionPlan(upperNode: Any, lowerNode: Any, distanceMm: float) -> list[Sentence]:
     """Say which end of which volume will grow, and how the volumes lie to each other."""
-    sentences: list[Sentence] = []
+    sentences = assumptions(upperNode, lowerNode)
     grows = {_("toward the feet"): upperNode, _("toward the head"): lowerNode}
     for toward, node in grows.items():
         if node is not None:
@@ -35,7 +36,7 @@ def registrationPlan(fixedNode: Any, movingNode: Any, expandFirst: bool, distanc
     if fixedNode is None or movingNode is None or fixedNode is movingNode:
         return []
     plain = [node for node in (fixedNode, movingNode) if provenance.originalOf(node) is None]
-    sentences: list[Sentence] = []
+    sentences = assumptions(fixedNode, movingNode)
     if plain and expandFirst:
         names = _(" and ").join(node.GetName() for node in plain)
         text = _("{names} will be expanded by {distance} mm toward the other volume first.")
@@ -43,6 +44,13 @@ def registrationPlan(fixedNode: Any, movingNode: Any, expandFirst: bool, distanc
         sentences += distanceSentences(distanceMm)
     fixed, moving = (provenance.originalOf(node) or node for node in (fixedNode, movingNode))
     return sentences + _positions(fixed, moving, upperFirst=False)
+
+
+def assumptions(*nodes: Any) -> list[Sentence]:
+    """What was assumed of input volumes, or of those that they were expanded from: which were resampled, and why."""
+    originals = [provenance.originalOf(node) or node for node in nodes if node is not None]
+    found = [assumptionOn(node) for node in originals]
+    return [(text, False) for text in found if text is not None]
 
 
 def distanceSentences(distanceMm: float) -> list[Sentence]:

@@ -72,6 +72,15 @@ def putBeside(node: Any, other: Any) -> None:
         hierarchy.SetItemParent(itemOf(node) or hierarchy.CreateItem(parent, node), parent)
 
 
+def shareFrameOfReference(node: Any, other: Any) -> None:
+    """Give a copy of a node, whose slices are no DICOM instances, the frame of reference of that node."""
+    frame = frameOfReference(other)
+    if frame is not None:
+        hierarchy = _hierarchy()
+        item = itemOf(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+        hierarchy.SetItemAttribute(item, _names().GetDICOMFrameOfReferenceUIDAttributeName(), frame)
+
+
 def describeRegistration(transformNode: Any, fixedNode: Any, movingNode: Any) -> None:
     """Say what a transform registers, as the export of a spatial registration (SlicerRT) and Slicer itself read it.
 

@@ -37,20 +37,28 @@ def parentToWorld(node: Any, beforeRegistration: bool = False) -> NDArray[np.flo
     Raises:
         InputError: a parent transform is not linear.
     """
-    parent = node.GetParentTransformNode()
-    if beforeRegistration and placedBy(node) is not None:
-        parent = node.GetNodeReference(EARLIER_ROLE)
+    parent = parentOf(node, beforeRegistration)
     if parent is None:
         return np.eye(4)
     if not parent.IsTransformToWorldLinear():
-        text = _(
-            "{name} lies under the transform {transform}, which is not linear. "
-            "Harden it on a copy of the volume (module Transforms) and choose that copy."
-        )
+        text = _("{name} lies under the transform {transform}, which is not linear. Use a hardened copy of it.")
         raise InputError(text.format(name=node.GetName(), transform=parent.GetName()))
     matrix = vtk.vtkMatrix4x4()
     parent.GetMatrixTransformToWorld(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def parentOf(node: Any, beforeRegistration: bool = False) -> Any:
+    """Return the parent transform of a node, or the one that it had before SSPE Register moved it."""
+    if beforeRegistration and placedBy(node) is not None:
+        return node.GetNodeReference(EARLIER_ROLE)
+    return node.GetParentTransformNode()
+
+
+def isLinear(node: Any, beforeRegistration: bool = False) -> bool:
+    """Tell whether the parent transforms of a node are linear, or it has none."""
+    parent = parentOf(node, beforeRegistration)
+    return parent is None or bool(parent.IsTransformToWorldLinear())
 
 
 def isParent(transformNode: Any, node: Any) -> bool:

@@ -19,6 +19,7 @@ from .own_nodes import leavingNoDisplayNodes, removeNode
 SYNTHETIC_ROLE = "SSPESynthetic"
 LABELS_ROLE = "SSPESyntheticLabels"
 SOURCES_ROLE = "SSPESources"
+NO_DATA_ROLE = "SSPENoData"
 TINT_OPACITY = 0.3
 
 
@@ -30,7 +31,7 @@ def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
     """
     name = _("{name} synthetic slices").format(name=grownNode.GetName())
     segmentationNode = markingNode(grownNode, SYNTHETIC_ROLE, "vtkMRMLSegmentationNode", name)
-    _fillSegmentation(segmentationNode, grownNode, synthetic, name)
+    _fillSegmentation(segmentationNode, grownNode, synthetic, name, colors.SYNTHETIC)
     if kind == "labelMap":
         labelNode = markingNode(grownNode, LABELS_ROLE, "vtkMRMLLabelMapVolumeNode", name)
         _fillLabelMap(labelNode, grownNode, synthetic)
@@ -39,9 +40,19 @@ def mark(grownNode: Any, synthetic: NDArray[np.uint8], kind: str) -> Any:
     return segmentationNode
 
 
+def markNoData(volumeNode: Any, noData: NDArray[np.bool_]) -> None:
+    """Tint the padding (z, y, x) of a volume, which says nothing about the body; where there is none, nothing."""
+    if not noData.any():
+        removeNode(volumeNode.GetNodeReference(NO_DATA_ROLE))
+        return
+    name = _("{name} padding").format(name=volumeNode.GetName())
+    segmentationNode = markingNode(volumeNode, NO_DATA_ROLE, "vtkMRMLSegmentationNode", name)
+    _fillSegmentation(segmentationNode, volumeNode, noData.astype(np.uint8), name, colors.NO_DATA)
+
+
 def markingsOf(grownNode: Any) -> list[Any]:
     """Return the nodes that mark where the voxels of a volume come from."""
-    nodes = [grownNode.GetNodeReference(role) for role in (SYNTHETIC_ROLE, LABELS_ROLE, SOURCES_ROLE)]
+    nodes = [grownNode.GetNodeReference(role) for role in (SYNTHETIC_ROLE, LABELS_ROLE, SOURCES_ROLE, NO_DATA_ROLE)]
     return [node for node in nodes if node is not None]
 
 
@@ -65,14 +76,14 @@ def _fillLabelMap(labelNode: Any, grownNode: Any, synthetic: NDArray[np.uint8]) 
     labelNode.SetIJKToRASMatrix(grid)
 
 
-def _fillSegmentation(segmentationNode: Any, grownNode: Any, synthetic: NDArray[np.uint8], name: str) -> None:
-    """Mark the synthetic slices (z, y, x), 1 where synthetic, in a segmentation: a tint in the slice views."""
+def _fillSegmentation(segmentationNode: Any, grownNode: Any, marked: NDArray[np.uint8], name: str, color: str) -> None:
+    """Mark voxels (z, y, x), 1 where marked, in a segmentation: a tint in the slice views."""
     segmentation = segmentationNode.GetSegmentation()
     segmentation.RemoveAllSegments()
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(grownNode)
-    segmentId = segmentation.AddEmptySegment("", name, colors.rgb(colors.SYNTHETIC))
+    segmentId = segmentation.AddEmptySegment("", name, colors.rgb(color))
     with leavingNoDisplayNodes():
-        slicer.util.updateSegmentBinaryLabelmapFromArray(synthetic, segmentationNode, segmentId, grownNode)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(marked, segmentationNode, segmentId, grownNode)
     showAsTint(segmentationNode)
 
 
@@ -85,17 +96,21 @@ def showAsTint(segmentationNode: Any) -> None:
 
 
 def showMarks(shown: bool) -> None:
-    """Show or hide every node that marks synthetic slices by a tint."""
+    """Show or hide every node that marks synthetic slices or padding by a tint."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        displayNode = tintOf(node)
-        if displayNode is not None:
+        for displayNode in tintsOf(node):
             displayNode.SetVisibility(shown)
 
 
-def tintOf(grownNode: Any) -> Any:
-    """Return the display node of the segmentation that tints the synthetic slices of a volume, None without one."""
-    segmentationNode = grownNode.GetNodeReference(SYNTHETIC_ROLE)
-    return segmentationNode.GetDisplayNode() if segmentationNode is not None else None
+def tintsOf(volumeNode: Any) -> list[Any]:
+    """Return the display nodes of the segmentations that tint the synthetic slices and the padding of a volume."""
+    nodes = [volumeNode.GetNodeReference(role) for role in (SYNTHETIC_ROLE, NO_DATA_ROLE)]
+    return [node.GetDisplayNode() for node in nodes if node is not None and node.GetDisplayNode() is not None]
+
+
+def noDataArray(volumeNode: Any) -> NDArray[np.uint8] | None:
+    """Return which voxels (z, y, x) of a volume are marked as padding; None where nobody has marked any."""
+    return _markedArray(volumeNode, NO_DATA_ROLE)
 
 
 def syntheticArray(grownNode: Any) -> NDArray[np.uint8]:
@@ -104,16 +119,24 @@ def syntheticArray(grownNode: Any) -> NDArray[np.uint8]:
     Raises:
         InputError: the marking is gone or no longer fits the volume.
     """
-    segmentationNode = grownNode.GetNodeReference(SYNTHETIC_ROLE)
-    voxels = None
-    if segmentationNode is not None and segmentationNode.GetSegmentation().GetNumberOfSegments():
-        segmentId = segmentationNode.GetSegmentation().GetNthSegmentID(0)
-        with leavingNoDisplayNodes():
-            voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, grownNode)
-    if voxels is None or voxels.shape != slicer.util.arrayFromVolume(grownNode).shape:
+    voxels = _markedArray(grownNode, SYNTHETIC_ROLE)
+    if voxels is None:
         text = _(
             "The marking of the synthetic slices of {name} was deleted or changed. "
             "Expand the original volume again, or choose the original."
         )
         raise InputError(text.format(name=grownNode.GetName()))
+    return voxels
+
+
+def _markedArray(volumeNode: Any, role: str) -> NDArray[np.uint8] | None:
+    """Which voxels (z, y, x) the segmentation of a role marks; None where it is gone or no longer fits the volume."""
+    segmentationNode = volumeNode.GetNodeReference(role)
+    if segmentationNode is None or not segmentationNode.GetSegmentation().GetNumberOfSegments():
+        return None
+    segmentId = segmentationNode.GetSegmentation().GetNthSegmentID(0)
+    with leavingNoDisplayNodes():
+        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, volumeNode)
+    if voxels is None or voxels.shape != slicer.util.arrayFromVolume(volumeNode).shape:
+        return None
     return (voxels > 0).astype(np.uint8)

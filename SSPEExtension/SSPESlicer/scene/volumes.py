@@ -17,10 +17,9 @@ from SSPELib.volume import Provenance, Volume
 from . import marks, sources
 from .dicom import frameOfReference
 from .display import copyDisplay
-from .geometry import RAS_TO_LPS, ijkToWorld, putUnderTransformsOf
+from .geometry import RAS_TO_LPS, ijkToWorld, parentOf, putUnderTransformsOf
 from .provenance import ORIGINAL_ROLE, originalOf
-
-SHEAR_TOLERANCE = 1e-3
+from .straightening import isStraight
 
 
 def volumeFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
@@ -44,15 +43,15 @@ def headerFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
         raise InputError(_("{name} has no voxels. Load it again, or choose another volume.").format(name=name))
     if volumeNode.GetImageData().GetNumberOfScalarComponents() != 1:
         raise InputError(_("{name} has several values a voxel; a CT has one. Choose a CT volume.").format(name=name))
+    if not isStraight(volumeNode, beforeRegistration):
+        parent = parentOf(volumeNode, beforeRegistration)
+        text = _("The axes of {name} are not at right angles: its gantry was tilted. Use a straightened copy.")
+        if parent is not None:
+            text = _("{name} lies under the transform {transform}, which bends or shears it. Use a straightened copy.")
+        raise InputError(text.format(name=name, transform=parent.GetName() if parent is not None else ""))
     matrix = RAS_TO_LPS @ ijkToWorld(volumeNode, beforeRegistration)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     direction = matrix[:3, :3] / spacing
-    if np.abs(direction.T @ direction - np.eye(3)).max() > SHEAR_TOLERANCE:
-        text = _(
-            "The axes of {name} are not at right angles (a parent transform shears it, or the gantry was tilted). "
-            "Resample it (module Resample Scalar/Vector/DWI Volume) and choose the result."
-        )
-        raise InputError(text.format(name=name))
     return Volume(
         array=slicer.util.arrayFromVolume(volumeNode),
         spacing=tuple(spacing),
@@ -64,16 +63,22 @@ def headerFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
 
 
 def scanFromNode(volumeNode: Any, beforeRegistration: bool = False) -> Volume:
-    """Return what `volumeFromNode` does, and which voxels are synthetic.
+    """Return what `volumeFromNode` does, and which voxels are synthetic or no data.
 
     Raises:
         InputError: as `volumeFromNode`, or the node that marks synthetic slices is gone.
     """
     volume = volumeFromNode(volumeNode, beforeRegistration)
-    if originalOf(volumeNode) is not None:
-        return replace(volume, provenance=marks.syntheticArray(volumeNode) * np.uint8(Provenance.SYNTHETIC))
-    synthetic = sources.syntheticArray(volumeNode)
-    return volume if synthetic is None else replace(volume, provenance=synthetic * np.uint8(Provenance.SYNTHETIC))
+    isExpanded = originalOf(volumeNode) is not None
+    synthetic = marks.syntheticArray(volumeNode) if isExpanded else sources.syntheticArray(volumeNode)
+    noData = marks.noDataArray(volumeNode)
+    if synthetic is None and noData is None:
+        return volume
+    provenance = np.full(volume.array.shape, Provenance.REAL, dtype=np.uint8)
+    for where, kind in ((noData, Provenance.NO_DATA), (synthetic, Provenance.SYNTHETIC)):
+        if where is not None:
+            provenance[where > 0] = kind
+    return replace(volume, provenance=provenance)
 
 
 def problemOf(volumeNode: Any, beforeRegistration: bool = False) -> str | None:

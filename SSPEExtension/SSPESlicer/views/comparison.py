@@ -155,14 +155,12 @@ class Comparison:
     def _tintInOwnViews(self) -> None:
         """Side by side, the synthetic slices of a volume are tinted only where that volume is shown."""
         for node, names in zip(self._nodes, (layouts.LEFT_VIEWS, layouts.RIGHT_VIEWS), strict=True):
-            displayNode = marks.tintOf(node)
-            if displayNode is None:
-                continue
-            displayNode.RemoveAllViewNodeIDs()
-            for name in names if self._mode == "sideBySide" else ():
-                logic = layouts.sliceLogic(name)
-                if logic is not None:
-                    displayNode.AddViewNodeID(logic.GetSliceNode().GetID())
+            logics = [layouts.sliceLogic(name) for name in names] if self._mode == "sideBySide" else []
+            for displayNode in marks.tintsOf(node):
+                displayNode.RemoveAllViewNodeIDs()
+                for logic in logics:
+                    if logic is not None:
+                        displayNode.AddViewNodeID(logic.GetSliceNode().GetID())
 
     def _composites(self) -> list[tuple[str, Any]]:
         logics = [(name, layouts.sliceLogic(name)) for name in self._views]

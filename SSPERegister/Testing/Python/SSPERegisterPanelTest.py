@@ -61,7 +61,7 @@ class SSPERegisterPanelTest(PanelTest):
         moving.SetAndObserveTransformNodeID(bending.GetID())
         self.widget.chooseVolumes(fixed, moving)
         self.assertFalse(self.ui.applyButton.enabled)
-        self.assertIn("belly lies under the transform bending, which is not linear", self.ui.statusLabel.text)
+        self.assertIn("belly lies under the transform bending, which bends or shears it", self.ui.statusLabel.text)
 
     def test_theComparisonWorksBeforeARegistrationAndComesBackWithThePanel(self) -> None:
         self.assertIn("Choose a fixed and a moving volume", self.ui.blendSlider.toolTip)
