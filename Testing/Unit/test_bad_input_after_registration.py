@@ -151,3 +151,18 @@ def test_merge_refuses_scans_of_another_frame(folder: Path, run_without_model: R
         assert done.code == 2
         assert f"has the frame of reference {named}" in done.err
         assert not (folder / "out.nii.gz").exists()
+
+
+def test_apply_asks_which_series(folder: Path, run_without_model: Run) -> None:
+    for number in (3, 7):
+        tags = {"SeriesNumber": number, "FrameOfReferenceUID": MOVING_FRAME}
+        write_series(folder / "moving", series=f"moving{number}", prefix=f"{number}-", **tags)
+    arguments = ["apply", folder / "moving", folder / "out.nii.gz", "--transform", folder / "found.tfm"]
+    arguments += ["--reference", folder / "fixed"]
+    refused = run_without_model(*arguments)
+    assert refused.code == 2
+    assert "--series" in refused.err
+    assert run_without_model(*arguments, "--series", 7, "--series", 3).code == 0
+    wrong = run_without_model(*arguments, "--series", 8, "--series", 3)
+    assert wrong.code == 2
+    assert "8" in wrong.err

@@ -354,7 +354,7 @@ def test_the_verdict_stands_in_the_derivation_of_dicom(
 def test_series_of_each_scan_are_chosen(tmp_path: Path, run_without_model: Run) -> None:
     for folder, turn in (("fixed", 0), ("moving", 1)):
         for number in (3, 7):
-            tags = {"SeriesNumber": number, "PatientID": f"P{turn}"}
+            tags = {"SeriesNumber": number, "PatientID": f"P{turn}", "PatientName": "Nobody^New"}
             write_series(tmp_path / folder, series=f"{folder}{number}", prefix=f"{number}-", **tags)
     sitk.WriteTransform(sitk.AffineTransform(3), str(tmp_path / "still.tfm"))
     arguments = ["merge", tmp_path / "fixed", tmp_path / "moving", tmp_path / "out.nii.gz"]
@@ -362,6 +362,9 @@ def test_series_of_each_scan_are_chosen(tmp_path: Path, run_without_model: Run) 
     several = run_without_model(*arguments)
     assert several.code == 2
     assert "--series" in several.err
-    assert run_without_model(*arguments, "--series", 3, "--series", 7).code == 0
+    told = ["--report", tmp_path / "out.json", "--pdf", tmp_path / "out.pdf"]
+    assert run_without_model(*arguments, "--series", 3, "--series", 7, *told).code == 0
+    assert "<b>patient</b> Nobody^New, <b>ID</b> P0" in (tmp_path / "out.html").read_text()
+    assert (tmp_path / "out.pdf").read_bytes().startswith(b"%PDF")
     wrong = run_without_model(*arguments, "--series", 3, "--series", 7, "--series", 3)
     assert "once for each of FIXED, MOVING" in wrong.err

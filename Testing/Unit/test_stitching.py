@@ -259,6 +259,8 @@ def test_stitch_on_the_command_line(tmp_path: Path, run_without_model: Run, monk
     assert "<td>p1.nii.gz, p2.nii.gz</td><td>Reliable</td>" in page
     assert sitk.ReadImage(str(out)).GetSize() == sitk.ReadImage(str(tmp_path / "map.nii.gz")).GetSize()
     assert run_without_model("stitch", files[0], out).code == 2
+    wrong = run_without_model("stitch", *files, out, "--series", 1, "--series", 2)
+    assert "--series was given 2 times; give it once, or once for each of p1.nii.gz, p2.nii.gz, p3.nii.gz" in wrong.err
 
 
 def test_a_stranger_on_the_command_line_is_left_out_and_told(
