@@ -19,7 +19,7 @@ from SSPESlicer.scene import dicom, geometry, provenance, results, sources, volu
 from SSPESlicer.scene.hardening import hardenedCopy
 
 from . import belongings, dicom_export, placement, verdict
-from .joined_nodes import JoinedNodes, Poses, makeJoined
+from .joined_nodes import WORTH, JoinedNodes, Poses, makeJoined
 
 FEWEST_PARTS, MOST_PARTS = 2, 10
 
@@ -104,9 +104,8 @@ class AfterRegistrationLogic(JobLogic):
         options.check()
         fixed, moving = (provenance.originalOf(node) or node for node in (fixedNode, movingNode))
         results.requireOwnTargets([(outputVolume, moving)], overwrite)
-        known = verdict.verdictOn(movingNode, fixedNode)
-        reliable = known["reliable"] if known is not None else None
-        if reliable is False and not options.accept_unreliable:
+        known = verdict.verdictOn(movingNode, fixedNode) or {}
+        if known.get("reliable") is False and not options.accept_unreliable:
             text = _("The registration {name} is not reliable. Look at it, and merge by accept_unreliable=True.")
             raise InputError(text.format(name=_nameOfAlignment(moving)))
         poses = Poses([fixed, moving])
@@ -117,8 +116,8 @@ class AfterRegistrationLogic(JobLogic):
             "alignment": {
                 "matrix": _fixedToMoving(moving).tolist(),
                 "name": _nameOfAlignment(moving),
-                "reliable": reliable,
-                "reasons": known["reasons"] if known is not None else [],
+                "reasons": known.get("reasons", []),
+                **{name: known.get(name) for name in WORTH},
             },
         }
         files: dict[str, Any] = {}
@@ -131,7 +130,7 @@ class AfterRegistrationLogic(JobLogic):
             name = _("{fixed} and {moving} merged").format(fixed=fixed.GetName(), moving=moving.GetName())
             origins = sources.originsOfTwo(fixed.GetName(), moving.GetName())
             node = ifPresent(outputVolume)
-            joined = makeJoined(result, job.folder, node, name, [fixed, moving], origins, reliable)
+            joined = makeJoined(result, job.folder, node, name, [fixed, moving], origins)
             joined.warnings = job.warnings
             return joined
 
@@ -188,7 +187,7 @@ class AfterRegistrationLogic(JobLogic):
             name = _("{count} parts stitched").format(count=len(placed))
             origins = sources.originsOfParts([node.GetName() for node in parts])
             node = ifPresent(outputVolume)
-            joined = makeJoined(result, job.folder, node, name, list(placed), origins, result["reliable"])
+            joined = makeJoined(result, job.folder, node, name, list(placed), origins)
             joined.transforms = _transformsOf(parts[result["root"]], placed)
             joined.leftOut = [parts[index] for index in result["left_out"]]
             joined.warnings = job.warnings

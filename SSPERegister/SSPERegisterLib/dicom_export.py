@@ -86,7 +86,7 @@ class Export:
         if self._merged is None:
             return description, {}
         description["merged"], voxels = volumeFiles(_inFrameOf(self._merged, fixed), "merged")
-        description["reliable"] = joined_nodes.verdictOf(self._merged)
+        description |= joined_nodes.worthOf(self._merged)
         return description, voxels
 
     def publish(self, written: Path) -> Exported:

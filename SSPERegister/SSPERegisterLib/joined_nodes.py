@@ -21,6 +21,7 @@ from SSPESlicer.scene import dicom, display, geometry, results, sources
 from . import outcome
 
 UNCHANGED = 1e-4
+WORTH = ("reliable", "expected_error_mm", "error_bound_mm")
 
 
 @dataclass
@@ -65,10 +66,11 @@ def makeJoined(
     name: str,
     parts: Sequence[Any],
     origins: Mapping[int, sources.Origin],
-    reliable: bool | None,
 ) -> JoinedNodes:
     """Fill a volume node, a new one where none is given, with the result of a job; the first of the parts stays."""
     volume = read_job_volume(result["volume"], folder)
+    told = result["verdict"] or {}
+    worth = {name: told.get(name) for name in WORTH}
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name))
     _fill(node, volume, parts[0])
@@ -76,10 +78,11 @@ def makeJoined(
     node.RemoveNodeReferenceIDs(results.MOVING_ROLE)
     for part in parts[1:]:
         node.AddNodeReferenceID(results.MOVING_ROLE, part.GetID())
-    node.SetAttribute(results.JOINED_ATTRIBUTE, json.dumps({"reliable": reliable}))
-    node.SetDescription(outcome.verdict(reliable))
+    node.SetAttribute(results.JOINED_ATTRIBUTE, json.dumps(worth))
+    node.SetDescription(outcome.verdict(worth["reliable"]))
     dicom.putBeside(node, parts[0])
-    return JoinedNodes(node, sources.markSources(node, np.load(folder / result["sources"]), origins), reliable)
+    segmentation = sources.markSources(node, np.load(folder / result["sources"]), origins)
+    return JoinedNodes(node, segmentation, worth["reliable"])
 
 
 def isJoinedOf(node: Any, fixedNode: Any, movingNode: Any) -> bool:
@@ -90,9 +93,9 @@ def isJoinedOf(node: Any, fixedNode: Any, movingNode: Any) -> bool:
     return [node.GetNodeReference(role) for role in roles] == [fixedNode, movingNode]
 
 
-def verdictOf(node: Any) -> bool | None:
-    """Return what the alignment behind a joined volume is worth."""
-    known: bool | None = json.loads(node.GetAttribute(results.JOINED_ATTRIBUTE))["reliable"]
+def worthOf(node: Any) -> Event:
+    """Return what the alignment behind a joined volume is worth: the values of WORTH, None where not known."""
+    known: Event = json.loads(node.GetAttribute(results.JOINED_ATTRIBUTE))
     return known
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,7 +38,7 @@ def test_console_snippets_run(
     from SSPELib import tasks
     from SSPERegisterLib.selftest import knownMotion
     from SSPESlicer.jobs.warm import WarmProcess
-    from SSPESlicer.selftest import AnsweringProcess, addNode, halves
+    from SSPESlicer.selftest import AnsweringProcess, addNode, halves, registeredBy
 
     monkeypatch.setattr(WarmProcess, "__new__", lambda cls: AnsweringProcess(transform=knownMotion()))
     for part, name in zip(halves(20.0), ("Upper chest", "Lower chest"), strict=True):
@@ -55,8 +54,7 @@ def test_console_snippets_run(
     logic = names["logic"]
     sspe.waitUntil(lambda: not logic._sceneJob.isRunning, 10.0, "the end")
     assert capsys.readouterr().out.splitlines() == ["50 % Half done", "Lower chest to Upper chest"]
-    found = SimpleNamespace(transform=knownMotion(), reliable=True, error_bound_mm=3.0, overlap_mm=20.0)
-    monkeypatch.setattr(tasks, "register", lambda *_: SimpleNamespace(registration=found, warnings=()))
+    monkeypatch.setattr(tasks, "register", lambda *_, **__: registeredBy(knownMotion()))
     exec(snippets[2].replace("/data/new-folder", str(tmp_path / "new-folder")), names)
     assert capsys.readouterr().out.splitlines() == [
         "Upper chest and Lower chest merged True Upper chest and Lower chest merged sources",

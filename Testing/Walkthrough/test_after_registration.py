@@ -165,18 +165,13 @@ def test_a_merge_can_be_canceled_and_leaves_nothing(register: Register) -> None:
 
 
 def test_parts_in_any_order_become_one_volume(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
-    from types import SimpleNamespace
-
     from SSPELib import tasks
     from SSPERegisterLib.selftest import knownMotion, parts
-    from SSPESlicer.selftest import addNode
+    from SSPESlicer.selftest import addNode, registeredBy
 
-    def known(fixed: Any, moving: Any, *_: Any) -> Any:
+    def known(fixed: Any, moving: Any, *_: Any, **__: Any) -> Any:
         motion = knownMotion() if moving.name == "abdomen" else knownMotion().GetInverse()
-        found = SimpleNamespace(
-            transform=motion, reliable="stranger" not in fixed.name + moving.name, error_bound_mm=2.0, overlap_mm=80.0
-        )
-        return SimpleNamespace(registration=found, warnings=())
+        return registeredBy(motion, reliable="stranger" not in fixed.name + moving.name)
 
     monkeypatch.setattr(tasks, "register", known)
     stranger = addNode(parts()[0], "stranger")

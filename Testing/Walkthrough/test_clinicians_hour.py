@@ -6,7 +6,6 @@ import random
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +26,8 @@ class Hour:
     """The session, the volumes that the clinician has loaded, and what can be done with them."""
 
     def __init__(self, session: Any, seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from SSPESlicer.selftest import registeredBy
+
         self.session, self.folder = session, folder
         self.chance = random.Random(seed)
         self.loaded: dict[str, int] = {}
@@ -37,7 +38,8 @@ class Hour:
         monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: False)
         monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda *_, **__: self.chance.random() < 0.5)
         monkeypatch.setattr(QtWidgets.QFileDialog, "getExistingDirectory", lambda *_, **__: str(folder))
-        monkeypatch.setattr(tasks, "register", sameplace)
+        lying_right = registeredBy(sitk.Transform(3, sitk.sitkIdentity))
+        monkeypatch.setattr(tasks, "register", lambda *_, **__: lying_right)
         monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, *_, **__: self.errors.append(text))
         self.actions: list[Callable[[], None]] = [
             self.load, self.open, self.open, self.choose, self.choose, self.choose, self.run, self.run, self.run,
@@ -189,14 +191,6 @@ class Hour:
         for selector in self.selectors():
             assert not [node for node in selector.nodes() if any(words in node.GetName() for words in OF_COMPARISONS)]
         self.session.raiseFailures()
-
-
-def sameplace(fixed: Any, moving: Any, *_: Any) -> Any:
-    """A registration of parts that lie right already."""
-    found = SimpleNamespace(
-        transform=sitk.Transform(3, sitk.sitkIdentity), reliable=True, error_bound_mm=2.0, overlap_mm=60.0
-    )
-    return SimpleNamespace(registration=found, warnings=())
 
 
 def fingerprint(node: Any) -> int:

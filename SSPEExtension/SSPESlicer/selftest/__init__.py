@@ -2,7 +2,7 @@
 
 from .bodies import addNode, body, halves
 from .cases import PanelTest, SelfTest, requireToolTips, saveAndReload, torchIsInstalled, waitFor
-from .stand_in import VERDICT, AnsweringProcess
+from .stand_in import VERDICT, AnsweringProcess, registeredBy
 
 __all__ = [
     "VERDICT",
@@ -12,6 +12,7 @@ __all__ = [
     "addNode",
     "body",
     "halves",
+    "registeredBy",
     "requireToolTips",
     "saveAndReload",
     "torchIsInstalled",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -117,3 +119,16 @@ class AnsweringProcess:
 
     def kill(self) -> None:
         self.killed = True
+
+
+def registeredBy(transform: sitk.Transform, reliable: bool = True) -> Any:
+    """What SSPELib.tasks.register returns, as far as stitching asks: for tests that put it in the place of the work."""
+    found = SimpleNamespace(
+        transform=transform,
+        reliable=reliable,
+        expected_error_mm=1.2,
+        error_bound_mm=3.0,
+        overlap_mm=60.0,
+        reasons=("60 mm of real slices overlap.",),
+    )
+    return SimpleNamespace(registration=found, warnings=())
