@@ -313,6 +313,21 @@ def test_tilted_contours_are_drawn_anew_in_the_slices_of_the_reference(
     assert contour.ContourImageSequence[0].ReferencedSOPInstanceUID
 
 
+def test_a_structure_in_one_plane_is_as_thick_as_a_slice(tmp_path: Path, target: Target) -> None:
+    center = np.array(TURN.TransformPoint((8.0, -5.0, 11.0)))
+    [ring] = shell(tuple(center), (30.0,), 60.0)
+    path = write_structures(tmp_path / "structures.dcm", [ring])
+    carried_file(path, tmp_path / "carried.dcm", aligned(), target)
+    drawn = contours_of(tmp_path / "carried.dcm")
+    assert {one[0, 2] for one in drawn} <= {9.0, 15.0}
+    points = np.concatenate(drawn) - [8.0, -5.0, 11.0]
+    assert np.linalg.norm(points, axis=1).max() < 31
+    small = write_structures(tmp_path / "small.dcm", [center + np.array([[0.0, 0, 0], [0.01, 0, 0], [0, 0.01, 0]])])
+    warnings = carried_file(small, tmp_path / "carried.dcm", aligned(), target)
+    assert "1 structures are so thin that no slice meets them" in warnings[-1]
+    assert len(contours_of(tmp_path / "carried.dcm")) == 1
+
+
 def test_contours_in_planes_that_are_not_parallel_are_refused(tmp_path: Path, target: Target) -> None:
     ring = shell((0.0, 0.0, 0.0), (30.0,), 30.0)[0]
     path = write_structures(tmp_path / "structures.dcm", [ring, ring[:, [2, 0, 1]]])

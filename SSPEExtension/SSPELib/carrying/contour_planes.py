@@ -66,7 +66,7 @@ def in_slices(
     """
     from contourpy import contour_generator
 
-    distances = _distances(contours, name)
+    distances = _distances(contours, volume.spacing[2], name)
     pixel, _, step = distances.GetSpacing()
     # As fine within the slices as the shape is known, however coarse the volume.
     fine = np.minimum(volume.spacing, [pixel, pixel, np.inf])
@@ -89,8 +89,11 @@ def in_slices(
     return found
 
 
-def _distances(contours: Sequence[Points], name: str) -> sitk.Image:
-    """Signed distance from the structure (below 0 inside), mm, on a grid that lies along its planes."""
+def _distances(contours: Sequence[Points], only_mm: float, name: str) -> sitk.Image:
+    """Signed distance from the structure (below 0 inside), mm, on a grid that lies along its planes.
+
+    A structure drawn in one plane alone is taken to be only_mm thick.
+    """
     plane = Plane.of(contours)
     places = [plane.within(points) for points in contours]
     if any(np.ptp(place[:, 2]) > SAME_PLANE_MM for place in places):
@@ -100,7 +103,7 @@ def _distances(contours: Sequence[Points], name: str) -> sitk.Image:
         )
     heights = np.array([place[:, 2].mean() for place in places])
     levels = np.unique(np.round(heights, 2))
-    step = float(np.median(np.diff(levels))) if len(levels) > 1 else COARSEST_MM
+    step = float(np.median(np.diff(levels))) if len(levels) > 1 else only_mm
     steps = np.rint((heights - heights.min()) / step).astype(int) + 1
     flat = np.concatenate(places)[:, :2]
     extent = float(np.ptp(flat, axis=0).max())

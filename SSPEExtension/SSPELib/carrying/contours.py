@@ -54,34 +54,39 @@ def carry_contours(
     """
     from pydicom.sequence import Sequence
 
-    structures = [one for one in data.get("ROIContourSequence", []) if any(_drawn(one))]
+    structures = [one for one in data.get("ROIContourSequence", []) if _drawn(one)]
     if not structures:
         raise InputError(f"{name} holds no contours; there is nothing to carry along.")
-    place, images, tilts = point_map(transform), _images_by_slice(reference, volume), []
+    place, images = point_map(transform), _images_by_slice(reference, volume)
+    tilts: list[float] = []
+    thin = 0
     turn = np.asarray(np.linalg.inv(matrix_of(transform)[:3, :3]))
     for structure in structures:
         closed = [one for one in _drawn(structure) if one.get("ContourGeometricType") in CLOSED]
         shapes = [_points(one) for one in closed if len(one.ContourData) >= 9]
         others = [one for one in _drawn(structure) if one.get("ContourGeometricType") not in CLOSED]
-        tilt = _tilt_degrees(shapes, turn, volume)
-        if tilt <= TILT_DEGREES:
-            others, anew = list(_drawn(structure)), []
-        else:
-            tilts.append(tilt)
+        tilt, anew = _tilt_degrees(shapes, turn, volume), []
+        if tilt > TILT_DEGREES:
             anew = [
                 _contour(closed[0].ContourGeometricType, points, images.get(index))
                 for index, points in in_slices(shapes, transform, volume, name)
             ]
+            tilts.append(tilt)
+            thin += not anew
+        others = others if anew else _drawn(structure)
         for contour in others:
             _put(contour, place(_points(contour)))
         structure.ContourSequence = Sequence([*others, *anew])
     _refer_to(data, reference)
     if not tilts:
         return []
-    return [
+    warnings = [
         f"{name}: its contours would be tilted by {max(tilts):.1f} degrees against the slices of the reference, so "
-        f"that {len(tilts)} of {len(structures)} structures were drawn anew in its slices."
+        f"that {len(tilts) - thin} of {len(structures)} structures were drawn anew in its slices."
     ]
+    if thin:
+        warnings.append(f"{name}: {thin} structures are so thin that no slice meets them; they stay tilted.")
+    return warnings
 
 
 def _drawn(structure: Dataset) -> list[Dataset]:
