@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import storages as s
 from dicom_series import VOLUME, write_series
 from geometries import any_geometry
 from hypothesis import given, settings
@@ -22,7 +21,8 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from storages import Kind
+from storages import company, files, frames, grids, pixels, splits
+from storages.kinds import Kind, beside, edited, series, setting, without
 
 from SSPELib.errors import InputError
 from SSPELib.io import read_volume
@@ -35,7 +35,7 @@ COMPRESSED = {
     "JPEG 2000": JPEG2000Lossless,
     "JPEG-LS": JPEGLSLossless,
     "RLE": RLELossless,
-    "JPEG": s.JPEG_LOSSLESS,
+    "JPEG": pixels.JPEG_LOSSLESS,
 }
 UNCOMPRESSED = {
     "implicit": ImplicitVRLittleEndian,
@@ -47,74 +47,93 @@ SHUFFLED = np.random.default_rng(5).permutation(VOLUME.size[2]).tolist()
 MIDDLE = [4, 5]
 
 PIXELS = [
-    *[Kind(name, s.encoded(syntax), "same") for name, syntax in (UNCOMPRESSED | COMPRESSED).items()],
-    Kind("MONOCHROME1", s.setting(PhotometricInterpretation="MONOCHROME1"), "same", "MONOCHROME1"),
-    Kind("signed 16 bit", s.signed(16), "same"),
-    Kind("signed 12 of 16 bit", s.signed(12), "same"),
-    Kind("signed 12 of 16 bit, sign cut off", s.signed(12, keep_sign=False), "same"),
+    *[Kind(name, pixels.encoded(syntax), "same") for name, syntax in (UNCOMPRESSED | COMPRESSED).items()],
+    Kind("MONOCHROME1", setting(PhotometricInterpretation="MONOCHROME1"), "same", "MONOCHROME1"),
+    Kind("signed 16 bit", pixels.signed(16), "same"),
+    Kind("signed 12 of 16 bit", pixels.signed(12), "same"),
+    Kind("signed 12 of 16 bit, sign cut off", pixels.signed(12, keep_sign=False), "same"),
     *[
-        Kind(f"signed, {name}", s.signed(16, syntax=COMPRESSED[name]), "same")
+        Kind(f"signed, {name}", pixels.signed(16, syntax=COMPRESSED[name]), "same")
         for name in ("JPEG 2000", "JPEG-LS", "RLE")
     ],
-    Kind("signed 12 bit, JPEG-LS", s.signed(12, keep_sign=False, syntax=JPEGLSLossless), "same"),
-    Kind("overlay in unused bits", s.edited(s.garbage_above), "same"),
-    Kind("rescale differs from slice to slice", s.edited(s.rescale_differs), "same"),
-    Kind("intercept of -40000", s.edited(s.big_offset), "same"),
-    Kind("8 bit with a slope of 10", s.edited(s.eight_bits), "resampled"),
-    Kind("no preamble", s.no_preamble, "same"),
-    Kind("no rescale", s.without("RescaleSlope", "RescaleIntercept"), "refused", "rescale"),
-    Kind("no intercept", s.without("RescaleIntercept"), "refused", "RescaleIntercept"),
-    Kind("no slope in two slices", s.without("RescaleSlope", which=MIDDLE), "refused", "RescaleSlope"),
-    Kind("slope of 0", s.setting(RescaleSlope=0), "refused", "RescaleSlope"),
-    Kind("effective atomic numbers", s.setting(RescaleType="Z_EFF"), "refused", "RescaleType Z_EFF"),
-    Kind("rescale type not specified", s.setting(RescaleType="US"), "same", "RescaleType"),
+    Kind("signed 12 bit, JPEG-LS", pixels.signed(12, keep_sign=False, syntax=JPEGLSLossless), "same"),
+    Kind("overlay in unused bits", edited(pixels.garbage_above), "same"),
+    Kind("rescale differs from slice to slice", edited(pixels.rescale_differs), "same"),
+    Kind("intercept of -40000", edited(pixels.big_offset), "same"),
+    Kind("8 bit with a slope of 10", edited(pixels.eight_bits), "resampled"),
+    Kind("no preamble", pixels.no_preamble, "same"),
+    Kind("no rescale", without("RescaleSlope", "RescaleIntercept"), "refused", "rescale"),
+    Kind("no intercept", without("RescaleIntercept"), "refused", "RescaleIntercept"),
+    Kind("no slope in two slices", without("RescaleSlope", which=MIDDLE), "refused", "RescaleSlope"),
+    Kind("slope of 0", setting(RescaleSlope=0), "refused", "RescaleSlope"),
+    Kind("effective atomic numbers", setting(RescaleType="Z_EFF"), "refused", "RescaleType Z_EFF"),
+    Kind("rescale type not specified", setting(RescaleType="US"), "same", "RescaleType"),
 ]
 FRAMES = [
-    Kind("enhanced", s.multi_frame(), "same"),
-    Kind("enhanced in a folder", s.multi_frame(in_folder=True), "same"),
-    Kind("enhanced, frames backward", s.multi_frame(order=BACKWARD), "same"),
-    Kind("enhanced, frames in any order", s.multi_frame(order=SHUFFLED), "same"),
-    Kind("enhanced, all per frame", s.multi_frame(order=SHUFFLED, shared=False), "same"),
-    Kind("enhanced, rescale per frame", s.multi_frame(order=SHUFFLED, per_frame_rescale=True), "same"),
-    Kind("enhanced, JPEG 2000", s.multi_frame(lambda data: s.compress(data, JPEG2000Lossless)), "same"),
-    Kind("enhanced, RLE", s.multi_frame(lambda data: s.compress(data, RLELossless)), "same"),
-    Kind("legacy converted", s.legacy_converted, "same"),
-    Kind("enhanced, a frame without place", s.multi_frame(s.frame_without_place), "refused", "ImagePositionPatient"),
-    Kind("frames without places", s.old_multi_frame, "refused", "ImagePositionPatient"),
-    Kind("enhanced, frames missing", s.multi_frame(order=[*range(8), *range(12, 24)]), "refused", "4 DICOM slices are"),
+    Kind("enhanced", frames.multi_frame(), "same"),
+    Kind("enhanced in a folder", frames.multi_frame(in_folder=True), "same"),
+    Kind("enhanced, frames backward", frames.multi_frame(order=BACKWARD), "same"),
+    Kind("enhanced, frames in any order", frames.multi_frame(order=SHUFFLED), "same"),
+    Kind("enhanced, all per frame", frames.multi_frame(order=SHUFFLED, shared=False), "same"),
+    Kind("enhanced, rescale per frame", frames.multi_frame(order=SHUFFLED, per_frame_rescale=True), "same"),
+    Kind("enhanced, JPEG 2000", frames.multi_frame(lambda data: pixels.compress(data, JPEG2000Lossless)), "same"),
+    Kind("enhanced, RLE", frames.multi_frame(lambda data: pixels.compress(data, RLELossless)), "same"),
+    Kind("legacy converted", frames.legacy_converted, "same"),
+    Kind(
+        "enhanced, a frame without place",
+        frames.multi_frame(frames.frame_without_place),
+        "refused",
+        "ImagePositionPatient",
+    ),
+    Kind("frames without places", frames.old_multi_frame, "refused", "ImagePositionPatient"),
+    Kind(
+        "enhanced, frames missing",
+        frames.multi_frame(order=[*range(8), *range(12, 24)]),
+        "refused",
+        "4 DICOM slices are",
+    ),
 ]
 BESIDE = [
-    Kind("vendor's index", s.beside(lambda path: s.small_dicom(path / "DIRFILE", s.RAW, "CT")), "same", "DIRFILE"),
-    Kind("presentation state", s.beside(lambda path: s.small_dicom(path / "PS1", s.STATE, "PR")), "same", "PS1"),
-    Kind("structured report", s.beside(lambda path: s.small_dicom(path / "SR1", s.REPORT, "SR")), "same", "SR1"),
+    Kind(
+        "vendor's index",
+        beside(lambda path: company.small_dicom(path / "DIRFILE", company.RAW, "CT")),
+        "same",
+        "DIRFILE",
+    ),
+    Kind(
+        "presentation state", beside(lambda path: company.small_dicom(path / "PS1", company.STATE, "PR")), "same", "PS1"
+    ),
+    Kind(
+        "structured report", beside(lambda path: company.small_dicom(path / "SR1", company.REPORT, "SR")), "same", "SR1"
+    ),
     Kind(
         "scout",
-        s.beside(
-            lambda path: s.small_dicom(
+        beside(
+            lambda path: company.small_dicom(
                 path / "scout",
-                s.CT,
+                company.CT,
                 "CT",
                 ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
                 SeriesNumber=1,
-                **s.SIDEWAYS,
-                **s.IMAGE,
+                **company.SIDEWAYS,
+                **company.IMAGE,
             )
         ),
         "same",
         r"series 1 \(a scout\)",
     ),
-    Kind("scout in the series", s.beside(s.scout_of_the_series), "same", "a scout"),
-    Kind("scout in the series that does not say so", s.beside(s.unnamed_scout_of_the_series), "same", "000scout"),
+    Kind("scout in the series", beside(company.scout_of_the_series), "same", "a scout"),
+    Kind("scout in the series that does not say so", beside(company.unnamed_scout_of_the_series), "same", "000scout"),
     Kind(
         "dose page",
-        s.beside(
-            lambda path: s.small_dicom(
+        beside(
+            lambda path: company.small_dicom(
                 path / "dose",
-                s.CAPTURE,
+                company.CAPTURE,
                 "CT",
                 SeriesNumber=999,
                 SeriesDescription="Dose Report",
-                **s.IMAGE,
+                **company.IMAGE,
             )
         ),
         "same",
@@ -122,105 +141,119 @@ BESIDE = [
     ),
     Kind(
         "dose page as CT without place",
-        s.beside(
-            lambda path: s.small_dicom(
+        beside(
+            lambda path: company.small_dicom(
                 path / "dose",
-                s.CT,
+                company.CT,
                 "CT",
                 SeriesNumber=999,
                 SeriesDescription="Dose Report",
-                **s.IMAGE,
+                **company.IMAGE,
             )
         ),
         "same",
         "Dose Report",
     ),
-    Kind("PET", s.beside_modality, "same", "modality PT"),
-    Kind("DICOMDIR in the folder above", s.dicomdir, "same"),
-    Kind("DICOMDIR itself", lambda folder: s.dicomdir(folder).parent / "DICOMDIR", "same"),
-    Kind("folders in folders", lambda folder: s.series(folder / "a" / "b").parents[2], "same"),
-    Kind("text and pictures", s.beside(lambda path: (path / "notes.txt").write_text("notes " * 99)), "same"),
-    Kind("copies of files", s.beside(s.copies), "same", "copies"),
-    Kind("a slice acquired again, brighter later", s.again(5), "resampled", "later acquisition"),
-    Kind("a slice acquired again, brighter before", s.again(-5), "same", "later acquisition"),
-    Kind("a slice twice, no order", s.again(0), "refused", "nothing says which was acquired later"),
+    Kind("PET", company.beside_modality, "same", "modality PT"),
+    Kind("DICOMDIR in the folder above", company.dicomdir, "same"),
+    Kind("DICOMDIR itself", lambda folder: company.dicomdir(folder).parent / "DICOMDIR", "same"),
+    Kind("folders in folders", lambda folder: series(folder / "a" / "b").parents[2], "same"),
+    Kind("text and pictures", beside(lambda path: (path / "notes.txt").write_text("notes " * 99)), "same"),
+    Kind("copies of files", beside(company.copies), "same", "copies"),
+    Kind("a slice acquired again, brighter later", company.again(5), "resampled", "later acquisition"),
+    Kind("a slice acquired again, brighter before", company.again(-5), "same", "later acquisition"),
+    Kind("a slice twice, no order", company.again(0), "refused", "nothing says which was acquired later"),
 ]
 SERIES = [
-    Kind("one scan as two series", s.parts(), "same", "joined"),
-    Kind("one scan as two series in one folder", s.parts(sub_folders=False), "same", "joined"),
-    Kind("two series with other pixels", s.parts(PixelSpacing=[12, 12]), "refused", "CHEST A.*CHEST B.*pixel spacing"),
+    Kind("one scan as two series", splits.parts(), "same", "joined"),
+    Kind("one scan as two series in one folder", splits.parts(sub_folders=False), "same", "joined"),
     Kind(
-        "two series of other frames", s.parts(FrameOfReferenceUID="1.2.3"), "refused", "2 CT series.*CHEST A.*CHEST B"
+        "two series with other pixels",
+        splits.parts(PixelSpacing=[12, 12]),
+        "refused",
+        "CHEST A.*CHEST B.*pixel spacing",
     ),
-    Kind("several series", s.two_series, "refused", "2 CT series.*CHEST SOFT.*CHEST BONE.*--series"),
-    Kind("several series, one by number", s.two_series, "same", options=ReadOptions(series="3")),
-    Kind("several series, no such number", s.two_series, "refused", "no series .* 8", ReadOptions(series="8")),
-    Kind("MR", s.setting(Modality="MR"), "refused", "modality MR"),
+    Kind(
+        "two series of other frames",
+        splits.parts(FrameOfReferenceUID="1.2.3"),
+        "refused",
+        "2 CT series.*CHEST A.*CHEST B",
+    ),
+    Kind("several series", splits.two_series, "refused", "2 CT series.*CHEST SOFT.*CHEST BONE.*--series"),
+    Kind("several series, one by number", splits.two_series, "same", options=ReadOptions(series="3")),
+    Kind("several series, no such number", splits.two_series, "refused", "no series .* 8", ReadOptions(series="8")),
+    Kind("MR", setting(Modality="MR"), "refused", "modality MR"),
 ]
 TAGS = [
-    Kind("no PixelSpacing", s.without("PixelSpacing"), "refused", "PixelSpacing"),
-    Kind("ImagerPixelSpacing only", s.without("PixelSpacing", ImagerPixelSpacing=[9, 9]), "refused", "PixelSpacing"),
-    Kind("no PixelSpacing in two slices", s.without("PixelSpacing", which=MIDDLE), "same", "PixelSpacing"),
-    Kind("no orientation", s.without("ImageOrientationPatient"), "refused", "ImageOrientationPatient"),
-    Kind(
-        "no orientation in two slices", s.without("ImageOrientationPatient", which=MIDDLE), "same", "ImageOrientation"
-    ),
+    Kind("no PixelSpacing", without("PixelSpacing"), "refused", "PixelSpacing"),
+    Kind("ImagerPixelSpacing only", without("PixelSpacing", ImagerPixelSpacing=[9, 9]), "refused", "PixelSpacing"),
+    Kind("no PixelSpacing in two slices", without("PixelSpacing", which=MIDDLE), "same", "PixelSpacing"),
+    Kind("no orientation", without("ImageOrientationPatient"), "refused", "ImageOrientationPatient"),
+    Kind("no orientation in two slices", without("ImageOrientationPatient", which=MIDDLE), "same", "ImageOrientation"),
     Kind(
         "axes of an orientation not at right angles",
-        s.setting(ImageOrientationPatient=[1, 0, 0, 0.3, 0.9, 0]),
+        setting(ImageOrientationPatient=[1, 0, 0, 0.3, 0.9, 0]),
         "refused",
         "ImageOrientationPatient",
     ),
-    Kind("no positions", s.without("ImagePositionPatient", SliceLocation=3), "refused", "ImagePositionPatient"),
-    Kind(
-        "no position in two slices", s.without("ImagePositionPatient", which=MIDDLE), "refused", "ImagePositionPatient"
-    ),
-    Kind("an empty position", s.setting(which=[4], ImagePositionPatient=None), "refused", "ImagePositionPatient"),
-    Kind("pixel spacing of 0", s.setting(PixelSpacing=[0, 0]), "refused", "PixelSpacing"),
-    Kind("frame of reference differs", s.setting(which=MIDDLE, FrameOfReferenceUID="1.2.3"), "refused", "FrameOfRef"),
-    Kind("another patient's slice", s.setting(which=[4], PatientID="other"), "refused", "PatientID"),
-    Kind("no series UID", s.without("SeriesInstanceUID"), "same"),
+    Kind("no positions", without("ImagePositionPatient", SliceLocation=3), "refused", "ImagePositionPatient"),
+    Kind("no position in two slices", without("ImagePositionPatient", which=MIDDLE), "refused", "ImagePositionPatient"),
+    Kind("an empty position", setting(which=[4], ImagePositionPatient=None), "refused", "ImagePositionPatient"),
+    Kind("pixel spacing of 0", setting(PixelSpacing=[0, 0]), "refused", "PixelSpacing"),
+    Kind("frame of reference differs", setting(which=MIDDLE, FrameOfReferenceUID="1.2.3"), "refused", "FrameOfRef"),
+    Kind("another patient's slice", setting(which=[4], PatientID="other"), "refused", "PatientID"),
+    Kind("no series UID", without("SeriesInstanceUID"), "same"),
 ]
 GEOMETRY = [
-    Kind("regular", s.series, "same"),
-    Kind("tilted gantry", s.at(s.STEADY, 17.0), "resampled", r"gantry tilt of 17\.0 degrees"),
-    Kind("gantry tilted the other way", s.at(s.STEADY, -9.0), "resampled", r"gantry tilt of 9\.0 degrees"),
-    Kind("sheared to the side", s.at(s.STEADY, sideways=0.2), "resampled", r"tilt of 11\.3 degrees"),
-    Kind("thin below, thick above", s.at(s.TWO_STRETCHES), "resampled", "3 to 6 mm apart .*resampled to 3 mm"),
-    Kind("tilted, thin below, thick above", s.at(s.TWO_STRETCHES, 12.0), "resampled", "resampled to .* tilt of 12"),
-    Kind("gaps of 1 to 7 mm", s.at(s.UNEVEN), "resampled", "1 to 7 mm apart"),
-    Kind("one slice missing", s.gone(9), "resampled", "1 DICOM slice is missing .*resampled"),
-    Kind("two slices missing in a row", s.gone(9, 10), "resampled", "2 DICOM slices are missing"),
-    Kind("three slices missing in a row", s.gone(9, 10, 11), "refused", "3 DICOM slices are missing"),
+    Kind("regular", series, "same"),
+    Kind("tilted gantry", grids.at(grids.STEADY, 17.0), "resampled", r"gantry tilt of 17\.0 degrees"),
+    Kind("gantry tilted the other way", grids.at(grids.STEADY, -9.0), "resampled", r"gantry tilt of 9\.0 degrees"),
+    Kind("sheared to the side", grids.at(grids.STEADY, sideways=0.2), "resampled", r"tilt of 11\.3 degrees"),
+    Kind("thin below, thick above", grids.at(grids.TWO_STRETCHES), "resampled", "3 to 6 mm apart .*resampled to 3 mm"),
+    Kind(
+        "tilted, thin below, thick above",
+        grids.at(grids.TWO_STRETCHES, 12.0),
+        "resampled",
+        "resampled to .* tilt of 12",
+    ),
+    Kind("gaps of 1 to 7 mm", grids.at(grids.UNEVEN), "resampled", "1 to 7 mm apart"),
+    Kind("one slice missing", grids.gone(9), "resampled", "1 DICOM slice is missing .*resampled"),
+    Kind("two slices missing in a row", grids.gone(9, 10), "resampled", "2 DICOM slices are missing"),
+    Kind("three slices missing in a row", grids.gone(9, 10, 11), "refused", "3 DICOM slices are missing"),
 ]
 FILES = [
-    *[Kind(f"file {suffix}", s.as_file(suffix), "same") for suffix in (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")],
-    Kind("qform only", s.nifti(codes=(1, 0)), "same"),
-    Kind("sform only, zipped", s.nifti(codes=(0, 2), name="ct.nii.gz"), "same"),
-    Kind("no sform and qform", s.nifti(codes=(0, 0)), "refused", "no orientation.*--assume-lps"),
-    Kind("no sform and qform, LPS assumed", s.nifti(codes=(0, 0)), "resampled", "axes were taken for", LPS),
-    Kind("sform off right angles by 1e-3", s.nifti(nudge=1e-3), "same", "not quite at right angles"),
-    Kind("sform off right angles by 1e-4", s.nifti(codes=(0, 1), nudge=1e-4), "same"),
-    Kind("sform and qform disagree", s.nifti(s.moved(30.0), codes=(1, 1)), "resampled", r"30\.0 mm apart"),
+    *[Kind(f"file {suffix}", files.as_file(suffix), "same") for suffix in (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")],
+    Kind("qform only", files.nifti(codes=(1, 0)), "same"),
+    Kind("sform only, zipped", files.nifti(codes=(0, 2), name="ct.nii.gz"), "same"),
+    Kind("no sform and qform", files.nifti(codes=(0, 0)), "refused", "no orientation.*--assume-lps"),
+    Kind("no sform and qform, LPS assumed", files.nifti(codes=(0, 0)), "resampled", "axes were taken for", LPS),
+    Kind("sform off right angles by 1e-3", files.nifti(nudge=1e-3), "same", "not quite at right angles"),
+    Kind("sform off right angles by 1e-4", files.nifti(codes=(0, 1), nudge=1e-4), "same"),
+    Kind("sform and qform disagree", files.nifti(files.moved(30.0), codes=(1, 1)), "resampled", r"30\.0 mm apart"),
     Kind(
         "NRRD with spacings only",
-        s.text_header(".nrrd", "spacings: 14 13 6", drop=("space",)),
+        files.text_header(".nrrd", "spacings: 14 13 6", drop=("space",)),
         "refused",
         "orientation",
     ),
     Kind(
-        "NRRD without space", s.text_header(".nrrd", "space dimension: 3", drop=("space:",)), "refused", "orientation"
+        "NRRD without space",
+        files.text_header(".nrrd", "space dimension: 3", drop=("space:",)),
+        "refused",
+        "orientation",
     ),
-    Kind("MetaImage without spacing", s.text_header(".mha", drop=("ElementSpacing",)), "refused", "no spacing"),
-    Kind("MetaImage without orientation", s.text_header(".mha", drop=("TransformMatrix",)), "refused", "orientation"),
+    Kind("MetaImage without spacing", files.text_header(".mha", drop=("ElementSpacing",)), "refused", "no spacing"),
+    Kind(
+        "MetaImage without orientation", files.text_header(".mha", drop=("TransformMatrix",)), "refused", "orientation"
+    ),
     Kind(
         "MetaImage without orientation, LPS assumed",
-        s.text_header(".mha", drop=("TransformMatrix",)),
+        files.text_header(".mha", drop=("TransformMatrix",)),
         "same",
         "were assumed",
         LPS,
     ),
-    Kind("MetaImage without origin", s.text_header(".mha", drop=("Offset", "Position")), "resampled", "no origin"),
+    Kind("MetaImage without origin", files.text_header(".mha", drop=("Offset", "Position")), "resampled", "no origin"),
 ]
 KINDS = [*PIXELS, *FRAMES, *BESIDE, *SERIES, *TAGS, *GEOMETRY, *FILES]
 
@@ -303,7 +336,7 @@ def test_padding_that_is_not_air_is_told_by_its_tag(tmp_path: Path) -> None:
         data.PixelData = pixels.tobytes()
         data.add_new("PixelPaddingValue", "US", 5000)
 
-    read = read_volume(s.edited(padded)(tmp_path))
+    read = read_volume(edited(padded)(tmp_path))
     assert np.all(read.array[:, 0, 0] == -1000)
     assert np.all(read.where(Provenance.NO_DATA)[:, 0, 0])
     assert read.array.max() == VOLUME.array.max()

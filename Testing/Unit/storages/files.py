@@ -1,0 +1,89 @@
+"""NIfTI, NRRD and MetaImage."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from dicom_series import VOLUME
+
+from .kinds import Make
+
+
+def nifti(
+    sform: np.ndarray | None = None,
+    codes: tuple[int, int] = (1, 1),
+    nudge: float = 0.0,
+    name: str = "ct.nii",
+) -> Make:
+    """A NIfTI file whose (qform, sform) codes and sform (4, 4, RAS) are given; nudge tilts the sform's axes."""
+
+    def make(folder: Path) -> Path:
+        path = folder / "ct.nii"
+        sitk.WriteImage(VOLUME.to_image(), str(path))
+        data = bytearray(path.read_bytes())
+        matrix = np.diag([-1.0, -1, 1, 1]) @ VOLUME.index_to_lps if sform is None else sform
+        matrix = matrix.copy()
+        matrix[0, 1] += nudge * VOLUME.spacing[1]
+        struct.pack_into("<2h", data, 252, *codes)
+        struct.pack_into("<12f", data, 280, *matrix[:3].ravel())
+        path.write_bytes(bytes(data))
+        if name.endswith(".gz"):
+            (folder / name).write_bytes(gzip.compress(bytes(data), 1))
+            path.unlink()
+        return folder / name
+
+    return make
+
+
+def _ras() -> np.ndarray:
+    return np.diag([-1.0, -1, 1, 1]) @ VOLUME.index_to_lps
+
+
+def moved(mm: float) -> np.ndarray:
+    matrix = _ras()
+    matrix[2, 3] += mm
+    return matrix
+
+
+def text_header(suffix: str, *lines: str, drop: tuple[str, ...] = ()) -> Make:
+    """An uncompressed NRRD or MetaImage file, without the lines that begin with some words and with others added."""
+
+    def make(folder: Path) -> Path:
+        path = folder / f"ct{suffix}"
+        sitk.WriteImage(VOLUME.to_image(), str(path), useCompression=False)
+        head, mark, voxels = _halves(path.read_bytes(), suffix)
+        kept = (
+            [line for line in head.decode().splitlines() if not line.startswith(drop)]
+            if drop
+            else head.decode().splitlines()
+        )
+        after = next(index for index, line in enumerate(kept) if line.startswith(("sizes", "NDims"))) + 1
+        kept[after:after] = lines
+        path.write_bytes("\n".join(kept).encode() + mark + voxels)
+        return path
+
+    return make
+
+
+def _halves(whole: bytes, suffix: str) -> tuple[bytes, bytes, bytes]:
+    if suffix == ".nrrd":
+        head, _, voxels = whole.partition(b"\n\n")
+        return head, b"\n\n", voxels
+    key = b"ElementDataFile = "
+    at = whole.index(key)
+    end = whole.index(b"\n", at)
+    return whole[:end], b"\n", whole[end + 1 :]
+
+
+def as_file(suffix: str) -> Make:
+    """The body as one file."""
+
+    def make(folder: Path) -> Path:
+        sitk.WriteImage(VOLUME.to_image(), str(folder / f"ct{suffix}"))
+        return folder / f"ct{suffix}"
+
+    return make
