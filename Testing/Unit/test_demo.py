@@ -92,7 +92,8 @@ def test_what_cannot_be_fetched_or_trusted_is_an_error_and_leaves_nothing(
 def demo_run(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: ModelBundle) -> tuple[Path, str]:
     """The demo on a phantom, with a registration that leaves every part where it is; its folder and its output."""
     folder = tmp_path_factory.mktemp("demo")
-    ct = write(torso(size=(48, 40, 60), spacing=(8, 8, 5)), folder / "ct.nii.gz")
+    # The demo halves it in plane.
+    ct = write(torso(size=(96, 80, 60), spacing=(4, 4, 5)), folder / "ct.nii.gz")
 
     def align(fixed: Volume, moving: Volume, **_: object) -> Registration:
         """Leaves the parts where they are; expanded ones 1 mm off."""
