@@ -18,7 +18,7 @@ from .nifti import any_sform_read, stored_voxels, unzipped
 from .nifti_header import is_nifti, places
 from .silence import libraries_silenced
 from .straightening import straightened
-from .text_header import left_out
+from .text_header import left_out, passed_over
 
 FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha, .mhd) or a folder with a DICOM series"
 # A header rounded to three digits is off from right angles by this much.
@@ -62,6 +62,16 @@ def read_image(path: Path, assume_lps: bool, remarks: list[str]) -> Volume:
     if not stored.complete:
         raise InputError(_damaged(path))
     raise_not_finite(str(path), stored.not_finite)
+    if stored.lone_intercept:
+        raise InputError(
+            f"{path} has an intercept (scl_inter) of {stored.lone_intercept:g} but a slope (scl_slope) of 0, so that "
+            "its HU are not certain; export it again."
+        )
+    if stored.unread:
+        remarks.append(f"{path} holds {stored.unread} bytes more than its header speaks of, which were left out.")
+    misread = passed_over(path)
+    if misread:
+        raise InputError(f"{path} {' and '.join(misread)}, which would be read wrong; export it again, in mm and HU.")
     size = np.array(image.GetSize(), dtype=np.float64)
     matrix = (
         _nifti_matrix(path, size, assume_lps, remarks) if is_nifti(path) else _matrix(path, image, assume_lps, remarks)

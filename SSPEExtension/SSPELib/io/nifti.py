@@ -26,6 +26,8 @@ from .nifti_header import BYTES, SUFFIXES, byte_order, is_nifti_1, is_zipped, op
 from .zipping import unzip_file, zip_pieces
 
 FLOAT_TYPES = {16: "f4", 64: "f8"}
+# No voxels can lie before the end of the smaller of both headers.
+HEADER_BYTES = 352
 CHUNK_BYTES = 1 << 24
 LONGEST_AXIS = 32767
 HEAD_BYTES = 352
@@ -40,20 +42,26 @@ class StoredVoxels:
     Attributes:
         complete: all voxels that its header speaks of are there, and their checksum, where the file has one, is right.
         not_finite: number of voxels that are NaN or infinite.
+        unread: bytes behind the last voxel that its header speaks of.
+        lone_intercept: an intercept whose slope is 0: by the standard it does not count, but ITK adds it.
     """
 
     complete: bool = True
     not_finite: int = 0
+    unread: int = 0
+    lone_intercept: float = 0.0
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Data type code, offset and length of the voxels in bytes, byte order as struct and NumPy write it."""
+    """Data type code, offset and length of the voxels in bytes, byte order as struct and NumPy write it; scaling."""
 
     kind: int
     offset: int
     length: int
     order: str
+    slope: float
+    intercept: float
 
 
 def stored_voxels(path: Path) -> StoredVoxels:
@@ -136,6 +144,8 @@ def _looked_through(stream: BinaryIO) -> StoredVoxels:
     layout = _layout(stream.read(BYTES))
     if layout is None:
         return StoredVoxels()
+    if layout.offset < HEADER_BYTES:
+        return StoredVoxels(complete=False)
     dtype = np.dtype(f"{layout.order}{FLOAT_TYPES.get(layout.kind, 'u1')}")
     floating = layout.kind in FLOAT_TYPES
     stream.seek(layout.offset)
@@ -146,7 +156,8 @@ def _looked_through(stream: BinaryIO) -> StoredVoxels:
             values = np.frombuffer(chunk, dtype=dtype, count=len(chunk) // dtype.itemsize)
             not_finite += int(values.size - np.count_nonzero(np.isfinite(values)))
         length += len(chunk)
-    return StoredVoxels(length >= layout.length, not_finite)
+    lone = layout.intercept if layout.slope == 0 and math.isfinite(layout.intercept) else 0.0
+    return StoredVoxels(length >= layout.length, not_finite, max(0, length - layout.length), lone)
 
 
 def _layout(head: bytes) -> _Layout | None:
@@ -157,8 +168,8 @@ def _layout(head: bytes) -> _Layout | None:
     if is_nifti_1(head, order):
         count, *sizes = struct.unpack_from(f"{order}8h", head, 40)
         kind, bits = struct.unpack_from(f"{order}2h", head, 70)
-        offset = int(struct.unpack_from(f"{order}f", head, 108)[0])
+        offset, slope, intercept = struct.unpack_from(f"{order}3f", head, 108)
     else:
         kind, bits, count, *sizes = struct.unpack_from(f"{order}2h8q", head, 12)
-        [offset] = struct.unpack_from(f"{order}q", head, 168)
-    return _Layout(kind, offset, math.prod(sizes[: max(0, count)]) * bits // 8, order)
+        offset, slope, intercept = struct.unpack_from(f"{order}q2d", head, 168)
+    return _Layout(kind, int(offset), math.prod(sizes[: max(0, count)]) * bits // 8, order, slope, intercept)

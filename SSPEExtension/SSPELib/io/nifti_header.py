@@ -80,7 +80,9 @@ def places(path: Path) -> NiftiPlaces | None:
         codes = struct.unpack_from(f"{order}2i", head, 344)
         numbers = struct.unpack_from(f"{order}18d", head, 352)
     scale = np.diag([*[MM_PER_UNIT.get(units & 7, 1.0)] * 3, 1.0])
-    qform = _turned(pixdim, np.array(numbers[:3]), np.array(numbers[3:6])) if codes[0] > 0 else None
+    # Voxel sizes of a qform are above 0; for others, programs take the size, its opposite or 1 mm.
+    sized = codes[0] > 0 and min(pixdim[1:4]) > 0
+    qform = _turned(pixdim, np.array(numbers[:3]), np.array(numbers[3:6])) if sized else None
     sform = np.vstack([np.reshape(numbers[6:], (3, 4)), [0, 0, 0, 1]]) if codes[1] > 0 else None
     return NiftiPlaces(
         sform=_one_to_one(sform, scale),

@@ -12,6 +12,7 @@ from .axis import BodyAxis, body_axis, body_length_mm, in_plane_mm
 from .body import BODY_THRESHOLD_HU, body_mask
 from .volume import Volume
 
+LARGEST_VOXEL_MM = 60.0
 SHORTEST_MM = 30.0
 PLANES_SAMPLED = 48
 ROWS_SAMPLED = 256
@@ -98,7 +99,13 @@ def check_ct(volume: Volume) -> list[str]:
 
 
 def check_length(volume: Volume) -> None:
-    """Raise InputError where a volume is shorter than 30 mm along the body."""
+    """Raise InputError where a volume is shorter than 30 mm along the body, or its voxels are larger than any CT's."""
+    if max(volume.spacing) > LARGEST_VOXEL_MM:
+        size = " x ".join(f"{value:.4g}" for value in volume.spacing)
+        raise InputError(
+            f"{volume.name} has voxels of {size} mm, which no CT has; its header gives another unit than it should. "
+            "Export it again in mm."
+        )
     length = body_length_mm(volume)
     if length < SHORTEST_MM - 1e-3:
         slices = volume.size[body_axis(volume).index]

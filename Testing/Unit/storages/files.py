@@ -39,6 +39,27 @@ def nifti(
     return make
 
 
+def patched_nifti(layout: str, at: int, *values: float, codes: tuple[int, int] = (1, 1)) -> Make:
+    """A NIfTI file with some numbers of its header, laid out as struct says, written over at a byte."""
+
+    def make(folder: Path) -> Path:
+        path = nifti(codes=codes)(folder)
+        data = bytearray(path.read_bytes())
+        struct.pack_into(layout, data, at, *values)
+        path.write_bytes(bytes(data))
+        return path
+
+    return make
+
+
+def raw_with_header(folder: Path) -> Path:
+    """A MetaImage file whose voxels, in a file of their own, begin with something else."""
+    path = as_file(".mhd")(folder)
+    voxels = folder / "ct.raw"
+    voxels.write_bytes(bytes(48) + voxels.read_bytes())
+    return path
+
+
 def _ras() -> np.ndarray:
     return np.diag([-1.0, -1, 1, 1]) @ VOLUME.index_to_lps
 

@@ -26,6 +26,8 @@ CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2.2",  # legacy converted enhanced CT
 }
 CAPTURE_CLASSES = "1.2.840.10008.5.1.4.1.1.7"
+GRAY = ("", "MONOCHROME1", "MONOCHROME2")
+PROJECTIONS = {"PROJECTION IMAGE", "MIP", "MINIP", "MAX_IP", "MIN_IP", "VOLUME_RENDER"}
 # Media storage SOP class UID, in the meta information of every file, without its length.
 CLASS_ELEMENT = b"\x02\x00\x02\x00UI"
 DIRECTORY_CLASS = b"1.2.840.10008.1.3.10\x02"
@@ -120,6 +122,8 @@ def _header(file: Path, dataset: Dataset, frames: int, rescale_type: str | None 
         rescale_type=_text(dataset, "RescaleType") if rescale_type is None else rescale_type,
         padding=None if padding is None else int(padding),
         inverted=_text(dataset, "PhotometricInterpretation") == "MONOCHROME1",
+        lossy=_text(dataset, "LossyImageCompression") == "01",
+        projected=not PROJECTIONS.isdisjoint(_text(dataset, "ImageType").upper().split("\\")),
     )
 
 
@@ -129,7 +133,8 @@ def _role(dataset: Dataset) -> Role:
         return "other modality"
     if "LOCALIZER" in _text(dataset, "ImageType").upper():
         return "localizer"
-    if sop_class.startswith(CAPTURE_CLASSES) or int(_number(dataset, "SamplesPerPixel") or 1) != 1:
+    gray = _text(dataset, "PhotometricInterpretation") in GRAY and int(_number(dataset, "SamplesPerPixel") or 1) == 1
+    if sop_class.startswith(CAPTURE_CLASSES) or not gray:
         return "capture"
     return "ct"
 

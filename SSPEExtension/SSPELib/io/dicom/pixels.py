@@ -29,6 +29,10 @@ IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
+class BitsError(ValueError):
+    """Which bits of a pixel hold its value is not certain."""
+
+
 def hounsfield(planes: Sequence[Plane], place: Path) -> NDArray[Any]:
     """Voxels (n, rows, columns) of planes in HU; whole numbers where all slopes and intercepts are.
 
@@ -49,7 +53,7 @@ def stored_values(header: Header, place: Path) -> NDArray[Any]:
     """Pixels (frame, row, column) of a file as they are stored, signed where it says so.
 
     Raises:
-        InputError: damaged, or a compression that is not known.
+        InputError: damaged, a compression that is not known, or tags that leave open which bits hold the values.
     """
     try:
         dataset = read_dataset(header.file)
@@ -58,6 +62,8 @@ def stored_values(header: Header, place: Path) -> NDArray[Any]:
         array = _decompressed(dataset) if syntax.is_encapsulated else dataset.pixel_array
         shape = (header.frames, header.size[1], header.size[0])
         return _used_bits(array.reshape(shape), dataset)
+    except BitsError as error:
+        raise InputError(f"{place}: {header.file.name}: {error}; export the whole series again.") from error
     except Exception as error:
         # A damaged file makes the libraries raise almost anything.
         raise InputError(
@@ -106,7 +112,9 @@ def _used_bits(array: NDArray[Any], dataset: FileDataset) -> NDArray[Any]:
         raise ValueError(f"pixels of {allocated} bits")
     exact = array.astype(f"{'i' if signed else 'u'}{bits // 8}", copy=False)
     unused = bits - stored
-    if unused <= 0 or int(dataset.get("HighBit", stored - 1)) != stored - 1:
+    if int(dataset.get("HighBit", stored - 1)) != stored - 1:
+        raise BitsError(f"HighBit {dataset.HighBit} does not go with BitsStored {stored}")
+    if unused <= 0:
         return exact
     return np.right_shift(np.left_shift(exact, unused), unused)
 

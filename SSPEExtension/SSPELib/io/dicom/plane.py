@@ -33,6 +33,8 @@ class Header:
         rescale_type: HU, or what else the rescaled values are; empty where not said.
         padding: stored value of the pixels outside the scanner's circle, where known.
         inverted: its smallest values are shown white (MONOCHROME1).
+        lossy: its pixels were compressed with loss once.
+        projected: it shows a projection through slices (MIP), not one of them.
     """
 
     file: Path
@@ -51,6 +53,8 @@ class Header:
     rescale_type: str
     padding: int | None
     inverted: bool
+    lossy: bool
+    projected: bool
 
     @property
     def label(self) -> str:

@@ -181,6 +181,10 @@ def _rescale_known(planes: list[Plane], place: Path, remarks: list[str]) -> list
         remarks.append(f"{place}: RescaleType is {kind}; its values were taken for HU.")
     if any(plane.header.inverted for plane in planes):
         remarks.append(f"{place}: its slices are MONOCHROME1, which concerns their display; HU follow the rescale.")
+    if any(plane.header.lossy for plane in planes):
+        remarks.append(f"{place}: its slices were compressed with loss (LossyImageCompression), so HU are not exact.")
+    if any(plane.header.projected for plane in planes):
+        remarks.append(f"{place}: it is a projection through slices (ImageType), so that edges lie elsewhere.")
     return planes
 
 
