@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from phantoms import torso
+from phantoms import torso, write
 
 from SSPELib.volume import Provenance, Volume, body_mask
 from SSPELib.volume.no_data import find_no_data, with_no_data
+from SSPEResearch.evaluation.no_data import markdown, run
 
 BODY = torso(size=(60, 50, 40), spacing=(6.0, 6.0, 4.0))
 MASKED = BODY.like(np.where(body_mask(BODY), BODY.array, -1024).astype(np.int16))
@@ -81,3 +84,16 @@ def test_what_was_said_of_voxels_before_holds() -> None:
     marked = with_no_data(volume)
     assert np.count_nonzero(marked.where(Provenance.NO_DATA)) == np.count_nonzero(find_no_data(volume))
     assert with_no_data(marked) is marked
+
+
+@pytest.mark.parametrize("degrees", [0.0, 2.0, 8.0])
+def test_padding_hidden_in_a_masked_background_is_found_where_it_cuts_the_body(tmp_path: Path, degrees: float) -> None:
+    path = write(MASKED, tmp_path / "masked.nii.gz")
+    rows = run([path], tmp_path / "rows.csv", [degrees], [-1024])
+    assert {(row.around, row.grid) for row in rows} == {("fill", "large"), ("fill", "own")}
+    for row in rows:
+        assert row.body_taken == 0
+        assert row.lost_found >= 0.85 * row.lost
+    assert any(row.lost > 1000 for row in rows)
+    assert run([path], tmp_path / "rows.csv", [degrees], [-1024]) == rows
+    assert markdown(rows).count("\n| fill | ") == 1

@@ -13,7 +13,7 @@ from ..volume.volume import AIR_HU
 # Below this no voxel of a sheared stack lies noticeably off.
 SHEARED_MM = 0.1
 # A shift this near to a whole number of voxels is not worth interpolating.
-WHOLE_VOXELS = 0.01
+WHOLE_VOXELS = 1e-3
 
 
 def straightened(

@@ -8,7 +8,7 @@ nothing about the air beside it; then only what lies beyond a plane that cuts th
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,14 @@ AIR_HU_AT_MOST = -850.0
 AIR_SHARE = 0.05
 # A plane cuts a body off where much of it ends within this distance of the plane, and little of it close below.
 CONTACT_SLICES = 1.5
-BELOW_MM = 20.0
+BELOW_MM = 12.0
+BELOW_SLICES = 4.0
 CONTACT_SHARE = 0.6
 CONTACT_MM2 = 2500.0
+# Of a plane that is parallel to a sure one at the other end.
+CONTACT_MM2_PARALLEL = 500.0
 STEEPEST = 0.94
 # The sine of the steepest wedge is 0.34 (20 degrees): shoulders are steeper.
-WEDGE_SLICES = 2.0
 POINTS_AT_MOST = 6000
 
 
@@ -108,10 +110,8 @@ def _beyond(
         if np.count_nonzero(measured) >= SOLID * np.count_nonzero(inside):
             return _outside(planes, stack.shape, spacing, slack_mm=ROUNDING_MM)
     lying = np.zeros(stack.shape, dtype=bool)
-    for last in (True, False):
-        plane = _cut(~constant[:, :: steps[1], :: steps[2]], spacing * [1, *steps[1:]], last)
-        if plane is not None:
-            lying |= _outside(plane[None], stack.shape, spacing, slack_mm=slice_mm / 2)
+    for plane in _cuts(~constant[:, :: steps[1], :: steps[2]], spacing * [1, *steps[1:]]):
+        lying |= _outside(plane[None], stack.shape, spacing, slack_mm=ROUNDING_MM)
     return lying
 
 
@@ -155,36 +155,96 @@ def _outside(
     return outside
 
 
-def _cut(measured: NDArray[np.bool_], spacing: NDArray[np.float64], last: bool) -> NDArray[np.float64] | None:
-    """The plane (4,) that cuts a body off obliquely at one end of a stack (slice, row, column); None where none does.
+def _cuts(measured: NDArray[np.bool_], spacing: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """The planes (4,) that cut a body off at the first and at the last slices of a stack, where any do.
+
+    Resampling leaves the ends of a scan parallel. So where a plane was found at one end, less is asked of the other.
 
     Args:
         measured: what is not constant.
         spacing: (3,) of its slices, rows and columns, mm.
-        last: at the last slices, not at the first.
     """
-    toward = 1.0 if last else -1.0
-    columns = measured.any(axis=0)
-    if np.count_nonzero(columns) < 4:
-        return None
-    ends = measured.shape[0] - 1 - measured[::-1].argmax(axis=0) if last else measured.argmax(axis=0)
-    y, x = np.nonzero(columns)
-    points = np.column_stack([ends[y, x], y, x]) * spacing
-    planes = _hull(points)
-    planes = planes[planes[:, 0] * toward > STEEPEST]
-    # Where a body reaches the border of the volume, that border ends it and no plane.
-    free = points[ends[y, x] != (measured.shape[0] - 1 if last else 0)]
-    some = free[:: max(1, len(free) // POINTS_AT_MOST)]
-    if not len(planes) or not len(some):
-        return None
-    below = -(some @ planes[:, :3].T + planes[:, 3])
-    contact = below <= CONTACT_SLICES * spacing[0]
-    best = int(np.argmax(contact.sum(axis=0)))
-    touching, close = some[contact[:, best]], np.count_nonzero(below[:, best] <= BELOW_MM)
-    area = len(touching) * spacing[1] * spacing[2] * len(free) / len(some)
-    if area < CONTACT_MM2 or len(touching) < CONTACT_SHARE * close:
-        return None
-    if np.ptp(touching[:, 0]) < WEDGE_SLICES * spacing[0]:
-        return None
-    plane: NDArray[np.float64] = planes[best]
-    return plane
+    sides = [_End.of(measured, spacing, last) for last in (True, False)]
+    surest: _Cut | None = None
+    for side in sides:
+        found = side.cut(side.facets())
+        if found is not None and (surest is None or found.area > surest.area):
+            surest = found
+    if surest is None:
+        return []
+    parallel = [side.cut(surest.plane[None, :3], CONTACT_MM2_PARALLEL) for side in sides]
+    return [found.plane for found in parallel if found is not None]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A plane (4,) in mm, first, second and third coordinate along slices, rows and columns; and its contact, mm2."""
+
+    plane: NDArray[np.float64]
+    area: float
+
+
+@dataclass(frozen=True)
+class _End:
+    """Where the columns of a body end, at one end of a stack.
+
+    Attributes:
+        outward: 1 at the last slices, -1 at the first.
+        points: (n, 3) outermost voxels of columns, mm.
+        free: (n,) which of them do not lie in the outermost slice, which ends the body where no plane does.
+        step: of slices, mm.
+        area: of a column, mm2.
+    """
+
+    outward: float
+    points: NDArray[np.float64]
+    free: NDArray[np.bool_]
+    step: float
+    area: float
+
+    @staticmethod
+    def of(measured: NDArray[np.bool_], spacing: NDArray[np.float64], last: bool) -> _End:
+        """The last or the first end of what is measured (slice, row, column)."""
+        ends = measured.shape[0] - 1 - measured[::-1].argmax(axis=0) if last else measured.argmax(axis=0)
+        y, x = np.nonzero(measured.any(axis=0))
+        points = np.column_stack([ends[y, x], y, x]) * spacing
+        free = ends[y, x] != (measured.shape[0] - 1 if last else 0)
+        return _End(1.0 if last else -1.0, points, free, float(spacing[0]), float(spacing[1] * spacing[2]))
+
+    def facets(self) -> NDArray[np.float64]:
+        """Normals (m, 3) of the hull that look outward, and do not lean more than a scan is turned; first along it."""
+        planes = _hull(self.points)[:, :3] if len(self.points) >= 4 else np.zeros((0, 3))
+        return np.vstack([[self.outward, 0.0, 0.0], planes[planes[:, 0] * self.outward > STEEPEST]])
+
+    def cut(self, normals: NDArray[np.float64], contact_mm2: float = CONTACT_MM2) -> _Cut | None:
+        """The plane of one of several normals (m, 3) that cuts off most of the body; None where none does.
+
+        A plane cuts a body off where much of it ends within a slice of the plane, and little of it close below.
+        """
+        free = self.points[self.free]
+        if not len(free):
+            return None
+        normals = normals * np.sign(normals[:, :1]) * self.outward
+        thin = max(1, len(free) // POINTS_AT_MOST)
+        heights = (self.points @ normals.T).max(axis=0)
+        below = heights - free[::thin] @ normals.T
+        best = int(np.argmax((below <= CONTACT_SLICES * self.step).sum(axis=0)))
+        touching = free[heights[best] - free @ normals[best] <= CONTACT_SLICES * self.step]
+        if len(touching) * self.area < contact_mm2:
+            return None
+        normal = self._fitted(touching, normals[best])
+        height = float((self.points @ normal).max())
+        depth = height - free @ normal
+        contact = np.count_nonzero(depth <= CONTACT_SLICES * self.step)
+        close = np.count_nonzero(depth <= max(BELOW_MM, BELOW_SLICES * self.step))
+        if contact * self.area < contact_mm2 or contact < CONTACT_SHARE * close:
+            return None
+        return _Cut(np.append(normal, -height), contact * self.area)
+
+    def _fitted(self, touching: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The normal (3,) of the plane through points (n, 3), or the given one where they do not tell."""
+        middle = touching.mean(axis=0)
+        slopes, _, rank, _ = np.linalg.lstsq(touching[:, 1:] - middle[1:], touching[:, 0] - middle[0], rcond=None)
+        fitted = np.array([1.0, *-slopes]) * self.outward
+        fitted /= np.linalg.norm(fitted)
+        return fitted if rank == 2 and fitted @ normal > STEEPEST else normal

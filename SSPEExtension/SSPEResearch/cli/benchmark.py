@@ -155,6 +155,34 @@ def people(
     _tell(markdown(found), table)
 
 
+@benchmark.command(name="no-data")
+def no_data(
+    volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs, not resampled.")],
+    rows: RowsOption,
+    table: Annotated[Path | None, typer.Option(metavar="TABLE.md", help="Found by what surrounds the body.")] = None,
+    degrees: Annotated[
+        list[float] | None, typer.Option(metavar="N", help="Turned by; may be repeated. [0, 3, 6 and 10]")
+    ] = None,
+    fill: Annotated[
+        list[float] | None, typer.Option(metavar="HU", help="Of the padding; may be repeated. [-1024 and -3024]")
+    ] = None,
+) -> None:
+    """Is padding found in parts that were turned and resampled, and is nothing of the body taken for it?
+
+    Each volume's middle half is turned as it is, and with -1024 HU around the body, on a grid that holds all of it and
+    on its own one. The whole volume tells what the padding cuts off the body.
+
+    Example: sspe benchmark no-data data/openkbp/validation/*_ct.nii.gz --rows no-data.csv --table no-data.md
+    """
+    from ..evaluation.no_data import DEGREES, FILLS_HU, markdown, run
+
+    check_outputs([(table, (".md",))], [*volumes, rows])
+    _check_there(volumes)
+    with progress_bar("Benchmark") as progress:
+        found = run(volumes, rows, degrees or DEGREES, fill or FILLS_HU, progress)
+    _tell(markdown(found), table)
+
+
 @benchmark.command()
 def merge(
     volumes: Annotated[list[Path], typer.Argument(metavar="VOLUME...", help="CTs, each cut in two and in three.")],
