@@ -27,6 +27,8 @@ BACKGROUND_HU = -1024
 # Of a volume along the body, so that what lies beyond the part is known.
 PART = (0.25, 0.75)
 LARGE, OWN = "large", "own"
+# Of what surrounds a body; a scan has less outside the scanner's circle.
+MASKED = 0.7
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Row:
     Attributes:
         around: the body: "air", or one "other" value, or the "fill" itself.
         grid: "large", which holds all of the turned part, or its "own".
-        found, no_data, right: numbers of voxels that were found, that are padding, and both.
+        found, no_data, right: numbers of voxels that were found, that are padding, and both; what is padding already
+            in the whole volume (outside the scanner's circle) does not count.
         lost, lost_found: of padding where the whole volume shows a body, and of that found.
         body, body_taken: of body that is there, and of that taken for padding.
     """
@@ -96,7 +99,7 @@ def _stored(volume: Volume) -> list[tuple[str, Volume]]:
     body = body_mask(volume)
     masked = volume.like(np.where(body, volume.array, BACKGROUND_HU).astype(np.int16))
     around = volume.array[~body]
-    if np.count_nonzero(around == BACKGROUND_HU) > 0.9 * around.size:
+    if np.count_nonzero(around == BACKGROUND_HU) > MASKED * around.size:
         return [("other", masked)]
     return [("air", volume), ("other", masked)]
 
@@ -117,15 +120,17 @@ def _counts(volume: Volume, pose: Matrix, fills_hu: Sequence[float]) -> Iterable
     count = volume.size[axis.index]
     part = slices(volume, round(PART[0] * count), round(PART[1] * count))
     turned, data = padded(part, pose)
-    whole = volume.like(body_mask(volume).astype(np.uint8)).to_image()
-    body = sampled(whole, turned, np.array(turned.size), pose, sitk.sitkNearestNeighbor).array > 0.5
+    body, outside = (
+        sampled(volume.like(mask).to_image(), turned, np.array(turned.size), pose, sitk.sitkNearestNeighbor).array > 0.5
+        for mask in (body_mask(volume).astype(np.uint8), find_no_data(volume).astype(np.uint8))
+    )
     first = np.rint(np.linalg.inv(turned.index_to_lps) @ np.append(part.origin, 1.0))[2::-1].astype(int)
     own = tuple(slice(low, low + size) for low, size in zip(first, part.array.shape, strict=True))
     for fill in fills_hu:
         filled = turned.like(np.where(data, np.rint(turned.array), fill).astype(np.int16))
         for window in (tuple(slice(None) for _ in range(3)), own):
             cropped = replace(filled, array=np.ascontiguousarray(filled.array[window]))
-            yield _compared(find_no_data(cropped), data[window], body[window])
+            yield _compared(find_no_data(cropped) & ~(outside & data)[window], data[window], body[window])
 
 
 def _compared(found: NDArray[np.bool_], data: NDArray[np.bool_], body: NDArray[np.bool_]) -> dict[str, Any]:
