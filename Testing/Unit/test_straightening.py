@@ -25,11 +25,15 @@ EDGE_MM = 18.0
 Hu = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 EVEN = st.builds(lambda step: np.arange(-75.0, 76.0, step).tolist(), st.floats(1.5, 5.0))
-UNEVEN = st.lists(st.floats(1.0, 7.0), min_size=45, max_size=50).map(
-    lambda gaps: (np.cumsum(gaps) - np.sum(gaps) / 2).tolist()
-)
+UNEVEN = st.integers(0, 2**32 - 1).map(lambda seed: uneven(np.random.default_rng(seed)))
 TILTS = st.floats(-25.0, 25.0)
 CENTERS = st.tuples(*[st.floats(-12.0, 12.0)] * 3)
+
+
+def uneven(random: np.random.Generator) -> list[float]:
+    """Heights of slices that lie 1 to 7 mm apart, from -75 to about 75 mm."""
+    heights = -75.0 + np.cumsum(random.uniform(1.0, 7.0, 150))
+    return [-75.0, *heights[heights < 75.0].tolist()]
 
 
 def scanned(hu: Hu, heights: list[float], tilt_degrees: float) -> Volume:
