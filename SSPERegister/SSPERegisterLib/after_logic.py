@@ -15,8 +15,7 @@ from SSPELib.options import MergeOptions, RegisterOptions
 from SSPESlicer.jobs.background import BackgroundJob, Event
 from SSPESlicer.jobs.files import volumeFiles
 from SSPESlicer.jobs.scene_job import JobLogic, ifPresent
-from SSPESlicer.scene import dicom, geometry, provenance, results, sources, volumes
-from SSPESlicer.scene.hardening import hardenedCopy
+from SSPESlicer.scene import dicom, geometry, hardening, provenance, results, sources, volumes
 
 from . import belongings, dicom_export, placement, verdict
 from .joined_nodes import WORTH, JoinedNodes, Poses, makeJoined
@@ -60,9 +59,8 @@ class AfterRegistrationLogic(JobLogic):
         """
         copied = list(nodes)
         for node in copied:
-            if provenance.originalOf(node) is not None:
-                hardenedCopy(node)
-        return [hardenedCopy(node) for node in copied]
+            hardening.requireReal(node)
+        return [hardening.hardenedCopy(node) for node in copied]
 
     def whyNotMerge(self, fixedNode: Any, movingNode: Any, outputVolume: Any = None) -> str | None:
         """Return why two volumes cannot be merged as they lie now, None where they can."""
@@ -201,6 +199,7 @@ class AfterRegistrationLogic(JobLogic):
         fixedNode: Any,
         movingNode: Any,
         mergedVolume: Any = None,
+        segmentations: Sequence[Any] = (),
         tags: Mapping[str, str] | None = None,
         seamMm: float = MergeOptions.seam_mm,
         waitForCompletion: bool = True,
@@ -212,6 +211,7 @@ class AfterRegistrationLogic(JobLogic):
         Args:
             folder: is made; it must not be there yet, or be empty.
             mergedVolume: made by `merge` of these two; None writes the registration alone.
+            segmentations: are written on the merged series, as they lie now; where segments overlap the later counts.
             tags: patient and study by DICOM keyword (PatientID, PatientName, ...), for volumes that are no DICOM.
             seamMm: of the merged volume, for its description.
 
@@ -219,7 +219,7 @@ class AfterRegistrationLogic(JobLogic):
             InputError: the moving volume is not registered, the folder cannot be made, or a package is missing.
             SSPEError: the work failed, with words for the user (with waitForCompletion).
         """
-        export = dicom_export.Export(Path(folder), fixedNode, movingNode, mergedVolume, tags or {})
+        export = dicom_export.Export(Path(folder), fixedNode, movingNode, mergedVolume, segmentations, tags or {})
         job = BackgroundJob(self._processFactory(), onProgress)
         description, files = export.job(seamMm)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import slicer
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
@@ -19,6 +20,7 @@ from SSPELib.volume import Volume
 from SSPESlicer.jobs.background import Event
 from SSPESlicer.jobs.files import volumeFiles
 from SSPESlicer.scene import dicom, geometry, provenance, volumes
+from SSPESlicer.scene.own_nodes import leavingNoDisplayNodes
 
 from . import joined_nodes, placement
 
@@ -60,7 +62,13 @@ class Export:
     """
 
     def __init__(
-        self, folder: Path, fixedNode: Any, movingNode: Any, mergedVolume: Any, tags: Mapping[str, str]
+        self,
+        folder: Path,
+        fixedNode: Any,
+        movingNode: Any,
+        mergedVolume: Any,
+        segmentations: Sequence[Any],
+        tags: Mapping[str, str],
     ) -> None:
         reason = whyNot(fixedNode, movingNode)
         if reason is not None:
@@ -73,6 +81,7 @@ class Export:
         if folder.exists():
             raise InputError(_("{folder} is there already. Choose a new folder.").format(folder=folder))
         self.folder, self._merged, self._tags = folder, mergedVolume, dict(tags)
+        self._segmentations = list(segmentations)
 
     def job(self, seamMm: float) -> tuple[Event, dict[str, Any]]:
         """Return the job for the background process, and its files."""
@@ -82,12 +91,19 @@ class Export:
             files = [str(path) for path in dicom.filesOf(node)]
             tags = {} if files else self._tags
             description[role] = {"files": files, "frame_of_reference": dicom.frameOfReference(node), "tags": tags}
-        description |= {"merged": None, "reliable": None}
+        description |= {"merged": None, "reliable": None, "segmentations": []}
         if self._merged is None:
             return description, {}
         description["merged"], voxels = volumeFiles(_inFrameOf(self._merged, fixed), "merged")
         description |= joined_nodes.worthOf(self._merged)
-        return description, voxels
+        files: dict[str, Any] = dict(voxels)
+        for number, node in enumerate(self._segmentations):
+            labels, names = _labelsOn(self._merged, node)
+            files[f"labels-{number}.npy"] = labels
+            description["segmentations"].append(
+                {"name": node.GetName(), "labels": f"labels-{number}.npy", "names": names}
+            )
+        return description, files
 
     def publish(self, written: Path) -> Exported:
         """Move what the background process has written into the folder, all at once."""
@@ -107,6 +123,23 @@ def freeFolder(parent: Path, fixedNode: Any, movingNode: Any) -> Path:
         number += 1
         folder = parent / f"{name} DICOM {number}"
     return folder
+
+
+def _labelsOn(volumeNode: Any, segmentationNode: Any) -> tuple[NDArray[np.uint16], dict[int, str]]:
+    """The segments of a segmentation as labels (z, y, x) on the grid of a volume, and what each label is.
+
+    Where segments overlap the later one counts.
+    """
+    labels = np.zeros(slicer.util.arrayFromVolume(volumeNode).shape, dtype=np.uint16)
+    segmentation, names = segmentationNode.GetSegmentation(), {}
+    for value in range(1, segmentation.GetNumberOfSegments() + 1):
+        identifier = segmentation.GetNthSegmentID(value - 1)
+        with leavingNoDisplayNodes():
+            voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, identifier, volumeNode)
+        if voxels is not None:
+            labels[voxels > 0] = value
+        names[value] = segmentation.GetNthSegment(value - 1).GetName()
+    return labels, names
 
 
 def _betweenScans(fixedNode: Any, movingNode: Any) -> NDArray[np.float64]:

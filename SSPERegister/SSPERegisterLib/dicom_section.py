@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from SSPESlicer.panel.job_button import JobButton
 from SSPESlicer.scene import dicom, provenance
 
-from . import dicom_export
+from . import dicom_export, placement
 from .joined_nodes import isJoinedOf
 
 
@@ -62,9 +62,10 @@ class DicomSection:
         merged = parameters.mergedVolume if isJoinedOf(parameters.mergedVolume, fixed, moving) else None
         tags = {keyword: edit.text.strip() for keyword, edit in self._tags.items() if edit.text.strip()}
         folder = dicom_export.freeFolder(Path(parent), fixed, moving)
+        along = [node for node in placement.movedAlongWith(moving) if node.IsA("vtkMRMLSegmentationNode")]
 
         def begin(**how: Any) -> None:
-            self._panel.logic.exportDicom(folder, fixed, moving, merged, tags, parameters.seamMm, **how)
+            self._panel.logic.exportDicom(folder, fixed, moving, merged, along, tags, parameters.seamMm, **how)
 
         def done(exported: dicom_export.Exported) -> list[str]:
             if merged is None:

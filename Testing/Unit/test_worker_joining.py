@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -112,6 +113,7 @@ def export_job(folder: Path, files: list[Path], tags: dict[str, str]) -> dict[st
         "moving": {"files": [], "frame_of_reference": None, "tags": tags},
         "matrix": matrix_of(TURN).tolist(),
         "merged": write_job_volume(WHOLE, folder, "merged"),
+        "segmentations": [],
         "reliable": False,
         "seam_mm": 10.0,
     }
@@ -130,6 +132,32 @@ def test_the_registration_and_the_merged_series_are_written(tmp_path: Path) -> N
     assert "Not reliable, accepted by " in one.DerivationDescription
     assert warnings == ["The moving scan is no DICOM series, so the registration object names a new frame of reference "
                         "for it."]  # fmt: skip
+
+
+def test_segmentations_are_written_on_the_merged_series(tmp_path: Path) -> None:
+    labels = np.zeros(WHOLE.array.shape, dtype=np.uint8)
+    labels[5:9, 8:12, 6:10] = 1
+    labels[7:9, 8:12, 10:12] = 2
+    np.save(tmp_path / "labels.npy", labels)
+    np.save(tmp_path / "nothing.npy", np.zeros_like(labels))
+    job = export_job(tmp_path, write_series(tmp_path / "series"), {}) | {
+        "segmentations": [
+            {"name": "organs", "labels": "labels.npy", "names": {"1": "liver", "2": "spine"}},
+            {"name": "far away", "labels": "nothing.npy", "names": {}},
+        ]
+    }
+    result, warnings = run(job, tmp_path)
+    target = tmp_path / result["folder"]
+    assert warnings[-1] == "far away has no voxel in the merged volume and was not written."
+    assert sorted(path.name for path in target.glob("SEG*")) == ["SEG_1.dcm"]
+    found = highdicom.seg.segread(target / "SEG_1.dcm")
+    series = {pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID for path in target.glob("CT_*.dcm")}
+    assert {one.SeriesInstanceUID for one in found.ReferencedSeriesSequence} == series
+    assert [found.get_segment_description(number).SegmentLabel for number in (1, 2)] == ["liver", "spine"]
+    slices = sorted(target.glob("CT_*.dcm"))
+    instances = [pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in slices]
+    voxels = found.get_pixels_by_source_instance(instances, assert_missing_frames_are_empty=True, combine_segments=True)
+    np.testing.assert_array_equal(voxels, labels)
 
 
 def test_tags_stand_for_headers_where_there_are_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -218,6 +219,9 @@ def test_registration_and_merged_volume_go_out_as_dicom(register: Register, tmp_
     merged = slicer.util.arrayFromVolume(ui.mergedSelector.currentNode())
     np.testing.assert_allclose(sitk.GetArrayFromImage(back), merged, atol=0.5)
     assert {path.name for path in tmp_path.iterdir()} == {folder.name}
+    carried = highdicom.seg.segread(folder / "SEG_1.dcm")
+    assert carried.SeriesDescription == "spine"
+    assert carried.get_segment_description(1).SegmentLabel == "spine"
 
 
 class Database:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from pydicom.dataset import Dataset
 
     from ..verdict import Verdict
     from ..volume import Volume
@@ -60,8 +61,8 @@ def export_registration(folder: Path, matrix: NDArray[np.float64], fixed: Source
     return warnings
 
 
-def export_volume(folder: Path, volume: Volume, sources: Sequence[Source], name: str, derivation: str) -> None:
-    """Write a volume as a CT series, and a segmentation of its synthetic voxels where it has some."""
+def export_volume(folder: Path, volume: Volume, sources: Sequence[Source], name: str, derivation: str) -> list[Dataset]:
+    """Write a volume as a CT series, and a segmentation of its synthetic voxels if it has some; return the slices."""
     synthetic = volume.where(Provenance.SYNTHETIC)
     slices = ct_series(volume, sources, series_description=name, derivation=derivation, synthetic=synthetic)
     save_series(slices, folder)
@@ -70,12 +71,15 @@ def export_volume(folder: Path, volume: Volume, sources: Sequence[Source], name:
             synthetic.astype(np.uint8), slices, {1: SYNTHETIC_LABEL}, description=f"{name}: {SYNTHETIC_LABEL.lower()}"
         )
         marks.save_as(folder / SEGMENTATION_FILE)
+    return slices
 
 
-def export_merged(folder: Path, volume: Volume, sources: Sequence[Source], verdict: Verdict, seam_mm: float) -> None:
+def export_merged(
+    folder: Path, volume: Volume, sources: Sequence[Source], verdict: Verdict, seam_mm: float
+) -> list[Dataset]:
     """Write a merged volume as `export_volume` does; the derivation says what the registration behind it is worth."""
     derivation = (
         f"Merged from two CTs by registration (SSPE). Verdict on the registration: {verdict.sentence} Soft seam of "
         f"{seam_mm:g} mm in the overlap."
     )
-    export_volume(folder, volume, sources, "SSPE merged, research use", derivation)
+    return export_volume(folder, volume, sources, "SSPE merged, research use", derivation)

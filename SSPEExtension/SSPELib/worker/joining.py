@@ -67,8 +67,9 @@ def stitch(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def export(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Write the registration, and the merged volume where there is one, as DICOM into a folder of the job's folder."""
+    """Write DICOM into a folder of the job's folder: the registration, a merged volume, segmentations carried along."""
     from ..dicom_objects.export import export_merged, export_registration
+    from ..dicom_objects.segmentation import segmentation
     from ..dicom_objects.source import source_of_files
 
     target = folder / DICOM_FOLDER
@@ -86,7 +87,16 @@ def export(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
             verdict = _verdict(job)
             # A merged volume of an unreliable registration is there only because somebody accepted it.
             verdict = verdict.accepted() if verdict.reliable is False else verdict
-            export_merged(target, volume, sources, verdict, job["seam_mm"])
+            slices = export_merged(target, volume, sources, verdict, job["seam_mm"])
+            for number, carried in enumerate(job["segmentations"], start=1):
+                channel.progress(0.6, f"Writing {carried['name']}")
+                labels = np.load(folder / carried["labels"])
+                if not labels.any():
+                    channel.warn([f"{carried['name']} has no voxel in the merged volume and was not written."])
+                    continue
+                names = {int(value): name for value, name in carried["names"].items()}
+                written = segmentation(labels, slices, names, description=carried["name"])
+                written.save_as(target / f"SEG_{number}.dcm")
     except ModuleNotFoundError as error:
         raise InputError(
             f"DICOM needs the package {error.name}, which this Python lacks; run PythonSlicer -m pip install highdicom "

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 
-from . import dicom
+from . import dicom, straightening
 from .provenance import originalOf
 
 OWN_PREFIX = "SSPE"
@@ -18,18 +18,29 @@ OWN_PREFIX = "SSPE"
 def hardenedCopy(node: Any) -> Any:
     """Return a copy of a node, "NAME registered", where its parent transforms put it, under no transform itself.
 
+    A volume that transforms shear or bend is resampled at right angles, its padding marked; label maps are not.
+
     Raises:
         InputError: the node is an expanded volume, whose synthetic slices would pass for real ones.
     """
-    if originalOf(node) is not None:
-        text = _("{name} has synthetic slices, which would pass for real ones in a copy. Choose its original volume.")
-        raise InputError(text.format(name=node.GetName()))
+    requireReal(node)
     name = slicer.mrmlScene.GenerateUniqueName(_("{name} registered").format(name=node.GetName()))
+    if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not straightening.isStraight(node):
+        copy = straightening.straightenedCopy(node)
+        copy.SetName(name)
+        return copy
     copy = _copyOf(node, name)
     _forgetRoles(copy)
     copy.SetAndObserveTransformNodeID(node.GetTransformNodeID())
     copy.HardenTransform()
     return copy
+
+
+def requireReal(node: Any) -> None:
+    """Raise InputError where a node is an expanded volume, whose synthetic slices would pass for real ones."""
+    if originalOf(node) is not None:
+        text = _("{name} has synthetic slices, which would pass for real ones in a copy. Choose its original volume.")
+        raise InputError(text.format(name=node.GetName()))
 
 
 def _copyOf(node: Any, name: str) -> Any:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from SSPELib.errors import InputError
 from SSPELib.options import MergeOptions, RegisterOptions
 from SSPELib.volume import Volume
-from SSPESlicer.scene import geometry, marks, own_nodes, results, sources
+from SSPESlicer.scene import geometry, marks, own_nodes, results, sources, straightening
 from SSPESlicer.selftest import addNode, halves
 
 from ..joined_nodes import isJoinedOf
 
 OVERLAP_MM, SPACING_MM = 80.0, 10.0
+SHEAR = np.array([[1.0, 0, 0.1, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 UNDER_TABLE = np.array([[0.0, -1, 0, 10], [1, 0, 0, -30], [0, 0, 1, 200], [0, 0, 0, 1]])
 
 
@@ -127,6 +128,17 @@ class AfterRegistrationChecks:
         self.assertFalse(results.isResult(copies[0]))
         logic.undo(movingNode)
         self.assertGreater(np.abs(pointsOf(copies[0]) - pointsOf(movingNode)).max(), 5.0)
+
+    def test_copyOfAShearedVolumeHasItsAxesAtRightAngles(self: Any) -> None:
+        logic, _fixedNode, movingNode, transform = self.registered()
+        matrix = slicer.util.arrayFromTransformMatrix(transform) @ SHEAR
+        transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+        self.assertFalse(straightening.isStraight(movingNode))
+        (copy,) = logic.hardenCopies([movingNode])
+        self.assertTrue(straightening.isStraight(copy))
+        self.assertEqual((copy.GetName(), copy.GetParentTransformNode()), ("abdomen registered", None))
+        centers = [geometry.worldBounds(node).mean(axis=1) for node in (copy, movingNode)]
+        np.testing.assert_allclose(*centers, atol=SPACING_MM)
 
     def test_whatBelongsToTheMovingScanIsExpectedToMoveAlong(self: Any) -> None:
         logic, fixedNode, movingNode, _transform = self.registered()
