@@ -75,7 +75,6 @@ class SSPEExpandWidget(JobPanel):
         self.ui.registerButton.visible = False
 
     def onNodeAboutToBeRemoved(self, node: Any) -> None:
-        JobPanel.onNodeAboutToBeRemoved(self, node)
         if self._results is not None and node in (self._results.upper, self._results.lower):
             self.onSceneClosing()
 

@@ -39,6 +39,11 @@ class SSPERegister(ScriptedLoadableModule):
             "flicker, in linked views.</p><p><b>For research use only.</b></p>"
         )
         describeModule(parent, _("SSPE Register"), helpText, dependencies=("SSPEExtension",))
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
+
+    def onStartupCompleted(self) -> None:
+        """From now on the deletion of a registration's transform undoes it, whether or not the panel was opened."""
+        self._keeper = placement.Keeper()
 
 
 @parameterNodeWrapper
@@ -118,8 +123,6 @@ class SSPERegisterWidget(JobPanel):
         self.after.forget()
 
     def onNodeAboutToBeRemoved(self, node: Any) -> None:
-        JobPanel.onNodeAboutToBeRemoved(self, node)
-        placement.putBackFrom(node)
         self.comparison.forget(node)
 
     def onSceneLoaded(self) -> None:

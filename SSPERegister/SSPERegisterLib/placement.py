@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import slicer
+import vtk
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from SSPELib.errors import InputError
 from SSPELib.registration.poses import landmark_transform
@@ -150,6 +152,23 @@ def undo(movingNode: Any) -> None:
 def putBackFrom(transformNode: Any) -> None:
     """Put all that a registration placed under a transform back; other nodes, which place nothing, change nothing."""
     takeBack(node for node in _transformedNodes() if geometry.placedBy(node) is transformNode)
+
+
+class Keeper(VTKObservationMixin):
+    """Undoes a registration when its transform is deleted, and takes away the marks of volumes that are."""
+
+    def __init__(self) -> None:
+        VTKObservationMixin.__init__(self)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAboutToBeRemoved(self, caller: Any, event: Any, node: Any) -> None:
+        if slicer.mrmlScene.IsClosing() or node is None:
+            return
+        if node.IsA("vtkMRMLTransformNode"):
+            putBackFrom(node)
+        for marking in marks.markingsOf(node):
+            removeNode(marking)
 
 
 def takeBack(nodes: Iterable[Any]) -> None:

@@ -13,6 +13,9 @@ from SSPELib.model.bundle import ModelCard, load_bundle
 
 FILE_PATTERN = re.compile(r"(/[^/,]*\*[^/,]*|\.nii\.gz)(?=,|$)")
 MOST_DISTANCES = 9
+# Where the name of a file may go on in the next line, so that the table fits into a narrow panel.
+BREAKS = re.compile(r"(?<=[/_])")
+ZERO_WIDTH_SPACE = "\u200b"
 
 
 def modelProblem() -> str | None:
@@ -67,7 +70,7 @@ def _heldOutRows(card: ModelCard) -> list[tuple[str, ...]]:
     rows = []
     for name, values in card.held_out.items():
         cells = [f"{values[figure]:.0f}" if figure in values else "" for figure in figures]
-        rows.append((FILE_PATTERN.sub("", name), *cells))
+        rows.append((BREAKS.sub(ZERO_WIDTH_SPACE, FILE_PATTERN.sub("", name)), *cells))
     return rows
 
 

@@ -29,13 +29,18 @@ class SSPEExtensionTest(SelfTest):
             window_hu=(-1000.0, 3000.0), weights_sha256="",
             error_by_distance=tuple((4.0 + 8 * index, 100.0 + index) for index in range(20)),
             training={"volumes": 90, "sources": [{"pattern": "necks/*.nii.gz"}]},
-            held_out={"necks/*_ct.nii.gz, 64 mm": {"error_hu": 210.4, "repeated_hu": 350.6, "better_percent": 81.2}},
+            held_out={
+                "necks/*_ct.nii.gz, 64 mm": {"error_hu": 210.4, "repeated_hu": 350.6, "better_percent": 81.2},
+                "torso/one_chest.nii.gz, 64 mm": {"error_hu": 120.0},
+            },
             limits="CT <only>.", license="Apache-2.0", research_use="Research use only.",
         )  # fmt: skip
         text = model_card.describeCard(card)
         for words in ("CT &lt;only&gt;.", "Research use only.", "<td>Volumes trained on</td><td>90</td>", "156 mm"):
             self.assertIn(words, text)
         self.assertIn("<td>necks, 64 mm</td><td>210</td><td>351</td><td>81</td>", text)
+        # A long name may go on in the next line of a narrow panel.
+        self.assertIn("<td>torso/\u200bone_\u200bchest, 64 mm</td>", text)
         self.assertLessEqual(len(re.findall(r"<td>1\d\d HU</td>", text)), model_card.MOST_DISTANCES)
         self.assertNotIn("pattern", text)
 

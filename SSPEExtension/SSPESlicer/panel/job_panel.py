@@ -14,7 +14,7 @@ from slicer.util import VTKObservationMixin
 from SSPELib.model.bundle import list_bundles
 from SSPELib.options import Options
 
-from ..scene import marks, own_nodes, results
+from ..scene import results
 from ..scene.straightening import isStraight, straightenedCopy
 from ..views import layouts
 from . import widgets
@@ -89,9 +89,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Let go of nodes of the scene."""
 
     def onNodeAboutToBeRemoved(self, node: Any) -> None:
-        """Let go of a node, and take away what means nothing without it."""
-        for marking in marks.markingsOf(node):
-            own_nodes.removeNode(marking)
+        """Let go of a node."""
 
     def onSceneLoaded(self) -> None:
         """Show what the scene that was loaded holds."""

@@ -200,6 +200,18 @@ class SSPERegisterTest(AfterRegistrationChecks, SelfTest):
         grown.SetAndObserveTransformNodeID(nodes.transform.GetID())
         self.assertIn("lie under different transforms", self.logic().whyNot(fixedNode, grown))
 
+    def test_whatIsDeletedTakesAlongWhatMeansNothingWithoutItNoPanelNeeded(self) -> None:
+        fixedNode, original = (addNode(part, "part") for part in halves(OVERLAP_MM))
+        grown = expandedBy(original, 10)
+        nodes = self.logic(transform=knownMotion()).register(fixedNode, grown, SIMPLEITK)
+        slicer.mrmlScene.RemoveNode(nodes.transform)
+        for node in (original, grown):
+            self.assertIsNone(node.GetParentTransformNode())
+            self.assertFalse(placement.isPlaced(node))
+        marking = grown.GetNodeReference(marks.SYNTHETIC_ROLE)
+        slicer.mrmlScene.RemoveNode(grown)
+        self.assertFalse(slicer.mrmlScene.IsNodePresent(marking))
+
     def test_whyNot(self) -> None:
         fixedNode, movingNode = (addNode(volume, "part") for volume in halves(OVERLAP_MM))
         logic = self.logic()
