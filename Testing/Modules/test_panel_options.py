@@ -7,10 +7,11 @@ import pytest
 import slicer
 from PySide6 import QtWidgets
 
-from SSPELib.options import ExpandOptions, Option, Options, RegisterOptions
+from SSPELib.options import ExpandOptions, MergeOptions, Option, Options, RegisterOptions
 
 # Of these the panel has no widget: the volume says which end grows.
 ELSEWHERE = {"direction"}
+PANELS = [("SSPEExpand", ExpandOptions), ("SSPERegister", RegisterOptions), ("SSPERegister", MergeOptions)]
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,19 @@ class PatientOptions(RegisterOptions):
     )
 
 
-@pytest.mark.parametrize(("module", "kind"), [("SSPEExpand", ExpandOptions), ("SSPERegister", RegisterOptions)])
+@pytest.mark.parametrize(("module", "kind"), PANELS)
 def test_every_option_has_a_widget_that_says_what_the_option_says(sspe: Any, module: str, kind: type[Options]) -> None:
     from SSPESlicer.panel.options import optionName
 
     ui = vars(sspe.openModule(module).ui)
     found = {optionName(widget, kind): name for name, widget in ui.items()}
     for name in {one.name for one in fields(kind)} - ELSEWHERE:  # type: ignore[arg-type]
-        option, widget, label = kind.option(name), ui[found[name]], ui[f"{found[name]}Label"]
+        option, widget, label = kind.option(name), ui[found[name]], ui.get(f"{found[name]}Label")
         assert widget.toolTip.startswith(option.sentence), name
-        assert label.toolTip == widget.toolTip
+        if label is None:
+            assert widget.text, f"{name} has no label and says nothing itself"
+        else:
+            assert label.toolTip == widget.toolTip
         if option.low is not None:
             assert (widget.minimum, widget.maximum, widget.value) == (option.low, option.high, option.default)
             assert f"{option.low:g} to {option.high:g} {option.unit}" in widget.toolTip
@@ -43,7 +47,7 @@ def test_every_option_has_a_widget_that_says_what_the_option_says(sspe: Any, mod
             assert widget.checked is option.default
 
 
-@pytest.mark.parametrize("kind", [ExpandOptions, RegisterOptions])
+@pytest.mark.parametrize("kind", [kind for _module, kind in PANELS])
 def test_choices_that_panels_show_have_words(kind: type[Options]) -> None:
     for one in fields(kind):  # type: ignore[arg-type]
         option = kind.option(one.name)
