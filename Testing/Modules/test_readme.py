@@ -45,7 +45,7 @@ def test_console_snippets_run(
         addNode(part, name)
     names: dict[str, Any] = {"slicer": slicer}
     snippets = re.findall(r"```python\n(.*?)```", section(CONSOLE, "From Slicer's Python console"), re.DOTALL)
-    assert len(snippets) == 3
+    assert len(snippets) == 4
     exec(snippets[0], names)
     assert capsys.readouterr().out.strip() == (
         "True Expected error 1.2 mm; 9 of 10 such results are within 3 mm 60.0 Lower chest to Upper chest"
@@ -62,6 +62,8 @@ def test_console_snippets_run(
     ]
     assert (tmp_path / "new-folder" / "REG.dcm").is_file()
     assert slicer.util.getNode("Lower chest registered").GetParentTransformNode() is None
+    exec(snippets[3], names)
+    assert names["upper"].GetName() == "Upper chest"  # which is straight
 
 
 def test_the_controls_that_it_names_are_there() -> None:
