@@ -6,15 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from phantoms import torso
 
 import SSPELib
 from SSPELib.options import ExpandOptions
+from SSPELib.volume import Provenance, with_slices
 from SSPELib.worker import read_job_volume, write_job_volume
+from SSPELib.worker.jobs import padding_remarks
 
 LIBRARY = Path(SSPELib.__file__).resolve().parents[1]
 
@@ -140,3 +144,15 @@ def test_a_job_with_an_unknown_option_is_an_error(tmp_path: Path, task: str) -> 
     [event], _ = answered(process, "")
     assert (event["event"], process.returncode) == ("error", 2)
     assert "The option 'speed' is unknown" in event["message"]
+
+
+def test_what_was_taken_for_padding_is_said() -> None:
+    volume = torso()
+    provenance = np.zeros(volume.array.shape, dtype=np.uint8)
+    assert padding_remarks(volume, replace(volume, provenance=provenance)) == []
+    provenance[:, : provenance.shape[1] // 4] = Provenance.NO_DATA
+    wedged = replace(volume, provenance=provenance, name="head")
+    longer = with_slices(wedged, volume.array[:3], None, Provenance.SYNTHETIC)
+    for one in (wedged, longer):
+        (remark,) = padding_remarks(one)
+        assert remark.startswith("25 % of head is padding")

@@ -7,17 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
 from .. import tasks
 from ..options import ExpandOptions, RegisterOptions
 from ..progress import Progress, part
-from ..volume import synthetic_mm
+from ..volume import Provenance, Volume, real_part, synthetic_mm
 from . import joining
 from .channel import Channel
 from .files import read_job_volume, write_job_volume
 
 JOB_FILE = "job.json"
+PADDING_WORTH_TELLING = 0.005
 
 Job = dict[str, Any]
 
@@ -39,7 +41,7 @@ def _expand(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
         volume = read_job_volume(one["volume"], folder)
         share = part(channel.progress, number / len(wanted), (number + 1) / len(wanted))
         done = tasks.expand(volume, ExpandOptions.from_dict(one["options"]), _named(share, volume.name))
-        channel.warn(done.warnings)
+        channel.warn([*done.warnings, *padding_remarks(done.volume)])
         written = write_job_volume(done.volume, folder, f"expanded-{number}")
         results.append({**written, "synthetic_mm": synthetic_mm(done.volume)})
         model = done.model
@@ -59,8 +61,18 @@ def _register(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
         start_transform=None if start is None else sitk.ReadTransform(str(folder / start)),
         backend=RemoteBackend("BRAINSFit", folder, channel) if options.backend == "brainsfit" else None,
     )
-    channel.warn(done.warnings)
+    channel.warn([*done.warnings, *padding_remarks(done.fixed, done.moving)])
     return result_of(done.registration, folder)
+
+
+def padding_remarks(*volumes: Volume) -> list[str]:
+    """Say of which volumes, expanded or not, how much was taken for padding."""
+    remarks = []
+    for volume in volumes:
+        share = float(np.mean(real_part(volume).where(Provenance.NO_DATA)))
+        if share >= PADDING_WORTH_TELLING:
+            remarks.append(f"{100 * share:.0f} % of {volume.name} is padding around what was scanned: no data.")
+    return remarks
 
 
 def _device(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:

@@ -162,6 +162,7 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             for name in self._crookedInputs():
                 copy = straightenedCopy(getattr(self._parameterNode, name), self._inputs[name])
                 setattr(self._parameterNode, name, copy)
+                slicer.util.setSliceViewerLayers(background=copy, foreground=None, fit=True)
 
     def _onModelChosen(self, index: int) -> None:
         if self._parameterNode is not None:

@@ -141,8 +141,12 @@ def _description(volumeNode: Any, copy: Any, beforeRegistration: bool, padding: 
     parent = geometry.parentOf(volumeNode, beforeRegistration)
     if parent is None:
         text = _(
-            "{copy}: {name}, whose slices are sheared, resampled at right angles; {percent} % is marked as no data."
+            "{copy} was resampled at right angles (slices of {name} are sheared); {percent} % of it is marked as no "
+            "data."
         )
         return text.format(**names)
-    text = _("{copy}: {name} resampled where {transform} puts it; {percent} % is marked as no data.")
+    text = _(
+        "{copy} was resampled at right angles ({transform} bends or shears {name}); {percent} % of it is marked as no "
+        "data."
+    )
     return text.format(transform=parent.GetName(), **names)
