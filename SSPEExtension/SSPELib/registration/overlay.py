@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -54,11 +54,14 @@ class Sample:
         index: (b, n) of the voxels.
         weight: (b, n) how many voxels each stands for; 0 where there are fewer than n.
         centers: (b, 3) mean position, LPS mm.
+        looked_up: the voxels and their points (3, poses, n) by the first of the poses that are looked at in one go: a
+            climb asks for the same ones at every step.
     """
 
     index: Tensor
     weight: Tensor
     centers: Matrix
+    looked_up: dict[int, tuple[Voxels, Tensor]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,13 +173,13 @@ class Overlay:
             return np.zeros(len(poses)), np.zeros((len(poses), 3, 4))
         values, gradients = [], []
         for part in self._chunks(sample):
-            index, weight = sample.index[part], sample.weight[part]
-            place = self._place(poses[part], index).requires_grad_()
-            pairs = self.model.of(self._fixed_voxels(index), self.sampler.at(place))
-            value = (pairs.worth * weight).sum(dim=1)
+            if part.start not in sample.looked_up:
+                sample.looked_up[part.start] = self._looked_up(sample.index[part])
+            fixed, points = sample.looked_up[part.start]
+            place = self._place(poses[part], points).requires_grad_()
+            value = (self.model.of(fixed, self.sampler.at(place)).worth * sample.weight[part]).sum(dim=1)
             (slope,) = torch.autograd.grad(value.sum(), place)
             # What moves a place in the moving grid by the entries of a pose: the fixed point itself, and 1.
-            points = self.fixed_points[:, index]
             linear = torch.einsum("rbn,cbn->brc", slope, points)
             gradients.append(torch.cat([linear, slope.sum(dim=2).T[:, :, None]], dim=2))
             values.append(value.detach())
@@ -191,9 +194,9 @@ class Overlay:
         values = []
         with torch.no_grad():
             for part in self._chunks(sample):
-                index, weight = sample.index[part], sample.weight[part]
-                pairs = self.model.of(self._fixed_voxels(index), self.sampler.at(self._place(poses[part], index)))
-                values.append((pairs.worth * weight).sum(dim=1))
+                fixed, points = self._looked_up(sample.index[part])
+                pairs = self.model.of(fixed, self.sampler.at(self._place(poses[part], points)))
+                values.append((pairs.worth * sample.weight[part]).sum(dim=1))
         return torch.cat(values).cpu().numpy().astype(np.float64) * self.nats_per_voxel
 
     def evidence(self, poses: Matrix) -> list[PoseEvidence]:
@@ -215,7 +218,8 @@ class Overlay:
         near = torch.from_numpy(self._near(pose, 0.0)).to(self.device)
         with torch.no_grad():
             for index in near.split(self._chunk()) if near.numel() else ():
-                fixed, moving = self._fixed_voxels(index), self.sampler.at(self._place(pose[None], index[None])[:, 0])
+                fixed, points = self._looked_up(index)
+                moving = self.sampler.at(self._place(pose[None], points[:, None])[:, 0])
                 pairs = self.model.of(fixed, moving)
                 mixed += float((pairs.worth * (1.0 - pairs.real)).sum())
                 real_voxels += float((pairs.both * pairs.real).sum())
@@ -227,14 +231,15 @@ class Overlay:
                     real[number] += float((pairs.worth * pairs.real).sum())
         return Sums(real.tolist(), mixed, real_voxels, mixed_voxels)
 
-    def _fixed_voxels(self, index: Tensor) -> Voxels:
-        return Voxels(*self.fixed_fields[:, index])
+    def _looked_up(self, index: Tensor) -> tuple[Voxels, Tensor]:
+        """Fixed voxels (...) and their places (3, ...), LPS mm, by their indices (...)."""
+        return Voxels(*self.fixed_fields[:, index]), self.fixed_points[:, index]
 
-    def _place(self, poses: Matrix, index: Tensor) -> Tensor:
-        """Where poses (b, 4, 4) take fixed voxels (b, n): places (3, b, n) in voxels of the moving grid."""
+    def _place(self, poses: Matrix, points: Tensor) -> Tensor:
+        """Where poses (b, 4, 4) take fixed points (3, b, n), LPS mm: places (3, b, n) in voxels of the moving grid."""
         shift = (poses[:, :3, 3] - self.moving.origin) / self.moving.spacing
         linear = torch.from_numpy((poses[:, :3, :3] / self.moving.spacing).astype(np.float32)).to(self.device)
-        places = torch.einsum("brc,cbn->rbn", linear, self.fixed_points[:, index])
+        places = torch.einsum("brc,cbn->rbn", linear, points)
         return places + torch.from_numpy(shift.T[:, :, None].astype(np.float32)).to(self.device)
 
     def _chunk(self) -> int:
