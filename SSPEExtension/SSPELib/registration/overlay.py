@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,14 +103,32 @@ class FieldSampler:
             index = torch.where(inside, (z * height + y) * width + x, float(self.table.shape[1] - 1)).int()
             rows = self.table.index_select(1, index.flatten()).view(self.table.shape[0], *index.shape)
         values = rows[: len(FIELDS)]
-        offset = place - nearest
         count = len(SLOPED)
         slopes = rows[len(FIELDS) :].view(3, count, *index.shape)
-        carried = values[:count] + slopes[0] * offset[0] + slopes[1] * offset[1] + slopes[2] * offset[2]
-        hu, log_density, body, valid, real = carried
+        hu, log_density, body, valid, real = _Carried.apply(place - nearest, values[:count], slopes)
         return Voxels(
             hu, log_density, body.clamp(0, 1), valid.clamp(0, 1), real.clamp(0, 1), values[count], values[count + 1]
         )
+
+
+class _Carried(torch.autograd.Function):
+    """Fields (field, ...) of voxels at offsets (3, ...) from them in voxels, by their slopes (3, field, ...).
+
+    Autograd alone would keep what every one of the products and sums is made of.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, offset: Tensor, values: Tensor, slopes: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(slopes)
+        carried = values + slopes[0] * offset[0]
+        carried += slopes[1] * offset[1]
+        carried += slopes[2] * offset[2]
+        return carried
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (slopes,) = ctx.saved_tensors
+        return torch.stack([(gradient * slope).sum(dim=0) for slope in slopes]), None, None
 
 
 class Overlay:
