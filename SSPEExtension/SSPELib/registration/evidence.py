@@ -10,7 +10,7 @@ tissue, which happens anywhere, counts little, and bone on bone much.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -208,29 +208,31 @@ class EvidenceModel:
     real_scale_hu: float
     threshold: Threshold = Threshold()
 
-    def of(self, fixed: Voxels, moving: Voxels, scale_factor: float = 1.0) -> PairEvidence:
+    def of(self, fixed: Voxels, moving: Voxels) -> PairEvidence:
+        """The evidence of pairs (...) of fixed and moving voxels."""
+        return next(self.by_scale(fixed, moving, (1.0,)))
+
+    def by_scale(self, fixed: Voxels, moving: Voxels, factors: Sequence[float]) -> Iterator[PairEvidence]:
         """The evidence of pairs (...) of fixed and moving voxels.
 
         Args:
             fixed, moving: of each pair.
-            scale_factor: of the expected difference of two real voxels.
+            factors: of the expected difference of two real voxels, one after the other.
         """
-        scale_squared = (self.real_scale_hu * scale_factor) ** 2 + fixed.scale_squared + moving.scale_squared
+        difference = fixed.hu - moving.hu
+        log_density = 0.5 * (fixed.log_density + moving.log_density)
         trust = fixed.trust * moving.trust
-        matched = log_match(
-            fixed.hu - moving.hu,
-            scale_squared,
-            0.5 * (fixed.log_density + moving.log_density),
-            REAL_TRUST * trust,
-        )
         both = fixed.body * moving.body * moving.valid
         either = (fixed.body + moving.body) * moving.valid - 2.0 * both
         real = fixed.real * moving.real
         synthetic = trust * (1.0 - real)
         reward = (SYNTHETIC_OUTLINE_MATCH - self.threshold.synthetic) * synthetic - self.threshold.real * real
-        penalty = SYNTHETIC_OUTLINE_MISMATCH * synthetic + REAL_OUTLINE_MISMATCH * real
-        worth = (both * (matched + reward) + penalty * either) * fixed.weight * moving.weight
-        return PairEvidence(worth, both, real)
+        penalty = (SYNTHETIC_OUTLINE_MISMATCH * synthetic + REAL_OUTLINE_MISMATCH * real) * either
+        for factor in factors:
+            scale_squared = (self.real_scale_hu * factor) ** 2 + fixed.scale_squared + moving.scale_squared
+            matched = log_match(difference, scale_squared, log_density, REAL_TRUST * trust)
+            worth = (both * (matched + reward) + penalty) * fixed.weight * moving.weight
+            yield PairEvidence(worth, both, real)
 
     def resemblance(self, image: GridImage, density: Density, displacement_mm: float) -> Threshold:
         """Mean worth of pairs inside the body where an image meets itself, displaced along z; 0 where nothing meets.

@@ -245,8 +245,7 @@ class Overlay:
                 mixed_voxels += float((pairs.both * (1.0 - pairs.real)).sum())
                 kept = torch.nonzero((pairs.real > 0) & (pairs.worth != 0))[:, 0]
                 fixed, moving = fixed.chosen(kept), moving.chosen(kept)
-                for number, factor in enumerate(SCALE_FACTORS):
-                    pairs = self.model.of(fixed, moving, factor)
+                for number, pairs in enumerate(self.model.by_scale(fixed, moving, SCALE_FACTORS)):
                     real[number] += float((pairs.worth * pairs.real).sum())
         return Sums(real.tolist(), mixed, real_voxels, mixed_voxels)
 
