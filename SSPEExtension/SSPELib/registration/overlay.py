@@ -118,7 +118,7 @@ class _Carried(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, offset: Tensor, values: Tensor, slopes: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, offset: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
         ctx.save_for_backward(slopes)
         carried = values + slopes[0] * offset[0]
         carried += slopes[1] * offset[1]
@@ -126,7 +126,7 @@ class _Carried(torch.autograd.Function):
         return carried
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (slopes,) = ctx.saved_tensors
         return torch.stack([(gradient * slope).sum(dim=0) for slope in slopes]), None, None
 
