@@ -104,6 +104,21 @@ def test_the_copy_holds_what_was_scanned_where_it_lies_and_marks_the_rest(sspe: 
     assert node.GetParentTransformNode() is parent
 
 
+def test_a_copy_of_the_copy_with_its_transform_built_in_keeps_the_marks(sspe: Any) -> None:
+    from SSPESlicer.scene import marks
+    from SSPESlicer.scene.hardening import hardenedCopy
+    from SSPESlicer.scene.straightening import straightenedCopy
+
+    node, _expected, missing = crooked_node("linear parent")
+    copy = straightenedCopy(node)
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "table")
+    table.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.diag([-1.0, -1, 1, 1])))
+    for marked in (copy, *marks.markingsOf(copy)):
+        marked.SetAndObserveTransformNodeID(table.GetID())
+    np.testing.assert_array_equal(marks.noDataArray(copy) > 0, missing)
+    np.testing.assert_array_equal(marks.noDataArray(hardenedCopy(copy)) > 0, missing)
+
+
 def test_what_slicer_fills_with_tissue_is_no_data_and_air(sspe: Any) -> None:
     """Slicer takes the median of a volume's corners for what is around it, which may be tissue."""
     from SSPESlicer.scene import marks

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 
-from . import dicom, straightening
+from . import dicom, marks, straightening
 from .provenance import originalOf
 
 OWN_PREFIX = "SSPE"
@@ -33,6 +33,9 @@ def hardenedCopy(node: Any) -> Any:
     _forgetRoles(copy)
     copy.SetAndObserveTransformNodeID(node.GetTransformNodeID())
     copy.HardenTransform()
+    noData = marks.noDataArray(node)
+    if noData is not None:
+        marks.markNoData(copy, noData > 0)
     return copy
 
 
