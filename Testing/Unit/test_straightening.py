@@ -36,7 +36,7 @@ def uneven(random: np.random.Generator) -> list[float]:
     return [-75.0, *heights[heights < 75.0].tolist()]
 
 
-def scanned(hu: Hu, heights: list[float], tilt_degrees: float) -> Volume:
+def scanned(hu: Hu, heights: list[float], tilt_degrees: float, intercept: float = -1024.0) -> Volume:
     """What is read of a DICOM series of slices at these heights, mm, under a tilted gantry."""
     angle = np.radians(tilt_degrees)
     direction = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
@@ -49,7 +49,7 @@ def scanned(hu: Hu, heights: list[float], tilt_degrees: float) -> Volume:
     with TemporaryDirectory() as folder:
         series = Path(folder) / "series"
         stack = Volume(array, spacing, tuple(corner), direction)
-        write_series(series, stack, positions=origins, slope=1 / 16, SliceThickness=10)
+        write_series(series, stack, positions=origins, slope=1 / 16, intercept=intercept, SliceThickness=10)
         return read_volume(series)
 
 
@@ -104,6 +104,19 @@ def test_spheres_stay_where_they_are_however_uneven_the_slices(
 ) -> None:
     """A straight line between two slices is no sphere, hence less exact along the body."""
     np.testing.assert_allclose(found_center(heights, tilt, center), center, atol=0.1)
+
+
+def test_what_lies_outside_the_circle_of_a_tilted_scan_is_no_data() -> None:
+    def circled(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(np.hypot(points[..., 0], points[..., 1]) < 125, body(points), -3024.0)
+
+    read = scanned(circled, np.arange(-75.0, 76.0, 2.5).tolist(), 15.0, intercept=-3024.0)
+    assert read.array.min() > -1100
+    # Tilted slices cut the cylinder that the gantry sees less obliquely than upright ones; their rims lie elsewhere.
+    points = places(read)
+    away = np.hypot(points[..., 0], points[..., 1])
+    assert np.all(read.where(Provenance.NO_DATA)[away > 135])
+    assert not np.any(read.where(Provenance.NO_DATA)[(away < 115) & (np.abs(points[..., 2]) < 40)])
 
 
 def found_center(heights: list[float], tilt: float, center: tuple[float, float, float]) -> NDArray[np.float64]:

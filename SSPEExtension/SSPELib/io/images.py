@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..volume.checks import raise_not_finite
-from ..volume.provenance import Provenance
 from ..volume.volume import Volume
 from .nifti import any_sform_read, stored_voxels, unzipped
 from .nifti_header import is_nifti, places
@@ -194,16 +193,15 @@ def _straight(
         f"{path}: a gantry tilt or shear of {tilt:.1f} degrees was straightened; its slices stay whole and were moved "
         "back within their planes, and what they do not cover is marked as no data."
     )
-    moved, padding, corner = straightened(array, np.outer(np.arange(len(array)), shift))
-    x, y, z = origin + across @ (corner * spacing[:2])
-    return Volume(
-        array=moved,
+    x, y, z = origin
+    sheared = Volume(
+        array=array,
         spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2] * (normal @ way))),
         origin=(float(x), float(y), float(z)),
         direction=np.column_stack([row, column, normal]),
         name=str(path),
-        provenance=np.where(padding, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8),
     )
+    return straightened(sheared, np.outer(np.arange(len(array)), shift))
 
 
 def _farthest(one: NDArray[np.float64], other: NDArray[np.float64], size: NDArray[np.float64]) -> float:

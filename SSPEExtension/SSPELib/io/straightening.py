@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..volume.volume import AIR_HU
+from ..volume.no_data import find_no_data
+from ..volume.provenance import Provenance
+from ..volume.volume import AIR_HU, Volume
 
 # Below this no voxel of a sheared stack lies noticeably off.
 SHEARED_MM = 0.1
@@ -16,17 +19,21 @@ SHEARED_MM = 0.1
 WHOLE_VOXELS = 1e-3
 
 
-def straightened(
-    stack: NDArray[Any], shifts: NDArray[np.float64]
-) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.int64]]:
-    """Move slices (n, rows, columns) by shifts (n, 2) in voxels along rows and along columns, on one larger plane.
+def straightened(sheared: Volume, shifts: NDArray[np.float64], padding_hu: float | None = None) -> Volume:
+    """Move slices, those along the last axis of a grid, by shifts (n, 2) in voxels along rows and along columns.
 
     A slice moved by whole voxels keeps its values; others are interpolated by cubic splines within the slice.
 
+    Args:
+        sheared: the slices on a grid at right angles, as if none were shifted.
+        shifts: against the first slice.
+        padding_hu: the value of what lies outside the scanner's circle, where known.
+
     Returns:
-        The slices (n, more rows, more columns), which of their voxels are padding (they are air), and where the larger
-        plane begins, in voxels along rows and along columns of the first slice.
+        The slices on one larger plane; what they do not cover is no data, as is padding, and both are air.
     """
+    given = find_no_data(sheared, padding_hu)
+    stack = np.where(given, np.asarray(AIR_HU, sheared.array.dtype), sheared.array)
     count, rows, columns = stack.shape
     shifts = np.where(np.abs(shifts - np.rint(shifts)) <= WHOLE_VOXELS, np.rint(shifts), shifts)
     low = np.floor(shifts.min(axis=0)).astype(np.int64)
@@ -38,12 +45,24 @@ def straightened(
         if np.all(shift == np.rint(shift)):
             x, y = (int(value) for value in shift)
             window = np.s_[index, y : y + rows, x : x + columns]
-            moved[window], padding[window] = plane, False
+            moved[window], padding[window] = plane, given[index]
             continue
         inside = _inside(rows, shift[1], size[1])[:, None] & _inside(columns, shift[0], size[0])
         moved[index][inside] = _moved(plane, shift, size)[inside]
-        padding[index] = ~inside
-    return moved, padding, low
+        nearest = np.ix_(_nearest(rows, shift[1], size[1]), _nearest(columns, shift[0], size[0]))
+        padding[index] = ~inside | given[index][nearest]
+    x, y, z = sheared.origin + sheared.direction[:, :2] @ (low * sheared.spacing[:2])
+    return replace(
+        sheared,
+        array=moved,
+        origin=(float(x), float(y), float(z)),
+        provenance=np.where(padding, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8),
+    )
+
+
+def _nearest(count: int, shift: float, size: int) -> NDArray[np.int64]:
+    """Which voxel of a shifted row lies nearest to each of a longer one."""
+    return np.clip(np.rint(np.arange(size) - shift), 0, count - 1).astype(np.int64)
 
 
 def _inside(count: int, shift: float, size: int) -> NDArray[np.bool_]:

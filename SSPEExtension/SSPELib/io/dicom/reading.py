@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...volume.no_data import with_no_data
@@ -69,31 +71,39 @@ def read_stack(planes: list[Plane], place: Path, remarks: list[str]) -> Volume:
     first = stack.planes[0]
     if first.axes is None or first.spacing is None or first.position is None:
         raise ValueError("a stack is complete")
-    array, origin = hounsfield(stack.planes, place), first.position
-    padding = None
-    if len(names) > 1 and np.linalg.norm(stack.sideways[-1]) > SHEARED_MM:
-        remarks.append(_tilt(stack, place))
-        array, padding, corner = straightened(array, stack.sideways / first.spacing)
-        origin = origin + first.axes @ (corner * first.spacing)
-    gap = stack.along[-1] / max(1, len(names) - 1) or first.thickness or 1.0
-    if places is not None:
-        array = evened(array, stack.along, places)
-        padding = None if padding is None else evened(padding.astype(np.float32), stack.along, places) > 0
-        origin = origin + first.normal * places[0]
-        gap = float(places[1] - places[0])
-    x, y, z = origin
+    x, y, z = first.position
     volume = Volume(
-        array=array,
-        spacing=(*first.spacing, float(gap)),
+        array=hounsfield(stack.planes, place),
+        spacing=(*first.spacing, float(stack.along[-1] / max(1, len(names) - 1) or first.thickness or 1.0)),
         origin=(float(x), float(y), float(z)),
         direction=np.column_stack([first.axes, first.normal]),
         name=str(place),
         frame_of_reference=first.header.frame_of_reference,
-        provenance=None if padding is None else np.where(padding, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8),
     )
     padding_hu = _padding_hu(first)
+    if len(names) > 1 and np.linalg.norm(stack.sideways[-1]) > SHEARED_MM:
+        remarks.append(_tilt(stack, place))
+        volume = straightened(volume, stack.sideways / first.spacing, padding_hu)
+    if places is not None:
+        volume = _evened(volume, stack.along, places)
     # Padding at or below air is found by its value in whatever comes to be used; only the tag tells of any other.
     return volume if padding_hu is None or padding_hu <= AIR_HU else with_no_data(volume, padding_hu)
+
+
+def _evened(volume: Volume, along: NDArray[np.float64], places: NDArray[np.float64]) -> Volume:
+    """The volume with slices at even places, mm from its first slice, instead of those where they lie along it."""
+    provenance = volume.provenance
+    if provenance is not None:
+        padding = evened((provenance == Provenance.NO_DATA).astype(np.float32), along, places) > 0
+        provenance = np.where(padding, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8)
+    x, y, z = volume.origin + volume.direction[:, 2] * places[0]
+    return replace(
+        volume,
+        array=evened(volume.array, along, places),
+        spacing=(*volume.spacing[:2], float(places[1] - places[0])),
+        origin=(float(x), float(y), float(z)),
+        provenance=provenance,
+    )
 
 
 def _padding_hu(plane: Plane) -> float | None:
