@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,7 +13,7 @@ from SSPELib.io import read_volume
 from SSPELib.io.writing import write_image
 from SSPELib.volume import AIR_HU, Volume
 
-from ..registration.cases import make_case
+from ..registration.cases import Start, make_case
 
 SIZE = (512, 512, 133)
 SPACING_MM = (0.7, 0.7, 2.5)
@@ -83,7 +82,7 @@ def resized(volume: Volume, in_plane: int | None = None, slices: int | None = No
     return replace(volume, array=np.ascontiguousarray(array), spacing=spacing)
 
 
-def write_pair(volume: Volume, folder: Path, overlap_mm: float, start: Literal["near", "unknown"]) -> tuple[Path, Path]:
+def write_pair(volume: Volume, folder: Path, overlap_mm: float, start: Start) -> tuple[Path, Path]:
     """Two parts of a body as in the demo, the lower one moved, as files; returns fixed and moving."""
     case = make_case(volume, overlap_mm, SEED, start=start, scan="cut")
     paths = folder / f"{start}-{overlap_mm:g}-fixed.nii.gz", folder / f"{start}-{overlap_mm:g}-moving.nii.gz"

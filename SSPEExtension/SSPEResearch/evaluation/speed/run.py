@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
 
 from SSPELib import __version__
 from SSPELib.options import DeviceName
-from SSPELib.progress import Progress, part, silent
+from SSPELib.progress import Progress, silent
 
+from ..registration.cases import Start
 from ..registration.systems import OTHERS, PACKAGES
 from .inputs import Body, body, resized, write_pair, write_volume
 from .process import Measured, measure
@@ -24,8 +25,9 @@ from .process import Measured, measure
 Part = Literal["commands", "peers", "network", "growth"]
 PARTS: tuple[Part, ...] = get_args(Part)
 DISTANCE_MM = 64.0
-# As in the demo; with 40 mm real voxels alone decide the end.
-OVERLAPS_MM = (0.0, 40.0)
+PEERS_OVERLAP_MM = 40.0
+# 0 mm as in the demo; with 40 mm real voxels alone decide the end.
+PAIRS: tuple[tuple[Start, float], ...] = (("near", 0.0), ("unknown", 0.0), ("near", PEERS_OVERLAP_MM))
 NETWORK_SIZES = ((96, 128, 128), (96, 256, 256))
 NETWORK_SECONDS, QUICK_SECONDS = 8.0, 0.2
 QUICK_NETWORK_SIZES = ((48, 32, 32),)
@@ -36,12 +38,12 @@ GROWTH_DISTANCES_MM = (64.0, 128.0, 256.0, 400.0)
 
 @dataclass(frozen=True)
 class Task:
-    """A row to measure: its name, and the work and arguments of `timed`."""
+    """A row to measure: its name, the work of `timed`, and what makes its files and says its arguments in its turn."""
 
     name: str
     part: Part
     work: str
-    arguments: tuple[str, ...]
+    arguments: Callable[[], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,9 @@ def run(
     speed = Speed(_machine(given, device, repeats))
     with tempfile.TemporaryDirectory(prefix="sspe-speed-") as folder:
         tasks = list(_tasks(parts, given, device, quick, Path(folder)))
-        ends = [number / len(tasks) for number in range(len(tasks) + 1)]
-        for task, (start, stop) in zip(tasks, pairwise(ends), strict=True):
-            part(progress, start, stop)(0.0, task.name)
-            row = measure(task.name, task.work, task.arguments, repeats)
+        for number, task in enumerate(tasks):
+            progress(number / len(tasks), task.name)
+            row = measure(task.name, task.work, task.arguments(), repeats)
             speed.rows.setdefault(task.part, []).append(row)
     progress(1.0, "Measured")
     return speed
@@ -105,51 +106,52 @@ def _tasks(parts: Sequence[Part], given: Body, device: str, quick: bool, folder:
         for size in QUICK_NETWORK_SIZES if quick else NETWORK_SIZES:
             for way in ("plain", "sspe"):
                 counts = tuple(str(count) for count in size)
-                seconds = str(QUICK_SECONDS if quick else NETWORK_SECONDS)
-                yield Task(f"{way} {' x '.join(counts)}", "network", "network", (way, device, seconds, *counts))
+                wanted = (way, device, str(QUICK_SECONDS if quick else NETWORK_SECONDS), *counts)
+                yield Task(f"{way} {' x '.join(counts)}", "network", "network", partial(tuple, wanted))
     if "growth" in parts and not quick:
         yield from _growth(given, device, folder)
 
 
 def _commands(given: Body, device: str, quick: bool, folder: Path) -> Iterator[Task]:
-    yield Task("help", "commands", "sspe", ("--help",))
-    path = write_volume(given.volume, folder / "body.nii.gz")
-    yield Task(f"expand {_size(given)} by {DISTANCE_MM:g} mm", "commands", "sspe", _expand(path, DISTANCE_MM, device))
-    if quick:
-        return
-    for start, overlap in (("near", OVERLAPS_MM[0]), ("unknown", OVERLAPS_MM[0]), ("near", OVERLAPS_MM[1])):
-        pair = _pair(given, folder, start, overlap)
+    def register(start: Start, overlap: float) -> tuple[str, ...]:
+        pair = write_pair(given.volume, folder, overlap, start)
         outputs = ("--transform", str(folder / "found.tfm"), "--report", str(folder / "report.json"))
         chosen = ("--start", "header" if start == "near" else "unknown", "--device", device)
-        yield Task(
-            f"register {start}, {overlap:g} mm", "commands", "sspe", ("register", *map(str, pair), *outputs, *chosen)
-        )
+        return ("register", *map(str, pair), *outputs, *chosen)
+
+    yield Task("help", "commands", "sspe", lambda: ("--help",))
+    yield Task(
+        f"expand {_size(given)} by {DISTANCE_MM:g} mm",
+        "commands",
+        "sspe",
+        lambda: _expand(write_volume(given.volume, folder / "body.nii.gz"), DISTANCE_MM, device),
+    )
+    for start, overlap in () if quick else PAIRS:
+        yield Task(f"register {start}, {overlap:g} mm", "commands", "sspe", partial(register, start, overlap))
 
 
 def _peers(given: Body, folder: Path) -> Iterator[Task]:
     """Other programs, where they are installed, on the pair of which they can make something."""
-    pair = _pair(given, folder, "near", OVERLAPS_MM[1])
+
+    def peer(name: str) -> tuple[str, ...]:
+        return (name, *map(str, write_pair(given.volume, folder, PEERS_OVERLAP_MM, "near")), "near")
+
     for name, system in OTHERS.items():
         if name not in PACKAGES or find_spec(PACKAGES[name]) is not None:
-            yield Task(f"{system.name} near, {OVERLAPS_MM[1]:g} mm", "peers", "peer", (name, *map(str, pair), "near"))
+            yield Task(f"{system.name} near, {PEERS_OVERLAP_MM:g} mm", "peers", "peer", partial(peer, name))
 
 
 def _growth(given: Body, device: str, folder: Path) -> Iterator[Task]:
-    def grown(name: str, path: Path, distance: float = DISTANCE_MM) -> Task:
-        return Task(name, "growth", "sspe", _expand(path, distance, device))
+    def grown(distance: float = DISTANCE_MM, **size: int) -> tuple[str, ...]:
+        volume = resized(given.volume, **size)
+        return _expand(write_volume(volume, folder / "growth.nii.gz"), distance, device)
 
-    path = folder / "growth.nii.gz"
     for count in GROWTH_IN_PLANE:
-        yield grown(f"in plane {count}", write_volume(resized(given.volume, in_plane=count), path))
+        yield Task(f"in plane {count}", "growth", "sspe", partial(grown, in_plane=count))
     for count in GROWTH_SLICES:
-        yield grown(f"slices {count}", write_volume(resized(given.volume, slices=count), path))
-    write_volume(given.volume, path)
+        yield Task(f"slices {count}", "growth", "sspe", partial(grown, slices=count))
     for distance in GROWTH_DISTANCES_MM:
-        yield grown(f"distance {distance:g}", path, distance)
-
-
-def _pair(given: Body, folder: Path, start: str, overlap: float) -> tuple[Path, Path]:
-    return write_pair(given.volume, folder, overlap, "near" if start == "near" else "unknown")
+        yield Task(f"distance {distance:g}", "growth", "sspe", partial(grown, distance))
 
 
 def _expand(path: Path, distance: float, device: str) -> tuple[str, ...]:
