@@ -197,6 +197,31 @@ def test_volume_without_body(expander):
         expander.expand(volume.like(np.full_like(volume.array, -1000)), "superior", 20.0)
 
 
+@pytest.mark.parametrize("end", ["inferior", "superior"])
+@pytest.mark.parametrize("geometry", ["coarse", "feet first"])
+def test_slices_beyond_what_the_network_sees_change_nothing(expander, geometry, end):
+    volume = body(GEOMETRIES[geometry], (70.0, 90.0, 200.0))
+    axis = body_axis(volume)
+    spacing = volume.spacing[axis.index]
+    seen = math.ceil((expander.bundle.card.scope_mm + 2 * expander.bundle.card.spacing_mm) / spacing) + 1
+    away = np.array(volume.array)
+    stack = np.moveaxis(away, axis.numpy_axis, 0)
+    at_last = (end == "superior") == (axis.superior > 0)
+    (stack[:-seen] if at_last else stack[seen:])[:] = -1000
+    assert (away != volume.array).any()
+    new, same = (
+        grown.array[grown.where(Provenance.SYNTHETIC)]
+        for grown in (expander.expand(one, end, 40.0)[0] for one in (volume, volume.like(away)))
+    )
+    np.testing.assert_array_equal(new, same)
+    # A body that ends long before the volume does: its air goes on.
+    air = np.array(volume.array)
+    stack = np.moveaxis(air, axis.numpy_axis, 0)
+    (stack[-seen - 1 :] if at_last else stack[: seen + 1])[:] = -1000
+    grown = expander.expand(volume.like(air), end, 20.0)[0]
+    assert (grown.array[grown.where(Provenance.SYNTHETIC)] == -1000).all()
+
+
 def test_memory_of_the_gpu_runs_out_and_the_cpu_takes_over(tiny_bundle, monkeypatch):
     expander = Expander(tiny_bundle, "cpu")
     volume = body(GEOMETRIES["coarse"])
