@@ -201,7 +201,7 @@ def merge(
         doubts.append(f"The registration behind {alignment.name} is not reliable ({'; '.join(alignment.reasons)})")
     elif verdict.reliable is None:
         warnings.append(
-            f"No verdict is known for {alignment.name} (no report of sspe register lies beside it); check the result."
+            f"No verdict is known for {alignment.name}; check the result. (sspe register writes one into its report.)"
         )
     strange = []
     for role, volume in (("fixed", fixed), ("moving", moving)):
@@ -222,7 +222,10 @@ def merge(
         )
         warnings += remarks
     elif gap:
-        warnings.append(f"There is a gap of up to {gap:.0f} mm between the volumes, which stays empty (--fill-gap).")
+        warnings.append(
+            f"There is a gap of up to {gap:.0f} mm between the volumes, which stays empty (to fill it: --fill-gap, in "
+            "Slicer Fill a gap)."
+        )
     merged = merge_volumes(
         fixed, moving, alignment.transform, options.seam_mm, options.spacing, part(progress, share, 1.0)
     )
@@ -345,7 +348,7 @@ def _gaps_filled(
         else:
             warnings.append(
                 f"There is a gap of up to {gap:.0f} mm between {parts[upper].name} and {parts[lower].name}, which "
-                "stays empty (--fill-gap)."
+                "stays empty (to fill it: --fill-gap, in Slicer Fill a gap)."
             )
     return filled, warnings
 

@@ -74,7 +74,7 @@ class JoinSection:
             if self._panel.parameters is not None:
                 self._panel.parameters.mergedVolume = joined.volume
             self._show(joined.volume)
-            return [outcome.verdict(joined.reliable), *joined.warnings]
+            return _told(joined)
 
         self._merge.run(begin, _("The volumes could not be merged."), done)
 
@@ -93,7 +93,7 @@ class JoinSection:
             if self._panel.parameters is not None:
                 self._panel.parameters.stitchedVolume = joined.volume
             self._show(joined.volume)
-            return [outcome.verdict(joined.reliable), *joined.warnings]
+            return _told(joined)
 
         self._stitch.run(begin, _("The parts could not be stitched."), done)
 
@@ -135,6 +135,11 @@ class JoinSection:
 
     def _cancel(self) -> None:
         self._panel.logic.cancel()
+
+
+def _told(joined: JoinedNodes) -> list[str]:
+    """The verdict and what to heed; that there is no verdict is among what to heed."""
+    return [*([] if joined.reliable is None else [outcome.verdict(joined.reliable)]), *joined.warnings]
 
 
 def _possibleParts() -> list[Any]:
