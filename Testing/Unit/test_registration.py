@@ -180,7 +180,7 @@ def test_a_start_from_the_headers_stays_near_them_however_wrong_they_are(person)
 
 def test_cancelling_stops_at_once_in_every_stage(near):
     case, _, messages = near
-    stages = ["Preparing the search", "Searching over all positions", "Refining the best positions"]
+    stages = ["Preparing the images", "Searching over all positions", "Refining the best positions"]
     assert {*stages, "Refining on real voxels"} <= set(messages)
     for stage in stages:
 
