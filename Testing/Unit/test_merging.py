@@ -228,6 +228,17 @@ def test_the_transform_of_another_pair_is_noticed() -> None:
         tasks.merge(fixed, moving, Alignment(far))
 
 
+def test_the_fit_of_fine_voxels_bears_some_millimeters() -> None:
+    whole = torso(size=(220, 150, 60), spacing=(1.4, 1.4, 1.4), center=(0, 0, -40))
+    upper, lower = slices(whole, 25, 60), slices(whole, 0, 45)
+    fits = []
+    for shift in ((0, 0, 0), (6, 0, 0), (50, 30, 0)):
+        fits.append(merge_volumes(upper, lower, sitk.TranslationTransform(3, [float(mm) for mm in shift])).fit)
+    assert fits[0] > 0.99
+    assert fits[1] > 0.6
+    assert fits[2] < 0.3
+
+
 def test_a_transform_found_for_other_scans_needs_a_yes() -> None:
     fixed, moving = parts(10)
     grids = {"fixed": grid_of(fixed), "moving": grid_of(moving)}
