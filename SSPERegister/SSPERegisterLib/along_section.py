@@ -60,7 +60,9 @@ class AlongSection:
             return
         chosen = [one.node for one in self._belongings() if self._choices.get(one.node.GetID(), one.isExpected)]
         with slicer.util.tryWithErrorDisplay(_("Not all that is checked could be moved along.")):
-            self._panel.logic.takeBack(one.node for one in self._belongings() if one.node not in chosen)
+            listed = [one.node for one in self._belongings()]
+            along = placement.movedAlongWith(self._moving)
+            self._panel.logic.takeBack(node for node in along if node in listed and node not in chosen)
             self._panel.logic.moveAlong(chosen, transformNode)
 
     def _belongings(self) -> list[Belonging]:

@@ -27,6 +27,10 @@ def shown_texts(panel: Any) -> Iterator[tuple[str, str]]:
             yield f"{name}.toolTip", widget.toolTip
         if isinstance(widget, (QtWidgets.QLabel, QtWidgets.QAbstractButton)) and widget.text:
             yield f"{name}.text", widget.text
+        if isinstance(widget, QtWidgets.QGroupBox):
+            yield f"{name}.title", widget.title
+        if isinstance(widget, QtWidgets.QListWidget):
+            yield from ((f"{name}[{row}]", widget.item(row).text()) for row in range(widget.count))
         if isinstance(widget, QtWidgets.QComboBox):
             yield from ((f"{name}[{index}]", widget.itemText(index)) for index in range(widget.count))
 

@@ -90,6 +90,16 @@ def test_what_is_checked_moves_along_and_undo_takes_all_back(register: Register)
     assert not ui.hardenButton.enabled
 
 
+def test_what_another_registration_moved_stays_under_it(register: Register) -> None:
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "pelvis to abdomen")
+    register.panel.logic.moveAlong([register.points], other)
+    transform = register.register()
+    assert register.spine.GetParentTransformNode() is transform
+    assert register.points.GetParentTransformNode() is other
+    click(register.ui.undoButton)
+    assert register.points.GetParentTransformNode() is other
+
+
 def test_a_structure_that_comes_later_is_listed_and_one_that_goes_is_not(register: Register) -> None:
     slicer.mrmlScene.RemoveNode(register.surface)
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "entry")

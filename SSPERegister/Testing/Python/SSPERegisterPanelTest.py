@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import qt
 import slicer
 
 from SSPERegisterLib.selftest import expandedBy
@@ -21,7 +22,14 @@ class SSPERegisterPanelTest(PanelTest):
         self.ui.startComboBox.currentIndex = 1
         self.ui.transformTypeComboBox.currentIndex = 1
         self.ui.expandCheckBox.checked = False
+        self.ui.seamSlider.value = 25
+        self.widget.parameters.stitchedParts = [moving, fixed]
         saveAndReload()
+        self.assertEqual(self.ui.seamSlider.value, 25)
+        parts = [self.ui.partsList.item(row) for row in range(self.ui.partsList.count)]
+        self.assertEqual([node.GetName() for node in self.widget.parameters.stitchedParts], ["belly", "chest"])
+        checked = [item.text() for item in parts if item.checkState() == qt.Qt.Checked]
+        self.assertEqual(checked, ["chest", "belly"])
         self.assertEqual(self.ui.fixedSelector.currentNode().GetName(), "chest")
         self.assertEqual(self.ui.movingSelector.currentNode().GetName(), "belly")
         self.assertEqual(self.ui.startComboBox.currentText, "Unknown: end to end along the body")
