@@ -28,7 +28,7 @@ ROUNDING_MM = 0.1
 # What a scanner measured fills its convex hull (0.96 to 1.00 of it in 25 whole scans), a masked head and neck does not
 # (0.49 to 0.73 in 33); and it holds noisy air around the body, which begins beyond the shell that the interpolation of
 # a masked body leaves (0.07 to 0.84 of it, against at most 0.03 in nine masked trunks that were turned).
-SOLID = 0.85
+SOLID = 0.92
 AIR_HU_AT_MOST = -850.0
 SHELL_MM = 12.0
 AIR_SHARE = 0.05
