@@ -199,6 +199,12 @@ def panel(session: Any, process: Any) -> Any:
     return widget
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other runs leave in the common one must not count here."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 def job_folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("sspe-*"))
 
