@@ -17,9 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from phantoms import torso
 
+from SSPELib import tasks
+from SSPELib.alignment import Alignment
+from SSPELib.options import MergeOptions
 from SSPELib.registration import Candidate
 from SSPELib.registration.confidence import ErrorEstimate
-from SSPELib.report import Subject, page_of, summary_of
+from SSPELib.report import Assembly, Subject, page_of, page_of_assembly, summary_of, summary_of_assembly
 from SSPELib.report.figures import before_and_after, checkerboard, compressed, draw_overlay, png_of, real_and_synthetic
 from SSPELib.report.views import PIXEL_MM, Plane, seam_height, shared_planes
 from SSPELib.volume import Provenance, Volume, real_part, slices, with_slices
@@ -236,3 +239,18 @@ def test_the_page_prints_to_a4_and_the_first_page_is_to_be_signed(subject: Subje
     pages = weasyprint.HTML(string=page).render().pages
     assert all((round(one.width * 25.4 / 96), round(one.height * 25.4 / 96)) == (210, 297) for one in pages)
     assert 2 <= len(pages) <= 5
+
+
+def test_parts_of_one_name_are_told_apart(subject: Subject) -> None:
+    parts = real_part(subject.fixed), real_part(subject.moving)
+    alignment = Alignment(SHIFT, reliable=True, expected_error_mm=1.0, error_bound_mm=2.0)
+    merged = tasks.merge(*parts, alignment)
+    options = MergeOptions()
+    about = Assembly.of_merged(merged, parts, alignment, options, ["a/ct.nii", "b/ct.nii"], "out.nii", {"ID": "<P>"})
+    assert [about.called(index) for index in range(2)] == ["ct.nii (fixed)", "ct.nii (moving)"]
+    assert replace(about, names=["a/one.nii", "b/ct.nii"]).called(1) == "ct.nii"
+    page = page_of_assembly(about)
+    assert "<td>ct.nii (fixed), ct.nii (moving)</td>" in page
+    assert "<b>ID</b> &lt;P&gt;" in page
+    assert "Patient, ID" not in page
+    assert json.loads(summary_of_assembly(about))["error_of_part_mm"]["b/ct.nii"]["error_bound_mm"] == 2.0

@@ -170,8 +170,9 @@ class Assembly:
         return [index for index in range(len(self.parts)) if index not in self.poses]
 
     def called(self, index: int) -> str:
-        """The name of a part without its folder."""
-        return Path(self.names[index]).name
+        """The name of a part without its folder, with what it is called where another one has that name, too."""
+        files = [Path(name).name for name in self.names]
+        return files[index] if files.count(files[index]) == 1 else f"{files[index]} ({self.roles[index]})"
 
 
 def summary_of_assembly(about: Assembly) -> str:
