@@ -30,6 +30,8 @@ FLOAT_TYPES = {16: "f4", 64: "f8"}
 HEADER_BYTES = 352
 CHUNK_BYTES = 1 << 24
 LONGEST_AXIS = 32767
+# Stands in the description of a NIfTI header, the only text that one has.
+NOTE_KEY = "ITK_FileNotes"
 HEAD_BYTES = 352
 STUB_SIDE = 2
 PERMISSIVE = "ITK_NIFTI_SFORM_PERMISSIVE"
@@ -125,6 +127,9 @@ def write_zipped(image: sitk.Image, path: Path) -> bool:
     if len(head) != HEAD_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     struct.pack_into("3h", head, 42, *image.GetSize())
+    if image.HasMetaDataKey(NOTE_KEY):
+        # Earlier versions of ITK leave it out.
+        struct.pack_into("80s", head, 148, image.GetMetaData(NOTE_KEY).encode()[:79])
     zip_pieces([memoryview(head), voxels.reshape(-1).view(np.uint8).data], path)
     return True
 

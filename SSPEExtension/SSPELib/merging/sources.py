@@ -9,11 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from ..io.nifti import NOTE_KEY
 from ..verdict import Verdict
 from ..volume import Volume
 
-# ITK writes it to the description of a NIfTI header, the only text that one has.
-NOTE_KEY = "ITK_FileNotes"
 LEGEND_KEY, VERDICT_KEY = "SSPE_sources", "SSPE_verdict"
 
 

@@ -55,7 +55,7 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float]:
     if len(values) < 2:
         return float(values.mean()), float(values.mean())
     found = bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(SEED)
+        (values,), np.mean, n_resamples=RESAMPLES, method="percentile", random_state=np.random.default_rng(SEED)
     ).confidence_interval
     return float(found.low), float(found.high)
 
