@@ -23,12 +23,14 @@ def readVolume(node: Any, path: Path) -> None:
 
 
 def readTransform(node: Any, path: Path) -> None:
-    """Fill a transform node from ITK's file (LPS, fixed to moving), which the storage node turns into Slicer's.
+    """Fill a linear transform node from ITK's file (LPS, fixed to moving), which the storage node turns into Slicer's.
 
     Raises:
         InputError: the file is missing or cannot be read.
     """
-    _read(slicer.vtkMRMLTransformStorageNode(), node, path)
+    found = slicer.vtkMRMLLinearTransformNode()  # reading takes the place of all that a node has, its references too
+    _read(slicer.vtkMRMLTransformStorageNode(), found, path)
+    node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(slicer.util.arrayFromTransformMatrix(found)))
 
 
 def writeTransform(node: Any, path: Path) -> None:
