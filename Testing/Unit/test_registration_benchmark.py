@@ -367,7 +367,8 @@ def test_the_command_writes_constants_that_can_be_read_and_draws(tmp_path, capsy
         for row in known_rows(8, seed):
             table.add(replace(row, overlap_mm=row.known_findings().overlap_mm))
     made = tmp_path / "error_constants.py"
-    options = ["--test", str(paths[1]), "--constants", str(made), "--figure", str(tmp_path / "r.png")]
+    before = read_rows(paths[1], Row)
+    options = ["--test", str(paths[1]), "--constants", str(made), "--figure", str(tmp_path / "r.png"), "--update"]
     assert main(["benchmark", "calibrate", str(paths[0]), *options]) == 0
     out = capsys.readouterr().out
     assert out.startswith("24 cases, 0 negatives of which 0 are called reliable")
@@ -379,3 +380,10 @@ def test_the_command_writes_constants_that_can_be_read_and_draws(tmp_path, capsy
     for place in PLACES:
         assert names["WEIGHTS"][place] == pytest.approx(expected.weights[place], abs=1e-3)
         assert names["RATIOS"][place]["gap"] == pytest.approx(expected.ratios[place]["gap"], abs=0.01)
+    # The rows say what the new constants say, and are otherwise as they were.
+    after = read_rows(paths[1], Row)
+    assert after == [judged(row, expected) for row in before]
+    assert [(row.key, row.findings, row.error_mm) for row in after] == [
+        (row.key, row.findings, row.error_mm) for row in before
+    ]
+    assert {row.error_bound_mm for row in after} != {row.error_bound_mm for row in before}

@@ -54,7 +54,7 @@ def before_and_after(subject: Subject, before: sitk.Transform | None = None) -> 
         near(axes[row][2], plane, seam)
     entries = [(colors.FIXED, "fixed"), (colors.MOVING, "moving"), (colors.SEVERAL, "both agree")]
     if np.isfinite(subject.registration.far_end.bound_mm):
-        entries.append((colors.BOUND, "9 of 10 such results: skin of moving between these lines"))
+        entries.append((colors.BOUND, "9 of 10 such results: outline of moving between these lines"))
     legend(figure, entries)
     return figure
 

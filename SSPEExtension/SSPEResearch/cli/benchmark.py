@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -228,6 +228,9 @@ def calibrate(
         Path | None, typer.Option(metavar="FILE.py", help="Where to write the constants; printed where not given.")
     ] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FIGURE.png", help="Errors by their bounds.")] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write what the new constants say into all rows that were given.")
+    ] = False,
 ) -> None:
     """Make the constants behind the error of a result: SSPELib/registration/error_constants.py.
 
@@ -244,7 +247,7 @@ def calibrate(
     from ..evaluation.registration.negatives import NegativeRow
     from ..evaluation.registration.run import Row
     from ..evaluation.registration.summary import OURS, markdown
-    from ..evaluation.rows import read_rows
+    from ..evaluation.rows import changed_rows, read_rows
 
     given = [path for path in (rows, negatives, test) if path is not None]
     check_outputs([(figure, (".png", ".svg")), (constants, (".py",))], given)
@@ -259,8 +262,11 @@ def calibrate(
     print(f"{len(found)} cases, {len(refused)} negatives of which {len(reliable)} are called reliable")
     print(markdown(told))
     _tell(written(made), constants)
-    if figure is not None:
-        with Outputs() as outputs:
+    with Outputs() as outputs:
+        for path in given if update else []:
+            kind: type[Any] = NegativeRow if path == negatives else Row
+            changed_rows(path, outputs.beside(path), kind, lambda row: judged(row, made))
+        if figure is not None:
             draw_bounds(told, outputs.beside(figure))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import Field, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -62,6 +62,13 @@ def read_rows(path: Path, kind: type[R]) -> list[R]:
         InputError: the columns are not those of such rows, or a line is damaged.
     """
     return list(_rows(path, kind))
+
+
+def changed_rows(path: Path, target: Path, kind: type[R], change: Callable[[R], R]) -> None:
+    """Write the rows of a table, each changed, as another one."""
+    table = RowTable(target, kind)
+    for row in read_rows(path, kind):
+        table.add(change(row))
 
 
 def _columns(kind: type[Keyed]) -> list[Field[Any]]:

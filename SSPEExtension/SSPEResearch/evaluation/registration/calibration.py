@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from .run import Row
 from .summary import TOLERANCE_MM
 
 ERROR_OF = {"body": "error_mm", "junction": "junction_error_mm", "far_end": "far_error_mm"}
+AnyRow = TypeVar("AnyRow", bound=Outcome)
 KEPT_SHARE = 0.9
 # Of errors that differ from their scale by more than this factor only the direction counts.
 HUBER_LOG = np.log(2.0)
@@ -85,18 +87,18 @@ def written(constants: Constants) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def judged(row: Row, constants: Constants) -> Row:
-    """A row with what constants say of its findings, as if it had been made with them."""
+def judged(row: AnyRow, constants: Constants) -> AnyRow:
+    """A row of any benchmark with what constants say of its findings, as if it had been made with them."""
     findings = row.known_findings()
     if findings is None:
         return row
     said = judge(findings, TOLERANCE_MM, constants)
     return replace(
         row,
-        expected_error_mm=said.body.expected_mm,
-        error_bound_mm=said.body.bound_mm,
-        junction_bound_mm=said.junction.bound_mm,
-        far_bound_mm=said.far_end.bound_mm,
+        expected_error_mm=round(said.body.expected_mm, 3),
+        error_bound_mm=round(said.body.bound_mm, 3),
+        junction_bound_mm=round(said.junction.bound_mm, 3),
+        far_bound_mm=round(said.far_end.bound_mm, 3),
         reliable=str(said.reliable).lower(),
     )
 
