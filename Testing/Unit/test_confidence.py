@@ -92,7 +92,11 @@ def test_the_sentence_is_that_of_the_product():
 
 
 def test_kinds_of_overlap():
-    assert [kind_of(mm) for mm in (40.0, 10.0, 9.0, -9.0, -11.0)] == ["overlap"] * 2 + ["touching"] * 2 + ["gap"]
+    """Cut faces are tilted to each other: parts may touch at one side though their middles lie apart."""
+    cases = {(40.0, 38.0): "overlap", (10.0, 0.0): "overlap", (9.0, 3.0): "touching", (-9.0, 0.6): "touching"}
+    cases |= {(-2.0, 0.1): "gap", (-30.0, 0.0): "gap"}
+    for (overlap, contact), kind in cases.items():
+        assert kind_of(known_findings(overlap_mm=overlap, contact_mm=contact)) == kind
 
 
 @pytest.fixture(scope="module")

@@ -316,11 +316,12 @@ def known_rows(count: int, seed: int) -> list[Row]:
     random = np.random.default_rng(seed)
     rows = []
     for person in range(count):
-        for overlap in (20.0, 0.0, -20.0):
+        for overlap, contact in ((20.0, 18.0), (0.0, 2.0), (-20.0, 0.0)):
             predicted = float(np.exp(random.normal(1.0, 0.7)))
             off = {f"{place}_mm": predicted for place in PLACES}
             error = predicted * float(np.exp(random.normal(0.0, 0.5)))
-            rows.append(rated(person, error, overlap_mm=overlap, spread_mm=random.exponential(3.0), **off))
+            off |= {"overlap_mm": overlap, "contact_mm": contact, "spread_mm": random.exponential(3.0)}
+            rows.append(rated(person, error, **off))
     return rows
 
 

@@ -20,8 +20,8 @@ from .error_constants import RATIOS, WEIGHTS
 SAME_REGION = 0.85
 SMALL_OVERLAP_MM = 30.0
 SMALLEST_SCALE_MM, LARGEST_SCALE_MM = 0.2, 100.0
-# Of the real overlap found, mm: from which on it counts as overlap, and down to which as touching.
-OVERLAP_FROM_MM, GAP_BELOW_MM = 10.0, -10.0
+# From which real overlap found on it counts as overlap, and from which real contact on as touching, mm.
+OVERLAP_FROM_MM, TOUCHING_FROM_MM = 10.0, 0.5
 
 PLACES = ("body", "junction", "far_end")
 KINDS = ("overlap", "touching", "gap")
@@ -126,6 +126,7 @@ def features(findings: Findings, place: str) -> NDArray[np.float64]:
             np.log1p(findings.spread_mm),
             -np.arcsinh(findings.real_evidence / 10.0),
             -np.arcsinh(findings.margin / 5.0),
+            np.log1p(max(-findings.overlap_mm, 0.0)),
         ]
     )
     # A margin may be infinite.
@@ -138,9 +139,11 @@ def scale_mm(findings: Findings, place: str, weights: Sequence[float]) -> float:
     return float(np.clip(np.exp(exponent), SMALLEST_SCALE_MM, LARGEST_SCALE_MM))
 
 
-def kind_of(overlap_mm: float) -> str:
-    """The one of KINDS that a real overlap found belongs to."""
-    return "overlap" if overlap_mm >= OVERLAP_FROM_MM else "touching" if overlap_mm >= GAP_BELOW_MM else "gap"
+def kind_of(findings: Findings) -> str:
+    """The one of KINDS that a position belongs to."""
+    if findings.overlap_mm >= OVERLAP_FROM_MM:
+        return "overlap"
+    return "touching" if findings.contact_mm >= TOUCHING_FROM_MM else "gap"
 
 
 def judge(findings: Findings, tolerance_mm: float, constants: Constants = CALIBRATED) -> Confidence:
@@ -182,7 +185,7 @@ def _rounded(mm: float) -> str:
 
 def _estimate(findings: Findings, place: str, constants: Constants) -> ErrorEstimate:
     scale = scale_mm(findings, place, constants.weights[place])
-    half, nine_of_ten = constants.ratios[place][kind_of(findings.overlap_mm)]
+    half, nine_of_ten = constants.ratios[place][kind_of(findings)]
     return ErrorEstimate(scale * half, scale * nine_of_ten)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass, fields
 from typing import Any
@@ -37,14 +38,7 @@ class Outcome:
 
     def known_findings(self) -> Findings | None:
         """The findings that were written down; None where a system has none."""
-        if not self.findings:
-            return None
-        names = {column.name for column in fields(Findings)}
-        written = (pair.split("=") for pair in self.findings.split())
-        texts = {name: text for name, text in written if name in names}
-        agrees = {"True": True, "False": False}.get(texts.pop("order_agrees", ""))
-        synthetic = texts.pop("synthetic") == "True"
-        return Findings(**{name: float(text) for name, text in texts.items()}, order_agrees=agrees, synthetic=synthetic)
+        return _read(self.findings)
 
 
 @dataclass(frozen=True)
@@ -77,6 +71,19 @@ def _written(findings: Findings) -> str:
     """Findings as name=value, apart by spaces."""
     values = vars(findings).items()
     return " ".join(f"{name}={value:.5g}" if isinstance(value, float) else f"{name}={value}" for name, value in values)
+
+
+@functools.cache
+def _read(findings: str) -> Findings | None:
+    """What `_written` wrote; None where that is nothing."""
+    if not findings:
+        return None
+    names = {column.name for column in fields(Findings)}
+    written = (pair.split("=") for pair in findings.split())
+    texts = {name: text for name, text in written if name in names}
+    agrees = {"True": True, "False": False}.get(texts.pop("order_agrees", ""))
+    synthetic = texts.pop("synthetic") == "True"
+    return Findings(**{name: float(text) for name, text in texts.items()}, order_agrees=agrees, synthetic=synthetic)
 
 
 def attempt(system: System, fixed: Volume, moving: Volume, start: str) -> Attempt:

@@ -137,13 +137,16 @@ def _fitted(rows: Sequence[Row], negatives: Sequence[NegativeRow], place: str) -
     wanted = np.log([*(_error(row, place) for row in rows), *([LARGEST_SCALE_MM] * len(negatives))])
     share = np.array([1.0] * len(rows) + [NEGATIVE_WEIGHT] * len(negatives))
 
-    def loss(weights: NDArray[np.float64]) -> float:
-        off = np.abs(inputs @ weights - wanted)
-        huber = np.where(off < HUBER_LOG, 0.5 * off**2, HUBER_LOG * (off - 0.5 * HUBER_LOG))
-        return float((share * huber).sum() / share.sum() + RIDGE * (weights[1:] ** 2).sum())
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Huber's loss with a ridge, and its gradient."""
+        off = inputs @ weights - wanted
+        near = np.clip(off, -HUBER_LOG, HUBER_LOG)
+        ridge = RIDGE * np.append(0.0, weights[1:])
+        value = (share * near * (off - 0.5 * near)).sum() / share.sum() + ridge @ weights
+        return float(value), (share * near) @ inputs / share.sum() + 2 * ridge
 
     bounds = [(None, None)] + [(0.0, None)] * (inputs.shape[1] - 1)
-    found = minimize(loss, np.full(inputs.shape[1], 0.1), method="L-BFGS-B", bounds=bounds).x
+    found = minimize(loss, np.full(inputs.shape[1], 0.1), jac=True, method="L-BFGS-B", bounds=bounds).x
     return tuple(float(weight) for weight in found)
 
 
@@ -162,7 +165,7 @@ def _known(row: Outcome) -> Findings:
 
 
 def _kind(row: Row) -> str:
-    return kind_of(_known(row).overlap_mm)
+    return kind_of(_known(row))
 
 
 def _error(row: Row, place: str) -> float:
