@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,14 @@ def own_models() -> Iterator[None]:
     tasks.forget_models()
     yield
     tasks.forget_models()
+
+
+@pytest.fixture(autouse=True)
+def same_excepthook() -> Iterator[None]:
+    """The command line puts in its own; that of the Slicer harness must go on recording in the tests that follow."""
+    hook = sys.excepthook
+    yield
+    sys.excepthook = hook
 
 
 @pytest.fixture(scope="session")
