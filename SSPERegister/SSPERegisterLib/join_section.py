@@ -12,7 +12,7 @@ from SSPELib.options import MergeOptions, RegisterOptions
 from SSPESlicer.panel import widgets
 from SSPESlicer.panel.job_button import JobButton
 from SSPESlicer.panel.options import optionsOf
-from SSPESlicer.scene import provenance, results, sources
+from SSPESlicer.scene import marks, provenance, results, sources
 from SSPESlicer.views import layouts
 
 from . import outcome, verdict
@@ -120,6 +120,8 @@ class JoinSection:
         views = layouts.showThreeSlices()
         slicer.util.setSliceViewerLayers(background=volumeNode, foreground=None, label=None, fit=True)
         layouts.showPlanesOf(volumeNode, views)
+        # The tints of expanded volumes would lie over it; the next comparison shows them again.
+        marks.showMarks(False)
         self.onSources(self._panel.ui.sourcesCheckBox.checked)
 
     def _chosenParts(self) -> list[Any]:

@@ -146,6 +146,8 @@ def test_from_two_files_to_a_compared_pair(
     merged = register.ui.mergedSelector.currentNode()
     assert merged is not None, register.ui.mergeStatusLabel.text
     assert merged.GetImageData().GetDimensions()[2] > upper.GetImageData().GetDimensions()[2]
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        assert node.GetDisplayNode().GetVisibility() == (node is merged.GetNodeReference("SSPESources")), node.GetName()
     sspe.screenshot("13-merged")
 
     transform = register.ui.transformSelector.currentNode()
