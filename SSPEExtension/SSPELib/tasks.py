@@ -283,8 +283,9 @@ def stitch(
     warnings = [remark for volume in parts for remark in volume.remarks]
     expansions: Expansions = {}
 
-    def pair(one: Volume, other: Volume, start: Start, share: Progress) -> Registered:
-        return register(one, other, replace(register_options, start=start), share, expansions=expansions)
+    def pair(one: Volume, other: Volume, start: Start, share: Progress) -> tuple[Registration, tuple[str, ...]]:
+        done = register(one, other, replace(register_options, start=start), share, expansions=expansions)
+        return done.registration, done.warnings
 
     links, doubts = find_links(parts, register_options.start, pair, part(progress, 0.0, 0.9))
     warnings += doubts

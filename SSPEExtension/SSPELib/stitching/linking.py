@@ -14,9 +14,10 @@ from ..volume import Volume
 from .network import Link, Network, pairs_to_try
 
 if TYPE_CHECKING:
-    from ..tasks import Registered
+    from ..registration import Registration
 
-Register = Callable[[Volume, Volume, Start, Progress], "Registered"]
+# Returns the registration of two volumes, and warnings.
+Register = Callable[[Volume, Volume, Start, Progress], tuple["Registration", Sequence[str]]]
 Pairs = Sequence[tuple[int, int]]
 
 
@@ -61,12 +62,11 @@ def _linked(
     for number, (one, other) in enumerate(pairs):
         share = part(progress, number / len(pairs), (number + 1) / len(pairs))
         try:
-            done = register(parts[one], parts[other], start, share)
+            found, doubts = register(parts[one], parts[other], start, share)
         except RegistrationError as error:
             warnings.append(f"{parts[one].name} and {parts[other].name}: {error}")
             continue
-        found = done.registration
-        warnings += done.warnings
+        warnings += doubts
         links.append(
             Link(
                 one,

@@ -16,6 +16,7 @@ from SSPESlicer.scene import geometry, marks, own_nodes, results, sources, strai
 from SSPESlicer.selftest import addNode, halves
 
 from ..joined_nodes import isJoinedOf
+from .bodies import knownMotion, moved
 
 OVERLAP_MM, SPACING_MM = 80.0, 10.0
 SHEAR = np.array([[1.0, 0, 0.1, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
@@ -27,8 +28,6 @@ class AfterRegistrationChecks:
 
     def registered(self: Any, reliable: bool = True) -> tuple[Any, Any, Any, Any]:
         """The logic, fixed and moving volume, and the transform between them, as after a registration."""
-        from .registration import knownMotion, moved
-
         fixed, moving = parts()
         nodes = addNode(fixed, "chest"), addNode(moved(moving, knownMotion()), "abdomen")
         logic = self.logic(transform=knownMotion(), verdict={"reliable": reliable})

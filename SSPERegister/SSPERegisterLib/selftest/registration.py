@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from SSPELib import colors
 from SSPELib.errors import Cancelled, InputError, SSPEError
 from SSPELib.options import RegisterOptions
-from SSPELib.volume import Volume, real_part, synthetic_mm
-from SSPESlicer.scene import display, geometry, marks, provenance, results, volumes
+from SSPELib.volume import real_part, synthetic_mm
+from SSPESlicer.scene import display, geometry, marks, results
 from SSPESlicer.selftest import VERDICT, AnsweringProcess, SelfTest, addNode, halves, torchIsInstalled, waitFor
 from SSPESlicer.views import comparison, joined, layouts
 
 from .. import outcome, placement
 from .after import AfterRegistrationChecks
+from .bodies import expandedBy, knownMotion, meanErrorMm, moved, pointList
 
 OVERLAP_MM = 80.0
 LARGEST_ERROR_MM = 5.0
@@ -414,46 +415,3 @@ def planes(names: Any) -> dict[str, NDArray[np.float64]]:
     """The axes (3, 3) of slice views by their names."""
     nodes = {name: layouts.sliceLogic(name).GetSliceNode() for name in names}
     return {name: slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, :3].copy() for name, node in nodes.items()}
-
-
-def knownMotion() -> sitk.VersorRigid3DTransform:
-    """Fixed points to moving points: 6 degrees and about 25 mm."""
-    motion = sitk.VersorRigid3DTransform()
-    motion.SetRotation((0.3, 0.2, 0.93), float(np.radians(6)))
-    motion.SetTranslation((14.0, -9.0, 18.0))
-    return motion
-
-
-def moved(volume: Volume, motion: sitk.Transform) -> Volume:
-    """The same body after it moved: only its geometry changes."""
-    matrix = np.array(motion.GetMatrix()).reshape(3, 3)
-    return Volume(volume.array, volume.spacing, motion.TransformPoint(volume.origin), matrix @ volume.direction)
-
-
-def meanErrorMm(movingNode: Any, truth: Volume) -> float:
-    """Mean distance of the corners of a placed volume from where they belong."""
-    width, height, depth = truth.size
-    corners = np.array([[i, j, k, 1.0] for i in (0, width) for j in (0, height) for k in (0, depth)])
-    now: NDArray[np.float64] = geometry.RAS_TO_LPS @ geometry.ijkToWorld(movingNode)
-    return float(np.linalg.norm(corners @ (now - truth.index_to_lps).T, axis=1).mean())
-
-
-def pointList(name: str, points: NDArray[np.float64]) -> Any:
-    """A list of landmarks at points (n, 3), RAS mm."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
-    slicer.util.updateMarkupsControlPointsFromArray(node, points)
-    return node
-
-
-def expandedBy(originalNode: Any, count: int) -> Any:
-    """A node as SSPE Expand makes it, grown toward the head by repeating the last slice."""
-    array = slicer.util.arrayFromVolume(originalNode)
-    grown = np.concatenate([array, np.repeat(array[-1:], count, axis=0)])
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{originalNode.GetName()} expanded")
-    volumes.fillGrownNode(node, originalNode, grown, np.zeros(3, dtype=int))
-    synthetic = np.zeros(grown.shape, dtype=np.uint8)
-    synthetic[len(array) :] = 1
-    marks.mark(node, synthetic, "segmentation")
-    node.SetAttribute(provenance.SUPERIOR_ATTRIBUTE, f"{count * originalNode.GetSpacing()[2]:g}")
-    node.SetAttribute(provenance.INFERIOR_ATTRIBUTE, "0")
-    return node
