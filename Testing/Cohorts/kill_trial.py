@@ -145,10 +145,16 @@ def _dask(*arguments: str) -> list[str]:
 
 
 def begun(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Begin a process that writes to a log."""
+    """Begin a process that writes to a log, and that heeds Ctrl-C even where this one, in the background, does not."""
     paths = os.pathsep.join([str(HERE), str(HERE.parents[1] / "SSPEExtension")])
     with log.open("ab") as stream:
-        return subprocess.Popen(command, stdout=stream, stderr=stream, env={**os.environ, "PYTHONPATH": paths})
+        return subprocess.Popen(
+            command,
+            stdout=stream,
+            stderr=stream,
+            env={**os.environ, "PYTHONPATH": paths},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
 
 def _free_port() -> int:
