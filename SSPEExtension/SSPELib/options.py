@@ -81,6 +81,9 @@ DEVICE = Option(
     words=(_("Automatic"), _("CPU"), _("NVIDIA GPU (CUDA)"), _("Apple GPU (MPS)")),
 )
 
+# How many parts of one body are stitched at once.
+FEWEST_PARTS, MOST_PARTS = 2, 10
+
 
 class Options:
     """What all options have in common; the classes below are frozen data classes whose fields are `Option`s."""

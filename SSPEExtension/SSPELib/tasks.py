@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .errors import InputError
-from .options import DISTANCE, ExpandOptions, MergeOptions, RegisterOptions, Start
+from .options import DISTANCE, FEWEST_PARTS, MOST_PARTS, ExpandOptions, MergeOptions, RegisterOptions, Start
 from .progress import Progress, part, silent
 from .stages import stage
 from .volume import End, Volume, check_ct, real_part, synthetic_mm
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 # Of the time that a registration takes.
 EXPANSION_SHARE = 0.4
-PARTS_AT_MOST = 10
 
 Expansions = dict[tuple[Volume, "Direction"], tuple[Volume, tuple[str, ...]]]
 """Expanded volumes and doubts about them, by the volume and the ends that grew."""
@@ -277,8 +276,8 @@ def stitch(
 
     register_options.check()
     merge_options.check()
-    if not 2 <= len(parts) <= PARTS_AT_MOST:
-        raise InputError(f"{len(parts)} parts were given; give 2 to {PARTS_AT_MOST} parts of one body.")
+    if not FEWEST_PARTS <= len(parts) <= MOST_PARTS:
+        raise InputError(f"{len(parts)} parts were given; give {FEWEST_PARTS} to {MOST_PARTS} parts of one body.")
     parts = [_scanned(volume) for volume in parts]
     warnings = [remark for volume in parts for remark in volume.remarks]
     expansions: Expansions = {}

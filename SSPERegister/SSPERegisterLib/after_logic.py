@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
-from SSPELib.options import MergeOptions, RegisterOptions
+from SSPELib.options import FEWEST_PARTS, MOST_PARTS, MergeOptions, RegisterOptions
 from SSPESlicer.jobs.background import BackgroundJob, Event
 from SSPESlicer.jobs.files import volumeFiles
 from SSPESlicer.jobs.scene_job import JobLogic, ifPresent
@@ -19,8 +19,6 @@ from SSPESlicer.scene import dicom, geometry, hardening, provenance, results, so
 
 from . import belongings, dicom_export, placement, verdict
 from .joined_nodes import WORTH, JoinedNodes, Poses, makeJoined
-
-FEWEST_PARTS, MOST_PARTS = 2, 10
 
 Progress = Callable[[float, str, float | None], None]
 End = Callable[[Any, Exception | None], None]
