@@ -30,7 +30,6 @@ from SSPELib.registration.overlay import Overlay
 from SSPELib.registration.poses import about, mean_distance, rotation_matrix
 from SSPELib.registration.refine import (
     Climb,
-    around,
     climb,
     curvature,
     increments,
@@ -361,17 +360,3 @@ def test_a_start_from_the_headers_ends_within_its_range(pair):
     turned = about(rotation_matrix(np.radians([0.0, 0.0, 40.0])), where.center, np.zeros(3))
     assert np.isfinite(where.log_prior_of(within))
     assert where.log_prior_of(beyond) == where.log_prior_of(turned) == -np.inf
-
-
-def test_the_most_telling_of_poses_drawn_around_one_come_first_the_same_every_time(fine):
-    laid = overlay(fine)
-    near = about(rotation_matrix(np.radians([5.0, 0.0, -5.0])), NOWHERE, np.array([6.0, 0.0, 8.0]))
-    drawn = around(laid, near, lambda pose: 0.0, 128, 4)
-    totals = [evidence.total for evidence in laid.evidence(np.stack(drawn))]
-    assert len(drawn) == 4
-    assert totals[0] > laid.evidence(near[None])[0].total
-    assert totals[0] == pytest.approx(max(totals), rel=0.1)
-    assert np.array_equal(drawn, around(laid, near, lambda pose: 0.0, 128, 4))
-    # What is preferred beforehand counts as well.
-    low = around(laid, near, lambda pose: -1e4 * abs(pose[2, 3] - 8.0), 128, 1)[0]
-    assert abs(low[2, 3] - 8.0) < 0.5

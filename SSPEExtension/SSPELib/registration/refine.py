@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,9 +34,6 @@ STRETCH_SIGMA = 0.03
 STRETCH_COST = 10.0
 # Adam's memory of the mean and the square of gradients.
 DECAYS = (0.8, 0.95)
-# Spread of poses drawn around one, and fixed voxels looked at for each.
-AROUND_SHIFT_MM, AROUND_TURN_MM, AROUND_VOXELS = 3.0, 5.0, 12_000
-SEED = 20261127
 # From this real overlap on real voxels alone decide.
 REAL_VOXELS_FROM_MM = 30.0
 # An overlap of 40 mm is found as 37 to 41 mm, as it ends between slices.
@@ -141,26 +138,6 @@ def curvature(
     falls = -np.einsum("n,nkl->kl", lengths, slope.reshape(-1, 6, 6)) / (lengths**2).sum()
     values, vectors = np.linalg.eigh((falls + falls.T) / 2)
     return vectors @ np.diag(np.maximum(values, 0.0)) @ vectors.T, sample.centers[0]
-
-
-def around(overlay: Overlay, pose: Matrix, log_prior: Callable[[Matrix], float], draws: int, kept: int) -> list[Matrix]:
-    """The most telling of rigid poses drawn around one, fixed to moving; the same every time.
-
-    Where little overlaps, evidence is uneven over a few millimetres and degrees, and a climb may end on a step of it.
-
-    Args:
-        overlay: gives evidence.
-        pose: (4, 4) to draw around.
-        log_prior: of a pose, nats.
-        draws, kept: how many are drawn, and how many are returned at most.
-    """
-    random = np.random.default_rng(SEED)
-    steps = np.zeros((draws, 12))
-    steps[:, :6] = random.standard_normal((draws, 6)) * np.repeat([AROUND_SHIFT_MM, AROUND_TURN_MM], 3)
-    sample = overlay.sample(np.repeat(pose[None], draws, axis=0), AROUND_VOXELS, 0.0)
-    poses = pose @ increments(steps, sample.centers)
-    scores = overlay.values(poses, sample) + [log_prior(drawn) for drawn in poses]
-    return list(poses[np.argsort(-scores)[:kept]])
 
 
 def increments(values: Matrix, centers: Matrix) -> NDArray[np.float64]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
@@ -33,7 +32,6 @@ from .refine import (
     Climb,
     FinalRefinement,
     Refined,
-    around,
     climb,
     stretch_log_prior,
 )
@@ -99,15 +97,6 @@ LEVELS = (
         ),
         kept=1,
     ),
-)
-
-# Real voxels that touch or overlap a little make evidence that is right but uneven: poses are drawn around the best
-# one then, and some of them climb. Across a larger gap the highest evidence often lies farther from the truth.
-AROUND_FROM_MM = -10.0
-DRAWN_AROUND, KEPT_AROUND = 128, 5
-AROUND = (
-    Climb(steps=12, first=0.8, last=0.3, points=20000),
-    Climb(steps=15, first=0.8, last=0.05, points=20000, scaled=True),
 )
 
 
@@ -247,7 +236,7 @@ class Solver:
         done: list[Peak] = []
         overlay = None
         for number, level in enumerate(LEVELS):
-            share = part(progress, 0.9 * number / len(LEVELS), 0.9 * (number + 1) / len(LEVELS))
+            share = part(progress, number / len(LEVELS), (number + 1) / len(LEVELS))
             share(0.0, "Refining the best positions")
             overlay = self._overlay(level, peaks)
             tries = list(peaks)
@@ -259,13 +248,6 @@ class Solver:
             done = peaks[level.kept :] + done
             peaks = peaks[: level.kept]
         assert overlay is not None
-        if peaks[0].kind == "rigid" and AROUND_FROM_MM <= self._overlap_mm(peaks[0].pose) < REAL_VOXELS_FROM_MM:
-            progress(0.9, "Refining the best positions")
-            prior = functools.partial(self._log_prior, kind="rigid")
-            poses = around(overlay, peaks[0].pose, prior, DRAWN_AROUND, KEPT_AROUND)
-            tries = [Peak(pose, peaks[0].score) for pose in poses]
-            again = self._climbed(overlay, replace(LEVELS[-1], climbs=AROUND), tries, part(progress, 0.9, 1.0))
-            peaks = [max([*peaks, *again], key=lambda peak: peak.score)]
         others = distinct(peaks + sorted(done, key=lambda peak: -peak.score), self.body_points, CANDIDATES_TOLD)
         return [peaks[0], *[peak for peak in others if peak is not peaks[0]]], overlay
 
