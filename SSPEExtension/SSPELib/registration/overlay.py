@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from .evidence import (
     FIELDS,
@@ -29,6 +28,8 @@ from .poses import Matrix, apply
 CPU_CHUNK = 30_000
 GPU_CHUNK = 4_000_000
 VALID = FIELDS.index("valid")
+# A row along which a coordinate changes by less than this a voxel does not change it.
+LEAST_STEP_MM = 1e-9
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,17 @@ class FieldSampler:
     def __init__(self, image: GridImage, density: Density, device: torch.device, smooth: bool) -> None:
         fields = torch.from_numpy(voxel_fields(image, density)).to(device)
         _continue_beyond_data(fields)
-        if smooth:
-            fields[: len(SLOPED)] = _smoothed(fields[: len(SLOPED)])
-        self.size = image.hu.shape[::-1]
         sloped = fields[: len(SLOPED)]
-        slopes = [_slope(sloped, dim) for dim in (3, 2, 1)]
-        # Further on there are no data: an empty voxel stands for all that lies outside.
-        table = torch.cat([fields, *slopes]).flatten(1)
-        self.table = torch.cat([table, table.new_zeros(table.shape[0], 1)], dim=1)
+        if smooth:
+            _smooth(sloped)
+        self.size = image.hu.shape[::-1]
+        parts = [fields, *(_slope(sloped, dim) for dim in (3, 2, 1))]
+        # What is known of a voxel lies together in memory. Further on there are no data: an empty voxel stands for all
+        # that lies outside.
+        self.table = fields.new_zeros(image.hu.size + 1, sum(len(part) for part in parts))
+        layers = self.table[:-1].view(*image.hu.shape, -1)
+        for z, layer in enumerate(layers):
+            layer.copy_(torch.cat([part[:, z] for part in parts]).permute(1, 2, 0))
 
     def at(self, place: Tensor) -> Voxels:
         """The fields at places (3, ...) in voxels (x, y, z); differentiable with respect to them."""
@@ -100,11 +104,11 @@ class FieldSampler:
             x, y, z = nearest
             width, height, depth = self.size
             inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (z >= 0) & (z < depth)
-            index = torch.where(inside, (z * height + y) * width + x, float(self.table.shape[1] - 1)).int()
-            rows = self.table.index_select(1, index.flatten()).view(self.table.shape[0], *index.shape)
-        values = rows[: len(FIELDS)]
+            index = torch.where(inside, (z * height + y) * width + x, float(len(self.table) - 1)).int()
+            found = _rows(self.table, index)
+        values = found[: len(FIELDS)]
         count = len(SLOPED)
-        slopes = rows[len(FIELDS) :].view(3, count, *index.shape)
+        slopes = found[len(FIELDS) :].view(3, count, *index.shape)
         hu, log_density, body, valid, real = _Carried.apply(place - nearest, values[:count], slopes)
         return Voxels(
             hu, log_density, body.clamp(0, 1), valid.clamp(0, 1), real.clamp(0, 1), values[count], values[count + 1]
@@ -120,10 +124,9 @@ class _Carried(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, offset: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
         ctx.save_for_backward(slopes)
-        carried = values + slopes[0] * offset[0]
-        carried += slopes[1] * offset[1]
-        carried += slopes[2] * offset[2]
-        return carried
+        carried = values.addcmul(slopes[0], offset[0])
+        carried.addcmul_(slopes[1], offset[1])
+        return carried.addcmul_(slopes[2], offset[2])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
@@ -157,8 +160,9 @@ class Overlay:
         self.model, self.device = model, device
         self.nats_per_voxel = independent_share(fixed.spacing)
         self.points = fixed.points(fixed.valid)
-        self.fixed_fields = torch.from_numpy(voxel_fields(fixed.chosen(fixed.valid), density)).to(device)
-        self.fixed_points = torch.from_numpy(self.points.T.astype(np.float32)).contiguous().to(device)
+        self.number = (np.cumsum(fixed.valid) - 1).reshape(fixed.valid.shape)
+        fields = voxel_fields(fixed.chosen(fixed.valid), density)
+        self.table = torch.from_numpy(np.vstack([fields, self.points.T.astype(np.float32)]).T.copy()).to(device)
         self.sampler = FieldSampler(moving, density, device, smooth)
 
     def sample(self, poses: Matrix, count: int, reach_mm: float) -> Sample:
@@ -251,7 +255,8 @@ class Overlay:
 
     def _looked_up(self, index: Tensor) -> tuple[Voxels, Tensor]:
         """Fixed voxels (...) and their places (3, ...), LPS mm, by their indices (...)."""
-        return Voxels(*self.fixed_fields[:, index]), self.fixed_points[:, index]
+        found = _rows(self.table, index)
+        return Voxels(*found[: len(FIELDS)]), found[len(FIELDS) :]
 
     def _place(self, poses: Matrix, points: Tensor) -> Tensor:
         """Where poses (b, 4, 4) take fixed points (3, b, n), LPS mm: places (3, b, n) in voxels of the moving grid."""
@@ -271,16 +276,25 @@ class Overlay:
 
     def _near(self, pose: Matrix, reach_mm: float) -> NDArray[np.int64]:
         """Indices of the fixed voxels that a pose takes into the moving grid, or within reach of it."""
-        low = self.moving.origin - reach_mm
-        high = self.moving.origin + (np.array(self.moving.hu.shape[::-1]) - 1) * self.moving.spacing + reach_mm
-        # Points are sorted along the body, of which the images share a little: the rest need not be mapped.
-        corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
-        heights = apply(np.linalg.inv(pose), corners)[:, 2]
-        first = int(np.searchsorted(self.points[:, 2], heights.min(), "left"))
-        last = int(np.searchsorted(self.points[:, 2], heights.max(), "right"))
-        mapped = apply(pose, self.points[first:last])
-        inside = ((mapped >= low) & (mapped <= high)).all(axis=1)
-        return np.asarray(first + np.flatnonzero(inside))
+        valid = self.fixed.valid
+        z, y, x = (np.arange(count) for count in valid.shape)
+        linear = pose[:3, :3] * self.fixed.spacing
+        shift = apply(pose, self.fixed.origin[None])[0] - self.moving.origin
+        last = (np.array(self.moving.hu.shape[::-1]) - 1) * self.moving.spacing
+        # All of a row of voxels that lies beyond a face of the moving grid lies on one side of some place in the row.
+        first, stop = np.full(valid.shape[:2], -np.inf), np.full(valid.shape[:2], np.inf)
+        for row in range(3):
+            start = linear[row, 1] * y + linear[row, 2] * z[:, None] + shift[row]
+            step = linear[row, 0] if abs(linear[row, 0]) > LEAST_STEP_MM else LEAST_STEP_MM
+            ends = (-reach_mm - start) / step, (last[row] + reach_mm - start) / step
+            first = np.maximum(first, np.minimum(*ends))
+            stop = np.minimum(stop, np.maximum(*ends))
+        met = np.flatnonzero((stop >= np.maximum(first, 0)).any(axis=1) & (first <= x.size - 1).any(axis=1))
+        if not met.size:
+            return np.zeros(0, dtype=np.int64)
+        layers = slice(met[0], met[-1] + 1)
+        near = (x >= first[layers, :, None]) & (x <= stop[layers, :, None]) & valid[layers]
+        return self.number[layers][near]
 
 
 def _slope(fields: Tensor, dim: int) -> Tensor:
@@ -297,26 +311,39 @@ def _continue_beyond_data(fields: Tensor) -> None:
     The air that stands where there are no data would else lend its slope to the last voxel that has some.
     """
     valid = fields[VALID]
-    share = _mean_around(valid)
-    beside = (valid == 0) & (share > 0)
+    share = _mean_around(valid).flatten()
+    beside = torch.nonzero((valid.flatten() == 0) & (share > 0))[:, 0]
+    if not len(beside):
+        return
     for number in range(len(FIELDS)):
         if number != VALID:
-            mean = _mean_around(fields[number] * valid)
-            fields[number][beside] = mean[beside] / share[beside]
+            mean = _mean_around(fields[number] * valid).flatten()
+            fields[number].view(-1)[beside] = mean[beside] / share[beside]
 
 
 def _mean_around(field: Tensor) -> Tensor:
     """Mean of each voxel and its 26 neighbors (z, y, x), zero beyond the border."""
-    # Padding by the pooling itself is refused where a field is thinner than three voxels.
-    return functional.avg_pool3d(functional.pad(field[None], (1,) * 6), 3, 1)[0]
+    for dim in range(3):
+        total = field.clone()
+        count = field.shape[dim] - 1
+        total.narrow(dim, 0, count).add_(field.narrow(dim, 1, count))
+        total.narrow(dim, 1, count).add_(field.narrow(dim, 0, count))
+        field = total
+    return field / 27
 
 
-def _smoothed(fields: Tensor) -> Tensor:
-    """Fields (field, z, y, x) averaged along each axis with weights of 1, 4 and 1 sixths: a cubic B-spline's."""
+def _smooth(fields: Tensor) -> None:
+    """Average fields (field, z, y, x) along each axis with weights of 1, 4 and 1 sixths, a cubic B-spline's, in place.
+
+    Beyond the ends the last voxel goes on.
+    """
     for dim in (1, 2, 3):
-        count = fields.shape[dim]
-        ahead, behind = torch.arange(1, count + 1), torch.arange(-1, count - 1)
-        before = fields.index_select(dim, behind.clamp(min=0).to(fields.device))
-        after = fields.index_select(dim, ahead.clamp(max=count - 1).to(fields.device))
-        fields = (before + 4 * fields + after) / 6
-    return fields
+        last = fields.shape[dim] - 1
+        before = torch.cat([fields.narrow(dim, 0, 1), fields.narrow(dim, 0, last)], dim)
+        after = torch.cat([fields.narrow(dim, 1, last), fields.narrow(dim, last, 1)], dim)
+        fields.mul_(4).add_(before).add_(after).div_(6)
+
+
+def _rows(table: Tensor, index: Tensor) -> Tensor:
+    """Rows of a table (n, field) by their indices (...), sorted by field: (field, ...)."""
+    return table.index_select(0, index.flatten()).T.contiguous().view(table.shape[1], *index.shape)
