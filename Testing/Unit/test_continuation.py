@@ -7,14 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from phantoms import torso
 
 from SSPELib.errors import InputError
-from SSPELib.expansion.continuation import continued, whole_slices
+from SSPELib.expansion.continuation import beginning, continued
 from SSPELib.expansion.expander import Expander
+from SSPELib.expansion.tilted_border import parallel_to_border
 from SSPELib.volume import Provenance, Volume, body_axis, real_part, slices, synthetic_mm
 
 PADDING_HU = -2000
+
+
+SEEN_MM = 136.0
 
 
 def turned(volume: Volume, degrees: float) -> Volume:
@@ -45,37 +51,90 @@ def wedged() -> Volume:
 
 
 @pytest.fixture(scope="module")
+def tilted_part() -> Volume:
+    return part_of(torso(size=(48, 40, 60), spacing=(8.0, 8.0, 5.0)), 8.0)
+
+
+@pytest.fixture(scope="module")
 def expander(tiny_bundle) -> Expander:
     return Expander(tiny_bundle, "cpu")
+
+
+def part_of(volume: Volume, degrees: float, tilt_about: str = "x") -> Volume:
+    """The middle slices of a volume, turned about its middle and resampled on an upright grid that holds all of it.
+
+    Their borders are planes, tilted by the angle.
+    """
+    count = volume.size[2]
+    part = slices(volume, round(0.3 * count), round(0.7 * count))
+    center = (volume.index_to_lps @ [*((np.array(volume.size) - 1) / 2), 1.0])[:3]
+    about = [float(name == tilt_about) for name in "xyz"]
+    motion = sitk.VersorRigid3DTransform(about, np.radians(degrees), (0.0, 0.0, 0.0), center.tolist())
+    image, whole = part.to_image(), volume.to_image()
+    there = sitk.Resample(image * 0 + 1, whole, motion, sitk.sitkNearestNeighbor, 0)
+    missing = sitk.GetArrayFromImage(there) == 0
+    moved = sitk.Resample(image, whole, motion, sitk.sitkLinear, -1000.0, sitk.sitkFloat32, True)
+    kept = np.flatnonzero(~missing.all(axis=(1, 2)))
+    padded = replace(
+        volume,
+        array=np.where(missing, PADDING_HU, sitk.GetArrayFromImage(moved)).astype(np.int16),
+        provenance=np.where(missing, Provenance.NO_DATA, Provenance.REAL).astype(np.uint8),
+    )
+    return slices(padded, int(kept[0]), int(kept[-1]) + 1)
 
 
 @pytest.mark.parametrize("end", ["inferior", "superior"])
 @pytest.mark.parametrize("stored", [lambda volume: volume, flipped], ids=["feet first", "head first"])
 def test_the_expansion_begins_at_the_last_whole_slice(wedged, end, stored):
     volume = stored(wedged)
-    whole, incomplete = whole_slices(volume, end)
+    start = beginning(volume, end, SEEN_MM)
     axis = body_axis(volume)
-    assert 2 <= incomplete <= 12
-    assert whole.size[axis.index] == volume.size[axis.index] - incomplete
-    at_first = (end == "inferior") == (axis.superior > 0)
-    border = whole.where(Provenance.NO_DATA)[0 if at_first else -1]
-    body = whole.array[whole.array.shape[0] // 2] > -350
+    assert 2 <= start.incomplete <= 12
+    assert not start.tilted
+    assert start.whole.size[axis.index] == volume.size[axis.index] - start.incomplete
+    border = start.whole.where(Provenance.NO_DATA)[-1 if axis.at_last(end) else 0]
+    body = start.whole.array[start.whole.array.shape[0] // 2] > -350
     assert (border & body).sum() <= 0.03 * body.sum()
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    degrees=st.floats(3.0, 12.0),
+    sign=st.sampled_from([-1.0, 1.0]),
+    about=st.sampled_from("xy"),
+    end=st.sampled_from(["inferior", "superior"]),
+    stored=st.sampled_from([lambda volume: volume, flipped]),
+)
+def test_slices_parallel_to_a_tilted_border_are_those_of_the_scan(degrees, sign, about, end, stored):
+    scan = torso(size=(48, 40, 60), spacing=(8.0, 8.0, 5.0))
+    volume = stored(part_of(scan, sign * degrees, about))
+    tilted = parallel_to_border(volume, end, SEEN_MM)
+    start = beginning(volume, end, SEEN_MM)
+    assert start.tilted
+    axis = body_axis(volume)
+    tilt = np.degrees(np.arccos(tilted.direction[:, axis.index] @ volume.direction[:, axis.index]))
+    assert tilt == pytest.approx(degrees, abs=1.0)
+    assert np.linalg.det(tilted.direction) == pytest.approx(np.linalg.det(volume.direction))
+    # Nearly up to the border all slices are whole, and they show what the scan shows there.
+    assert tilted.size[axis.index] - start.whole.size[axis.index] <= 2
+    body = start.whole.array[start.whole.array.shape[0] // 2] > -350
+    assert start.whole.where(Provenance.NO_DATA)[-1 if axis.at_last(end) else 0][body].mean() <= 0.03
 
 
 def test_a_volume_without_wedges_is_left_as_it_is(wedged):
     plain = replace(wedged, provenance=None)
-    assert whole_slices(plain, "inferior") == (plain, 0)
+    assert beginning(plain, "inferior", SEEN_MM).whole is plain
     # Padding outside the scanner's circle is in every slice, and no loss.
     corners = np.zeros(wedged.array.shape, dtype=np.uint8)
     corners[:, :4, :4] = Provenance.NO_DATA
-    assert whole_slices(replace(wedged, provenance=corners), "superior")[1] == 0
+    assert beginning(replace(wedged, provenance=corners), "superior", SEEN_MM).incomplete == 0
 
 
 @pytest.mark.parametrize("direction", ["inferior", "superior", "both"])
 @pytest.mark.parametrize("stored", [lambda volume: volume, flipped], ids=["feet first", "head first"])
-def test_wedges_are_filled_and_real_voxels_stay(wedged, expander, direction, stored):
-    volume = stored(wedged)
+@pytest.mark.parametrize("tilted", [False, True], ids=["cropped wedges", "tilted border"])
+def test_wedges_are_filled_and_real_voxels_stay(wedged, tilted_part, expander, direction, stored, tilted):
+    volume = stored(tilted_part if tilted else wedged)
     expanded, _ = expander.expand(volume, direction, 40.0)
     ends = ["inferior", "superior"] if direction == "both" else [direction]
     assert {end for end, mm in synthetic_mm(expanded).items() if mm > 0} == set(ends)
@@ -88,8 +147,8 @@ def test_wedges_are_filled_and_real_voxels_stay(wedged, expander, direction, sto
     # In the filled wedge is tissue where the body goes on, and no padding anywhere.
     axis = body_axis(volume)
     for end in ends:
-        _, incomplete = whole_slices(volume, end)
-        at_first = (end == "inferior") == (axis.superior > 0)
+        incomplete = beginning(volume, end, SEEN_MM).incomplete
+        at_first = not axis.at_last(end)
         added = round(synthetic_mm(expanded)[end] / expanded.spacing[axis.index])
         filled = slice(added, added + incomplete) if at_first else slice(-added - incomplete, -added)
         made = expanded.where(Provenance.SYNTHETIC)[filled]
@@ -102,12 +161,12 @@ def test_wedges_are_filled_and_real_voxels_stay(wedged, expander, direction, sto
 def test_too_few_whole_slices_are_refused_in_words(wedged):
     short = slices(wedged, 53, 60)
     with pytest.raises(InputError, match=r"only \d+ mm of slices without gaps .* choose the scan as it was"):
-        whole_slices(short, "superior")
+        beginning(short, "superior", SEEN_MM)
 
 
 def test_new_slices_are_joined_in_the_order_of_the_volume(wedged):
     axis = body_axis(wedged)
-    _, incomplete = whole_slices(wedged, "superior")
+    incomplete = beginning(wedged, "superior", SEEN_MM).incomplete
     heights = np.arange(incomplete + 3, dtype=np.int16)[:, None, None]
     new = np.broadcast_to(heights, (incomplete + 3, *wedged.array.shape[1:])).copy()
     joined = continued(wedged, "superior", new, incomplete)

@@ -20,7 +20,8 @@ from ..stages import stage
 from ..volume import AIR_HU, End, Volume, body_axis, slices
 from ..volume.body import mask_of_slices, outside_to_air
 from ..volume.checks import check_length
-from .continuation import continued, whole_slices
+from .continuation import beginning, continued, joined
+from .tilted_border import on_slices_of, slices_to_reach
 from .window import body_window
 from .working_grid import WorkingVolume, append_to_own_grid, to_working
 
@@ -65,8 +66,9 @@ class Expander:
     ) -> tuple[Volume, tuple[str, ...]]:
         """Append synthetic slices at one or both ends of the body.
 
-        The expansion begins at the last whole slice. Where slices beyond it have wedges without data
-        (`Provenance.NO_DATA`), the synthetic slices fill these; real voxels stay as they are, bit by bit.
+        The expansion begins at the last whole slice, or along the border where that is a tilted plane. Where slices
+        beyond it have wedges without data (`Provenance.NO_DATA`), the synthetic slices fill these; real voxels stay
+        as they are, bit by bit.
 
         Args:
             volume: the input; it is not changed.
@@ -106,29 +108,37 @@ class Expander:
     ) -> Volume:
         """The volume with synthetic slices beyond one end, and its wedges without data there filled."""
         progress(0.0, f"Preparing the {end} end")
-        whole, incomplete = whole_slices(volume, end)
-        near = self._near_end(whole, end)
+        start = beginning(volume, end, self._seen_mm)
+        near = self._near_end(start.whole, end)
         working = to_working(near, self.bundle.card.spacing_mm, end)
         if not working.mask.any():
             # Beyond air, air is continued.
-            near, working = whole, to_working(whole, self.bundle.card.spacing_mm, end)
+            near, working = start.whole, to_working(start.whole, self.bundle.card.spacing_mm, end)
         if not working.mask.any():
             raise InputError(f"No body is in view in {volume.name}. Check that it is a CT of a patient.")
         spacing_mm = volume.spacing[body_axis(volume).index]
-        count = incomplete + math.ceil(distance_mm / spacing_mm - 1e-6)
+        beyond = math.ceil(distance_mm / spacing_mm - 1e-6)
+        count = slices_to_reach(near, volume, end, beyond) if start.tilted else start.incomplete + beyond
         steps = math.ceil(count * spacing_mm / working.spacing_mm)
         with self._alone():
             grown = self._grow(working, steps, generator, part(progress, 0.05, 0.9))
         progress(0.9, f"Bringing the {end} slices back to the grid of the volume")
-        return continued(volume, end, append_to_own_grid(near, working, grown, count), incomplete)
+        new = append_to_own_grid(near, working, grown, count)
+        if start.tilted:
+            new = on_slices_of(volume, joined(near, end, new), end, start.incomplete, beyond)
+        return continued(volume, end, new, start.incomplete)
+
+    @property
+    def _seen_mm(self) -> float:
+        """Length that the network sees, and a little more."""
+        return self.bundle.card.scope_mm + 2 * self.bundle.card.spacing_mm
 
     def _near_end(self, volume: Volume, end: End) -> Volume:
         """The slices at one end that the network sees, and a few more: those far away cost time and change nothing."""
         axis = body_axis(volume)
         count = volume.size[axis.index]
-        kept = math.ceil((self.bundle.card.scope_mm + 2 * self.bundle.card.spacing_mm) / volume.spacing[axis.index]) + 1
-        at_last = (end == "superior") == (axis.superior > 0)
-        return slices(volume, max(0, count - kept), count) if at_last else slices(volume, 0, min(kept, count))
+        kept = math.ceil(self._seen_mm / volume.spacing[axis.index]) + 1
+        return slices(volume, max(0, count - kept), count) if axis.at_last(end) else slices(volume, 0, min(kept, count))
 
     def _grow(
         self, working: WorkingVolume, count: int, generator: _Generator, progress: Progress

@@ -93,7 +93,7 @@ def append_to_own_grid(volume: Volume, working: WorkingVolume, grown: NDArray[np
         The new slices (z, y, x) in the axis order and data type of the volume.
     """
     axis = body_axis(volume)
-    at_last_index = (working.end == "superior") == (axis.superior > 0)
+    at_last_index = axis.at_last(working.end)
     length = volume.size[axis.index]
     border = length - 1 if at_last_index else 0
     # The own border slice and the new slices, one block in index order along the body.
@@ -117,7 +117,7 @@ def append_to_own_grid(volume: Volume, working: WorkingVolume, grown: NDArray[np
     new = new + np.exp(-distance / DETAIL_FADES_MM)[:, None, None] * detail
     new = np.where(new < BACKGROUND_BELOW_HU, background, new)
     ordered = np.moveaxis(new if at_last_index else new[::-1], 0, axis.numpy_axis)
-    return _as_type(ordered, volume.array.dtype)
+    return as_type(ordered, volume.array.dtype)
 
 
 def _body_on(reference: sitk.Image, working: WorkingVolume, grown: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -152,7 +152,8 @@ def _background(own: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
     return middle if middle < BACKGROUND_BELOW_HU else float(AIR_HU)
 
 
-def _as_type(array: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
+def as_type(array: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return HU in the data type of a volume, rounded and clipped to what it holds."""
     if np.issubdtype(dtype, np.integer):
         limits = np.iinfo(dtype)
         return np.clip(np.rint(array), limits.min, limits.max).astype(dtype)

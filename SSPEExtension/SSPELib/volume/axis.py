@@ -33,6 +33,10 @@ class BodyAxis:
         """The same axis in an array (z, y, x)."""
         return 2 - self.index
 
+    def at_last(self, end: End) -> bool:
+        """Whether an end of the body is where the index is highest."""
+        return (end == "superior") == (self.superior > 0)
+
 
 def body_axis(volume: Volume) -> BodyAxis:
     """Find the body axis from the direction matrix; oblique, flipped and left-handed volumes too."""

@@ -63,7 +63,7 @@ def hide(volume: Volume, end: End, distance_mm: float, cut: Cut) -> tuple[Volume
     kept = length - count if cut == "end" else length // 2
     if kept * spacing < SHORTEST_INPUT_MM or kept + count > length:
         return None
-    grows = (end == "superior") == (axis.superior > 0)
+    grows = axis.at_last(end)
     part = slices(volume, 0, kept) if grows else slices(volume, length - kept, length)
     return part, outward(volume, end)[kept : kept + count]
 
@@ -72,7 +72,7 @@ def outward(volume: Volume, end: End) -> NDArray[Any]:
     """The slices of a volume with their first axis along the body, toward an end."""
     axis = body_axis(volume)
     stack = np.moveaxis(volume.array, axis.numpy_axis, 0)
-    return stack if (end == "superior") == (axis.superior > 0) else stack[::-1]
+    return stack if axis.at_last(end) else stack[::-1]
 
 
 def score(volume: Volume, expander: Expander, end: End, distance_mm: float, cut: Cut) -> ExpansionScore | None:

@@ -14,7 +14,7 @@ from SSPELib.errors import InputError
 from SSPELib.io import read_volume
 from SSPELib.progress import Progress, silent
 from SSPELib.registration.poses import about
-from SSPELib.volume import AIR_HU, Volume, body_axis, body_length_mm, body_mask, slices
+from SSPELib.volume import AIR_HU, End, Volume, body_axis, body_length_mm, body_mask, slices
 from SSPELib.volume.points import body_points
 
 from ..rows import RowTable
@@ -211,11 +211,11 @@ def noise_body(volume: Volume, random: np.random.Generator) -> Volume:
     return noisy(replace(with_voxels(volume, np.where(distance < 1, tissue, AIR_HU)), name="noise"), random)
 
 
-def _end(volume: Volume, end: str) -> Volume:
+def _end(volume: Volume, end: End) -> Volume:
     """The outermost slices at one end of the body."""
     axis = body_axis(volume)
     count = round(PART_MM / volume.spacing[axis.index])
-    last = (end == "superior") == (axis.superior > 0)
+    last = axis.at_last(end)
     return (
         slices(volume, volume.size[axis.index] - count, volume.size[axis.index]) if last else slices(volume, 0, count)
     )
