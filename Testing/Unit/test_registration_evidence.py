@@ -149,6 +149,32 @@ def test_poses_climb_together_as_they_climb_alone(fine):
     assert not np.allclose(together[1][:3, :3] @ together[1][:3, :3].T, np.eye(3), atol=1e-6)
 
 
+def test_poses_on_the_way_to_where_a_better_one_is_and_the_worst_ones_stay_behind(fine):
+    laid = overlay(fine, smooth=True)
+    starts = [shifted(mm) for mm in (4.0, 5.0, 16.0, 30.0)]
+    how, kinds = Climb(9, 1.0, 0.2, 3000), ["rigid"] * 4
+    whole = climb(laid, starts, kinds, how, silent)
+    thinned = climb(laid, starts, kinds, replace(how, thinned=3), silent)
+    first = climb(laid, starts, kinds, Climb(3, 1.0, 1.0 * 0.2**0.25, 3000), silent)
+    stayed = [np.allclose(pose, early, atol=1e-6) for pose, early in zip(thinned, first, strict=True)]
+    assert sum(stayed) == 2
+    for pose, alone, behind in zip(thinned, whole, stayed, strict=True):
+        assert behind or np.allclose(pose, alone, atol=1e-3)
+    # Of the first two, which are a millimetre apart, the better one goes on, and so does one that lies elsewhere.
+    assert stayed[0] != stayed[1]
+
+
+def test_near_voxels_are_those_that_a_pose_takes_into_the_other_grid(pair):
+    laid = overlay(pair)
+    pose = about(rotation_matrix(np.radians([4.0, -7.0, 12.0])), NOWHERE, np.array([20.0, -35.0, 90.0]))
+    size = (np.array(pair[1].hu.shape[::-1]) - 1) * pair[1].spacing
+    for matrix in (np.eye(4), shifted(500.0), pose):
+        places = laid.points @ matrix[:3, :3].T + matrix[:3, 3] - pair[1].origin
+        inside = ((places >= -12.3) & (places <= size + 12.3)).all(axis=1)
+        (found,) = laid.sample(matrix[None], 10**6, 12.3).index.numpy()
+        assert np.array_equal(found, np.flatnonzero(inside) if inside.any() else [0])
+
+
 def test_gradients_are_those_of_small_motions_within_a_voxel(fine):
     laid = overlay(fine, smooth=True)
     pose = about(rotation_matrix(np.radians([1.0, -2.0, 0.5])), NOWHERE, np.array([2.9, -1.3, 1.7]))[None]

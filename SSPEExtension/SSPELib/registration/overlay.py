@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..progress import silent
+from ..side_by_side import side_by_side
 from .evidence import (
     FIELDS,
     SCALE_FACTORS,
@@ -23,6 +26,10 @@ from .evidence import (
 )
 from .images import GridImage
 from .poses import Matrix, apply
+
+Part = tuple[slice, slice]
+"""Some poses of a sample and some voxels of each."""
+Piece, Found = TypeVar("Piece"), TypeVar("Found")
 
 # Fixed voxels looked at in one go: as many as stay in the cache of a core, and as keep a GPU busy.
 CPU_CHUNK = 30_000
@@ -56,14 +63,18 @@ class Sample:
         index: (b, n) of the voxels.
         weight: (b, n) how many voxels each stands for; 0 where there are fewer than n.
         centers: (b, 3) mean position, LPS mm.
-        looked_up: the voxels and their points (3, poses, n) by the first of the poses that are looked at in one go: a
-            climb asks for the same ones at every step.
+        looked_up: the voxels and their points (3, poses, n) by the first pose and voxel of what is looked at in one
+            go: a climb asks for the same ones at every step.
     """
 
     index: Tensor
     weight: Tensor
     centers: Matrix
-    looked_up: dict[int, tuple[Voxels, Tensor]] = field(default_factory=dict)
+    looked_up: dict[tuple[int, int], tuple[Voxels, Tensor]] = field(default_factory=dict)
+
+    def of(self, kept: NDArray[np.int64]) -> Sample:
+        """The same voxels of some of the poses, by their numbers."""
+        return Sample(self.index[kept], self.weight[kept], self.centers[kept])
 
 
 @dataclass(frozen=True)
@@ -194,33 +205,25 @@ class Overlay:
         if not len(self.points):
             # The two lie so far apart that nothing of the fixed one was kept: no pose is better than another.
             return np.zeros(len(poses)), np.zeros((len(poses), 3, 4))
-        values, gradients = [], []
-        for part in self._chunks(sample):
-            if part.start not in sample.looked_up:
-                sample.looked_up[part.start] = self._looked_up(sample.index[part])
-            fixed, points = sample.looked_up[part.start]
-            place = self._place(poses[part], points).requires_grad_()
+        parts = self._parts(sample)
+
+        def look(part: Part) -> tuple[Tensor, Tensor]:
+            first = part[0].start, part[1].start
+            if first not in sample.looked_up:
+                sample.looked_up[first] = self._looked_up(sample.index[part])
+            fixed, points = sample.looked_up[first]
+            place = self._place(poses[part[0]], points).requires_grad_()
             value = (self.model.of(fixed, self.sampler.at(place)).worth * sample.weight[part]).sum(dim=1)
             (slope,) = torch.autograd.grad(value.sum(), place)
             # What moves a place in the moving grid by the entries of a pose: the fixed point itself, and 1.
             linear = torch.einsum("rbn,cbn->brc", slope, points)
-            gradients.append(torch.cat([linear, slope.sum(dim=2).T[:, :, None]], dim=2))
-            values.append(value.detach())
-        scale = self.nats_per_voxel
-        gradient = torch.cat(gradients).cpu().numpy().astype(np.float64) / self.moving.spacing
-        return torch.cat(values).cpu().numpy().astype(np.float64) * scale, gradient * scale
+            return value.detach(), torch.cat([linear, slope.sum(dim=2).T[:, :, None]], dim=2)
 
-    def values(self, poses: Matrix, sample: Sample) -> NDArray[np.float64]:
-        """Evidence (b,) of poses (b, 4, 4) in nats, by a sample of the voxels."""
-        if not len(self.points):
-            return np.zeros(len(poses))
-        values = []
-        with torch.no_grad():
-            for part in self._chunks(sample):
-                fixed, points = self._looked_up(sample.index[part])
-                pairs = self.model.of(fixed, self.sampler.at(self._place(poses[part], points)))
-                values.append((pairs.worth * sample.weight[part]).sum(dim=1))
-        return torch.cat(values).cpu().numpy().astype(np.float64) * self.nats_per_voxel
+        values, gradient = np.zeros(len(poses)), np.zeros((len(poses), 3, 4))
+        for part, (value, slope) in zip(parts, self._all(look, parts), strict=True):
+            values[part[0]] += value.cpu().numpy()
+            gradient[part[0]] += slope.cpu().numpy() / self.moving.spacing
+        return values * self.nats_per_voxel, gradient * self.nats_per_voxel
 
     def evidence(self, poses: Matrix) -> list[PoseEvidence]:
         """The evidence of poses (b, 4, 4), fixed to moving, by all voxels."""
@@ -237,21 +240,23 @@ class Overlay:
         return self.model.real_scale_hu * SCALE_FACTORS[int(np.argmax(self._sums(pose).real))]
 
     def _sums(self, pose: Matrix) -> Sums:
-        real, mixed, real_voxels, mixed_voxels = np.zeros(len(SCALE_FACTORS)), 0.0, 0.0, 0.0
         near = torch.from_numpy(self._near(pose, 0.0)).to(self.device)
-        with torch.no_grad():
-            for index in near.split(self._chunk()) if near.numel() else ():
+
+        def look(index: Tensor) -> NDArray[np.float64]:
+            with torch.no_grad():
                 fixed, points = self._looked_up(index)
                 moving = self.sampler.at(self._place(pose[None], points[:, None])[:, 0])
                 pairs = self.model.of(fixed, moving)
-                mixed += float((pairs.worth * (1.0 - pairs.real)).sum())
-                real_voxels += float((pairs.both * pairs.real).sum())
-                mixed_voxels += float((pairs.both * (1.0 - pairs.real)).sum())
+                sums = [pairs.worth * (1.0 - pairs.real), pairs.both * pairs.real, pairs.both * (1.0 - pairs.real)]
                 kept = torch.nonzero((pairs.real > 0) & (pairs.worth != 0))[:, 0]
                 fixed, moving = fixed.chosen(kept), moving.chosen(kept)
-                for number, pairs in enumerate(self.model.by_scale(fixed, moving, SCALE_FACTORS)):
-                    real[number] += float((pairs.worth * pairs.real).sum())
-        return Sums(real.tolist(), mixed, real_voxels, mixed_voxels)
+                for scaled in self.model.by_scale(fixed, moving, SCALE_FACTORS):
+                    sums.append(scaled.worth * scaled.real)
+                return np.array([float(values.sum()) for values in sums])
+
+        found = self._all(look, near.split(self._chunk()) if near.numel() else ())
+        mixed, real_voxels, mixed_voxels, *real = np.sum(found, axis=0) if found else np.zeros(3 + len(SCALE_FACTORS))
+        return Sums(real, mixed, real_voxels, mixed_voxels)
 
     def _looked_up(self, index: Tensor) -> tuple[Voxels, Tensor]:
         """Fixed voxels (...) and their places (3, ...), LPS mm, by their indices (...)."""
@@ -268,11 +273,22 @@ class Overlay:
     def _chunk(self) -> int:
         return CPU_CHUNK if self.device.type == "cpu" else GPU_CHUNK
 
-    def _chunks(self, sample: Sample) -> list[slice]:
-        """Poses that are looked at in one go."""
+    def _parts(self, sample: Sample) -> list[Part]:
+        """Poses and voxels of a sample that are looked at in one go."""
         count, each = sample.index.shape
-        step = max(1, self._chunk() // each)
-        return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+        chunk = self._chunk()
+        poses, voxels = max(1, chunk // each), -(-each // -(-each // chunk))
+        return [
+            (slice(start, min(start + poses, count)), slice(first, min(first + voxels, each)))
+            for start in range(0, count, poses)
+            for first in range(0, each, voxels)
+        ]
+
+    def _all(self, look: Callable[[Piece], Found], pieces: Sequence[Piece]) -> list[Found]:
+        """What is seen of all pieces, from as many threads as this one may take: one, where others are at work."""
+        if len(pieces) == 1 or torch.get_num_threads() == 1:
+            return [look(piece) for piece in pieces]
+        return side_by_side(lambda piece, _: look(piece), pieces, silent, "", self.device)
 
     def _near(self, pose: Matrix, reach_mm: float) -> NDArray[np.int64]:
         """Indices of the fixed voxels that a pose takes into the moving grid, or within reach of it."""

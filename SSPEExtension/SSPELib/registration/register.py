@@ -80,7 +80,7 @@ class Level:
 
 
 LEVELS = (
-    Level(5.0, 80.0, 0.15, (Climb(steps=25, first=3.0, last=0.5, points=15000),), kept=4),
+    Level(5.0, 80.0, 0.15, (Climb(steps=25, first=3.0, last=0.5, points=15000, thinned=10),), kept=4),
     Level(
         *(4.0, 60.0, 0.3),
         (
@@ -273,6 +273,9 @@ class Solver:
                 found.append(Peak(pose, evidence.total + self._log_prior(pose, kind), kind))
             return found
 
+        if len(dealt) < groups:
+            # The voxels of few poses are dealt out instead.
+            return work(list(tries), progress)
         refined = side_by_side(work, dealt, progress, "Refining the best positions", self.device)
         return [peak for group in refined for peak in group]
 
