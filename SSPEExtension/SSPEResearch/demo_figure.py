@@ -8,12 +8,11 @@ from SSPELib import colors
 from SSPELib.report.figures import draw_expansion, draw_overlay, legend, panels, png_of
 from SSPELib.report.subject import Subject
 from SSPELib.report.views import shared_planes
-from SSPELib.volume import real_part
 
 
 def overview_of(subject: Subject, errors_mm: Mapping[str, float | None]) -> bytes:
     """Return the figure as PNG; errors_mm holds the mean errors at "start" and "with_expansion", mm."""
-    fixed, moving = real_part(subject.fixed), real_part(subject.moving)
+    fixed, moving = subject.real
     found = subject.registration.transform
     planes = shared_planes([(subject.fixed, None), (subject.moving, None), (subject.moving, found)], fixed)
     titles = [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..volume import Volume
+from ..volume import Volume, real_part
 
 if TYPE_CHECKING:
     from ..registration import Registration
@@ -32,3 +33,8 @@ class Subject:
     model: str | None
     warnings: Sequence[str]
     who: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def real(self) -> tuple[Volume, Volume]:
+        """Fixed and moving as they were scanned."""
+        return real_part(self.fixed), real_part(self.moving)

@@ -11,7 +11,6 @@ import numpy as np
 from .. import __version__
 from ..alignment import grid_of, matrix_of
 from ..stages import stage
-from ..volume import real_part
 from .subject import Subject
 
 FORMAT = 1
@@ -22,7 +21,7 @@ RESEARCH_USE = "For research use only; synthetic slices show anatomy that was ne
 def summary_of(subject: Subject) -> str:
     """Return the report as JSON text; lengths in mm, the matrix (4, 4) maps fixed to moving points in LPS."""
     found = subject.registration
-    scans = {"fixed": real_part(subject.fixed), "moving": real_part(subject.moving)}
+    scans = dict(zip(("fixed", "moving"), subject.real, strict=True))
     summary = {
         "format": FORMAT,
         "sspe_version": __version__,

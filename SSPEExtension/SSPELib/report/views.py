@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..volume import Volume
-from ..volume.points import at_indices, body_points, taken_back
+from ..volume.points import at_indices, body_points, indices_at, taken_back
 
 View = Literal["coronal", "sagittal"]
 PIXEL_MM = 1.25
@@ -63,17 +64,12 @@ class Plane:
 
         Args:
             volume: what to cut.
-            transform: maps points of the plane to points of the volume, LPS mm.
+            transform: maps points of the plane to points of the volume, LPS mm; linear.
             interpolator: linear, or nearest neighbor for masks.
         """
-        image = sitk.Resample(
-            volume.to_image(),
-            self.reference(),
-            transform or sitk.Transform(3, sitk.sitkIdentity),
-            interpolator,
-            OUTSIDE,
-            sitk.sitkFloat32,
-        )
+        reference, transform = self.reference(), transform or sitk.Transform(3, sitk.sitkIdentity)
+        passed = _passed(volume, reference, transform)
+        image = sitk.Resample(passed.to_image(), reference, transform, interpolator, OUTSIDE, sitk.sitkFloat32)
         flat: NDArray[np.float32] = sitk.GetArrayFromImage(image).reshape(self._shape[::-1])
         flat[flat < OUTSIDE / 2] = np.nan
         return flat
@@ -101,6 +97,19 @@ def seam_height(fixed: Volume, moving: Volume, transform: sitk.Transform) -> flo
     """LPS z in the middle of the overlap of two bodies, or of the gap between them, mm; fixed to moving transform."""
     one, other = _body_points(fixed, None)[:, 2], _body_points(moving, transform)[:, 2]
     return float(max(one.min(), other.min()) + min(one.max(), other.max())) / 2
+
+
+def _passed(volume: Volume, plane: sitk.Image, transform: sitk.Transform) -> Volume:
+    """The box of a volume that a plane passes through, at least one voxel; transform: plane to volume, linear."""
+    last = [count - 1 for count in plane.GetSize()]
+    corners = [plane.TransformIndexToPhysicalPoint(index) for index in product(*((0, end) for end in last))]
+    index = indices_at(volume, np.array([transform.TransformPoint(corner) for corner in corners]))
+    size = np.array(volume.size)
+    first = np.clip(np.floor(index.min(axis=0)).astype(int) - 1, 0, size - 1)
+    stop = np.clip(np.ceil(index.max(axis=0)).astype(int) + 2, first + 1, size)
+    box = tuple(slice(a, b) for a, b in zip(first[::-1], stop[::-1], strict=True))
+    x, y, z = at_indices(volume, first[None].astype(np.float64))[0]
+    return replace(volume, array=volume.array[box], origin=(x, y, z), provenance=None)
 
 
 def _body_points(volume: Volume, transform: sitk.Transform | None) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -10,13 +12,24 @@ from .body import body_mask
 from .volume import Volume
 
 STEP_MM = 6.0
+# A transform is looked at this far from its origin, so that the digits of its linear part are kept.
+LEVER_MM = 1000.0
+
+_known: WeakKeyDictionary[Volume, NDArray[np.float64]] = WeakKeyDictionary()
 
 
 def body_points(volume: Volume) -> NDArray[np.float64]:
-    """Centers (n, 3) of body voxels about 6 mm apart, LPS mm; the outermost voxel of each row may be left out."""
-    steps = [max(1, round(STEP_MM / spacing)) for spacing in volume.spacing[::-1]]
-    thinned = body_mask(volume)[:: steps[0], :: steps[1], :: steps[2]]
-    return at_indices(volume, (np.argwhere(thinned) * steps)[:, ::-1].astype(np.float64))
+    """Centers (n, 3) of body voxels about 6 mm apart, LPS mm; the outermost voxel of each row may be left out.
+
+    They are found once for a volume and cannot be written to.
+    """
+    if volume not in _known:
+        steps = [max(1, round(STEP_MM / spacing)) for spacing in volume.spacing[::-1]]
+        thinned = body_mask(volume)[:: steps[0], :: steps[1], :: steps[2]]
+        points = at_indices(volume, (np.argwhere(thinned) * steps)[:, ::-1].astype(np.float64))
+        points.flags.writeable = False
+        _known[volume] = points
+    return _known[volume]
 
 
 def at_indices(volume: Volume, indices: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -33,6 +46,9 @@ def indices_at(volume: Volume, places: NDArray[np.float64]) -> NDArray[np.float6
 
 
 def taken_back(places: NDArray[np.float64], transform: sitk.Transform) -> NDArray[np.float64]:
-    """Places (n, 3) that a transform takes to the given ones, LPS mm."""
+    """Places (n, 3) that a linear transform takes to the given ones, LPS mm."""
     inverse = transform.GetInverse()
-    return np.array([inverse.TransformPoint(place) for place in places.tolist()]).reshape(-1, 3)
+    zero = np.array(inverse.TransformPoint((0.0, 0.0, 0.0)))
+    units = np.array([inverse.TransformPoint(unit) for unit in (LEVER_MM * np.eye(3)).tolist()])
+    back: NDArray[np.float64] = places @ ((units - zero) / LEVER_MM) + zero
+    return back
