@@ -39,12 +39,14 @@ class Verdict:
         return f"{words}, accepted by {self.accepted_by}" if self.accepted_by else words
 
     @property
+    def errors(self) -> str:
+        """A sentence on the errors."""
+        return f"{error_sentence(self.expected_error_mm, self.error_bound_mm)}."
+
+    @property
     def sentence(self) -> str:
         """The verdict with the errors, as reports and DICOM objects tell it."""
-        from .registration.confidence import error_sentence
-
-        errors = (math.inf if mm is None else mm for mm in (self.expected_error_mm, self.error_bound_mm))
-        return f"{self.headline}. {error_sentence(*errors)}."
+        return f"{self.headline}. {self.errors}"
 
     @property
     def note(self) -> str:
@@ -58,9 +60,21 @@ class Verdict:
         return asdict(self)
 
 
+def error_sentence(expected_mm: float | None, bound_mm: float | None) -> str:
+    """The error of a result in one sentence, for console, report and panel; lengths in mm, None where not known."""
+    if expected_mm is None or bound_mm is None or not math.isfinite(bound_mm):
+        return "How far off this result is cannot be said"
+    return f"Expected error {_rounded(expected_mm)} mm; 9 of 10 such results are within {_rounded(bound_mm)} mm"
+
+
 def finite(mm: float) -> float | None:
     """A length, or None where it is not finite."""
     return float(mm) if math.isfinite(mm) else None
+
+
+def _rounded(mm: float) -> str:
+    """Whole mm, below 2 mm tenths."""
+    return f"{mm:.1f}" if mm < 2 else f"{mm:.0f}"
 
 
 def _user() -> str:

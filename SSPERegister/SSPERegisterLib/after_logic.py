@@ -62,14 +62,8 @@ class AfterRegistrationLogic(JobLogic):
 
     def whyNotMerge(self, fixedNode: Any, movingNode: Any, outputVolume: Any = None) -> str | None:
         """Return why two volumes cannot be merged as they lie now, None where they can."""
-        if fixedNode is None or movingNode is None:
-            return _("Choose a fixed and a moving volume.")
-        if placement.sameBody(fixedNode, movingNode):
-            return _("Fixed and moving volume must not be the same.")
-        if outputVolume is not None and any(placement.sameBody(outputVolume, node) for node in (fixedNode, movingNode)):
-            return _("The merged volume needs a node of its own. Choose another output.")
-        problems = (volumes.problemOf(node, beforeRegistration=True) for node in (fixedNode, movingNode))
-        return next((problem for problem in problems if problem is not None), None)
+        noPair = placement.whyNotPair(fixedNode, movingNode)
+        return noPair or _whyNotJoin((fixedNode, movingNode), outputVolume, beforeRegistration=True)
 
     def merge(
         self,
@@ -137,10 +131,7 @@ class AfterRegistrationLogic(JobLogic):
         if not FEWEST_PARTS <= len(nodes) <= MOST_PARTS:
             text = _("Choose {fewest} to {most} volumes of one body.")
             return text.format(fewest=FEWEST_PARTS, most=MOST_PARTS)
-        if outputVolume is not None and any(placement.sameBody(outputVolume, node) for node in nodes):
-            return _("The stitched volume needs a node of its own. Choose another output.")
-        problems = (volumes.problemOf(node) for node in nodes)
-        return next((problem for problem in problems if problem is not None), None)
+        return _whyNotJoin(nodes, outputVolume)
 
     def stitch(
         self,
@@ -240,6 +231,14 @@ class AfterRegistrationLogic(JobLogic):
     ) -> Any:
         end = None if waitForCompletion else onEnd or (lambda value, error: None)
         return self._sceneJob.run(job, description, files, inputs, take, end)
+
+
+def _whyNotJoin(nodes: Sequence[Any], outputVolume: Any, beforeRegistration: bool = False) -> str | None:
+    """Why volumes cannot become one, None where they can."""
+    if outputVolume is not None and any(placement.sameBody(outputVolume, node) for node in nodes):
+        return _("The result needs a node of its own. Choose another output.")
+    problems = (volumes.problemOf(node, beforeRegistration) for node in nodes)
+    return next((problem for problem in problems if problem is not None), None)
 
 
 def _fixedToMoving(movingNode: Any) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -70,13 +70,7 @@ class JoinSection:
             options = optionsOf(MergeOptions, parameters, accept_unreliable=True)
             self._panel.logic.merge(fixed, moving, options, output, overwrite=True, **how)
 
-        def done(joined: JoinedNodes) -> list[str]:
-            if self._panel.parameters is not None:
-                self._panel.parameters.mergedVolume = joined.volume
-            self._show(joined.volume)
-            return _told(joined)
-
-        self._merge.run(begin, _("The volumes could not be merged."), done)
+        self._merge.run(begin, _("The volumes could not be merged."), lambda made: self._taken(made, "mergedVolume"))
 
     def onStitchButton(self) -> None:
         parameters, parts = self._panel.parameters, self._chosenParts()
@@ -89,13 +83,7 @@ class JoinSection:
             joining = optionsOf(MergeOptions, parameters)
             self._panel.logic.stitch(parts, registering, joining, output, overwrite=True, **how)
 
-        def done(joined: JoinedNodes) -> list[str]:
-            if self._panel.parameters is not None:
-                self._panel.parameters.stitchedVolume = joined.volume
-            self._show(joined.volume)
-            return _told(joined)
-
-        self._stitch.run(begin, _("The parts could not be stitched."), done)
+        self._stitch.run(begin, _("The parts could not be stitched."), lambda made: self._taken(made, "stitchedVolume"))
 
     def onSources(self, shown: bool) -> None:
         """Tint the joined volumes, or not."""
@@ -113,6 +101,13 @@ class JoinSection:
             why = "\n".join([_("The registration is NOT RELIABLE."), *known["reasons"]])
         question = _("Merge them nevertheless? Look at the comparison first.")
         return bool(slicer.util.confirmYesNoDisplay(f"{why}\n\n{question}", _("Merge?")))
+
+    def _taken(self, joined: JoinedNodes, parameter: str) -> list[str]:
+        """Choose a joined volume as the one that the next run replaces, and show it; what is to be told of it."""
+        if self._panel.parameters is not None:
+            setattr(self._panel.parameters, parameter, joined.volume)
+        self._show(joined.volume)
+        return _told(joined)
 
     def _show(self, volumeNode: Any) -> None:
         """Show a joined volume alone in the views, tinted by its sources where that is wanted."""

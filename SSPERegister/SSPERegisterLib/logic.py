@@ -57,10 +57,9 @@ class SSPERegisterLogic(AfterRegistrationLogic):
         outputTransform: Any = None,
     ) -> str | None:
         """Return why these nodes cannot be registered, None where they can; for the arguments see `register`."""
-        if fixedNode is None or movingNode is None:
-            return _("Choose a fixed and a moving volume.")
-        if placement.sameBody(fixedNode, movingNode):
-            return _("Fixed and moving volume must not be the same.")
+        noPair = placement.whyNotPair(fixedNode, movingNode)
+        if noPair is not None:
+            return noPair
         for node in (fixedNode, movingNode):
             problem = volumes.problemOf(node, beforeRegistration=node is movingNode)
             if problem is not None:

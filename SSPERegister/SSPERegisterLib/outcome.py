@@ -72,7 +72,7 @@ def _bar(result: dict[str, Any]) -> str:
 
 def _overlap(overlapMm: float) -> str:
     if overlapMm < 0:
-        return _("none: a gap of {gap} mm").format(gap=f"{-overlapMm:.0f}")
+        return _("none (gap of {gap} mm)").format(gap=f"{-overlapMm:.0f}")
     return _("{overlap} mm").format(overlap=f"{overlapMm:.0f}")
 
 

@@ -35,6 +35,15 @@ def sameBody(firstNode: Any, secondNode: Any) -> bool:
     return (provenance.originalOf(firstNode) or firstNode) is (provenance.originalOf(secondNode) or secondNode)
 
 
+def whyNotPair(fixedNode: Any, movingNode: Any) -> str | None:
+    """Return why two nodes are no fixed and moving volume, None where they are."""
+    if fixedNode is None or movingNode is None:
+        return _("Choose a fixed and a moving volume.")
+    if sameBody(fixedNode, movingNode):
+        return _("Fixed and moving volume must not be the same.")
+    return None
+
+
 def isWhereItsOriginalIs(volumeNode: Any) -> bool:
     """Tell whether an expanded volume still lies where its original does; other volumes have none to part from."""
     original = provenance.originalOf(volumeNode)

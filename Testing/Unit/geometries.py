@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
+import SimpleITK as sitk
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from SSPELib.volume import Volume
+
+# Fixed to moving points: a turn and a shift that no symmetry of the phantom hides.
+TURN = sitk.VersorRigid3DTransform((0.3, -0.2, 1.0), 0.12, (15, -12, 25), (5, 10, -10))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from command_line import Run
 from dicom_series import FRAME, write_series
-from geometries import Geometry, any_geometry, rotation
+from geometries import TURN, Geometry, any_geometry, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from phantoms import torso, write
@@ -22,15 +22,11 @@ from SSPELib.alignment import Alignment, grid_of, matrix_of, read_alignment
 from SSPELib.carrying import carry
 from SSPELib.carrying.carry import Target
 from SSPELib.carrying.images import carried_dose, carried_image, carried_labels, grid_like
-from SSPELib.carrying.points import point_map
 from SSPELib.errors import InputError
 from SSPELib.io import Outputs, read_volume
-from SSPELib.io.points import read_points
 from SSPELib.registration.poses import to_transform
 from SSPELib.volume import Volume
 
-# Fixed to moving points: a turn and a shift that no symmetry of the phantom hides.
-TURN = sitk.VersorRigid3DTransform((0.3, -0.2, 1.0), 0.12, (15, -12, 25), (5, 10, -10))
 REFERENCE = torso(size=(24, 20, 24), spacing=(14.0, 13.0, 6.0), name="reference")
 
 
@@ -107,61 +103,6 @@ def test_the_sharp_kernel_does_not_ring_at_the_skin_and_is_sharper_than_linear()
     spline = sitk.GetArrayFromImage(carried_image(ramp.to_image(), ramp.to_image(), half, 0.0))
     linear = sitk.GetArrayFromImage(sitk.Resample(ramp.to_image(), ramp.to_image(), half, sitk.sitkLinear, 0.0))
     assert np.diff(spline, axis=2).max() >= np.diff(linear, axis=2).max()
-
-
-@settings(max_examples=20)
-@given(
-    points=st.lists(st.tuples(*[st.floats(-400, 400)] * 3), min_size=1, max_size=6),
-    degrees=st.tuples(*[st.floats(-180, 180)] * 3),
-    shift=st.tuples(*[st.floats(-200, 200)] * 3),
-    system=st.sampled_from(["LPS", "RAS"]),
-)
-def test_points_go_through_the_inverse(tmp_path_factory, points, degrees, shift, system) -> None:
-    folder = tmp_path_factory.mktemp("points")
-    transform = sitk.AffineTransform((rotation(degrees) * [1.1, 1.0, 0.9]).ravel().tolist(), shift)
-    signs = np.array([1.0, 1, 1] if system == "LPS" else [-1.0, -1, 1])
-    file = folder / "list.mrk.json"
-    control = [{"id": str(k), "position": list(np.array(p) * signs)} for k, p in enumerate(points)]
-    file.write_text(
-        json.dumps({"markups": [{"type": "Fiducial", "coordinateSystem": system, "controlPoints": control}]})
-    )
-    found = json.loads(read_points(file).carried(point_map(transform)))["markups"][0]["controlPoints"]
-    table = folder / "list.fcsv"
-    rows = [
-        f"{k},{','.join(repr(float(v)) for v in np.array(p) * signs)},0,0,0,1,1,1,0,F-{k},,"
-        for k, p in enumerate(points)
-    ]
-    table.write_text(f"# Markups fiducial file version = 4.11\n# CoordinateSystem = {system}\n" + "\n".join(rows))
-    lines = [line for line in read_points(table).carried(point_map(transform)).splitlines() if not line.startswith("#")]
-    np.testing.assert_allclose(read_points(file).positions, points, atol=1e-6)
-    np.testing.assert_allclose(read_points(table).positions, points, atol=1e-6)
-    for point, one, line in zip(points, found, lines, strict=True):
-        back = transform.TransformPoint((np.array(one["position"]) * signs).tolist())
-        np.testing.assert_allclose(back, point, atol=1e-6)
-        np.testing.assert_allclose(
-            transform.TransformPoint((np.array(line.split(",")[1:4], float) * signs).tolist()), point, atol=1e-5
-        )
-        assert line.endswith(f"F-{one['id']},,")
-
-
-def test_axes_of_points_turn_with_them(tmp_path: Path) -> None:
-    file = tmp_path / "axes.mrk.json"
-    point = {"position": [1.0, 2, 3], "orientation": [-1.0, 0, 0, 0, -1.0, 0, 0, 0, 1.0], "label": "kept"}
-    file.write_text(json.dumps({"markups": [{"type": "Line", "coordinateSystem": "LPS", "controlPoints": [point]}]}))
-    found = json.loads(read_points(file).carried(point_map(TURN)))["markups"][0]["controlPoints"][0]
-    expected = np.linalg.inv(matrix_of(TURN)[:3, :3]) @ np.diag([-1.0, -1, 1])
-    np.testing.assert_allclose(np.array(found["orientation"]).reshape(3, 3), expected, atol=1e-9)
-    assert found["label"] == "kept"
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{}", '{"markups": []}', '{"markups": [{"type": "ROI", "controlPoints": [{}]}]}']
-)
-def test_markups_that_are_no_points_are_refused(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "bad.mrk.json"
-    file.write_text(content)
-    with pytest.raises(InputError, match="points"):
-        read_points(file).carried(point_map(TURN))
 
 
 @pytest.mark.parametrize("suffix", [".vtp", ".stl"])

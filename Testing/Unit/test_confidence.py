@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from known_registration import known_findings
 from phantoms import torso
 
-from SSPELib.registration.confidence import KINDS, PLACES, error_sentence, features, judge, kind_of
+from SSPELib.registration.confidence import KINDS, PLACES, features, judge, kind_of
 from SSPELib.registration.error_constants import RATIOS, WEIGHTS
 from SSPELib.registration.evidence import Density, EvidenceModel
 from SSPELib.registration.images import ImagePyramid
@@ -20,6 +20,7 @@ from SSPELib.registration.inquiry import Inquiry, ends_of
 from SSPELib.registration.overlay import Overlay
 from SSPELib.registration.poses import about, apply, rotation_matrix
 from SSPELib.registration.search import Peak
+from SSPELib.verdict import error_sentence
 from SSPELib.volume import slices
 
 WORSE = {

@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from .console import needs_extra, say, warn
-from .options import AssumeLpsOption, RegistrationOption, SeveralSeriesOption, check_outputs, read_options
+from .options import (
+    AssumeLpsOption,
+    RegistrationOption,
+    SeveralSeriesOption,
+    TransformOption,
+    check_outputs,
+    read_options,
+)
 
 
 def apply(
@@ -21,12 +28,7 @@ def apply(
         ),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The same in the frame of the fixed scan.")],
-    transform: Annotated[
-        Path,
-        typer.Option(
-            metavar="T", help="The transform that sspe register wrote, or a DICOM spatial registration (.dcm)."
-        ),
-    ],
+    transform: TransformOption,
     reference: Annotated[
         Path,
         typer.Option(

@@ -10,14 +10,18 @@ import typer
 from ..options import MergeOptions, Spacing
 from .console import needs_extra, progress_bar, say, warn
 from .options import (
+    AcceptUnreliableOption,
     AssumeLpsOption,
     DeviceOption,
     DicomOption,
+    FillGapOption,
     ModelOption,
     PdfOption,
     RegistrationOption,
     ReportOption,
+    SeamOption,
     SeveralSeriesOption,
+    TransformOption,
     check_outputs,
     check_printing,
     page_beside,
@@ -34,9 +38,7 @@ def merge(
     ],
     moving: Annotated[Path, typer.Argument(metavar="MOVING", help="CT that was registered to it.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The merged volume, in the frame of FIXED.")],
-    transform: Annotated[
-        Path, typer.Option(metavar="T", help="The transform that sspe register wrote, or a DICOM registration (.dcm).")
-    ],
+    transform: TransformOption,
     registration: RegistrationOption = None,
     provenance: Annotated[
         Path | None,
@@ -48,12 +50,10 @@ def merge(
     ] = None,
     report: ReportOption = None,
     pdf: PdfOption = None,
-    seam: Annotated[float, typer.Option(metavar="MM", help=MergeOptions.option("seam_mm").sentence)] = DEFAULTS.seam_mm,
+    seam: SeamOption = DEFAULTS.seam_mm,
     spacing: Annotated[Spacing, typer.Option(help=MergeOptions.option("spacing").sentence)] = DEFAULTS.spacing,
-    fill_gap: Annotated[bool, typer.Option("--fill-gap", help=MergeOptions.option("fill_gap").sentence)] = False,
-    accept_unreliable: Annotated[
-        bool, typer.Option("--accept-unreliable", help=MergeOptions.option("accept_unreliable").sentence)
-    ] = False,
+    fill_gap: FillGapOption = False,
+    accept_unreliable: AcceptUnreliableOption = False,
     dicom: DicomOption = None,
     model: ModelOption = DEFAULTS.model,
     device: DeviceOption = DEFAULTS.device,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from ..options import DEVICE, DISTANCE, MODEL, DeviceName, ReadOptions
+from ..options import DEVICE, DISTANCE, MODEL, DeviceName, MergeOptions, ReadOptions, RegisterOptions, Start
 from .console import needs_extra
 
 if TYPE_CHECKING:
@@ -19,6 +19,14 @@ DeviceOption = Annotated[DeviceName, typer.Option(help=DEVICE.sentence)]
 ModelOption = Annotated[str | None, typer.Option(help=MODEL.sentence, metavar="NAME_OR_DIR")]
 DistanceOption = Annotated[
     float, typer.Option(metavar="MM", help=f"{DISTANCE.sentence} {DISTANCE.low:g} to {DISTANCE.high:g} mm.")
+]
+StartOption = Annotated[Start, typer.Option(help=RegisterOptions.option("start").sentence)]
+ToleranceOption = Annotated[float, typer.Option(metavar="MM", help=RegisterOptions.option("tolerance_mm").sentence)]
+NoExpansionOption = Annotated[bool, typer.Option("--no-expansion", help="Register without synthetic slices.")]
+SeamOption = Annotated[float, typer.Option(metavar="MM", help=MergeOptions.option("seam_mm").sentence)]
+FillGapOption = Annotated[bool, typer.Option("--fill-gap", help=MergeOptions.option("fill_gap").sentence)]
+AcceptUnreliableOption = Annotated[
+    bool, typer.Option("--accept-unreliable", help=MergeOptions.option("accept_unreliable").sentence)
 ]
 SeriesOption = Annotated[str | None, typer.Option(metavar="UID_OR_NUMBER", help=ReadOptions.option("series").sentence)]
 SeveralSeriesOption = Annotated[
@@ -33,6 +41,10 @@ ReportOption = Annotated[
     Path | None, typer.Option(metavar="REPORT.json", help="Also write a report, and a page REPORT.html beside it.")
 ]
 PdfOption = Annotated[Path | None, typer.Option(metavar="REPORT.pdf", help="Also print the page of the report to A4.")]
+TransformOption = Annotated[
+    Path,
+    typer.Option(metavar="T", help="The transform that sspe register wrote, or a DICOM registration (.dcm)."),
+]
 RegistrationOption = Annotated[
     Path | None,
     typer.Option(

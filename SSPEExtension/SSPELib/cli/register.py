@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from ..options import BackendName, RegisterOptions, Start, TransformType
+from ..options import BackendName, RegisterOptions, TransformType
 from .console import needs_extra, progress_bar, say, warn
 from .options import (
     AssumeLpsOption,
@@ -16,9 +16,12 @@ from .options import (
     DicomOption,
     DistanceOption,
     ModelOption,
+    NoExpansionOption,
     PdfOption,
     ReportOption,
     SeveralSeriesOption,
+    StartOption,
+    ToleranceOption,
     check_outputs,
     check_printing,
     page_beside,
@@ -56,7 +59,7 @@ def register(
     transform_type: Annotated[
         TransformType, typer.Option(help=RegisterOptions.option("transform_type").sentence)
     ] = DEFAULTS.transform_type,
-    start: Annotated[Start, typer.Option(help=RegisterOptions.option("start").sentence)] = DEFAULTS.start,
+    start: StartOption = DEFAULTS.start,
     fixed_landmarks: Annotated[
         Path | None,
         typer.Option(
@@ -70,12 +73,10 @@ def register(
     ] = None,
     pdf: PdfOption = None,
     dicom: DicomOption = None,
-    no_expansion: Annotated[bool, typer.Option("--no-expansion", help="Register without synthetic slices.")] = False,
+    no_expansion: NoExpansionOption = False,
     distance: DistanceOption = DEFAULTS.distance_mm,
     backend: Annotated[BackendName, typer.Option(help=RegisterOptions.option("backend").sentence)] = DEFAULTS.backend,
-    tolerance: Annotated[
-        float, typer.Option(metavar="MM", help=RegisterOptions.option("tolerance_mm").sentence)
-    ] = DEFAULTS.tolerance_mm,
+    tolerance: ToleranceOption = DEFAULTS.tolerance_mm,
     model: ModelOption = DEFAULTS.model,
     device: DeviceOption = DEFAULTS.device,
     series: SeveralSeriesOption = None,

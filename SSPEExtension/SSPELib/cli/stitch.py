@@ -8,16 +8,22 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from ..options import MergeOptions, RegisterOptions, Start
+from ..options import MergeOptions, RegisterOptions
 from .console import needs_extra, progress_bar, say, warn
 from .options import (
+    AcceptUnreliableOption,
     AssumeLpsOption,
     DeviceOption,
     DicomOption,
+    FillGapOption,
     ModelOption,
+    NoExpansionOption,
     PdfOption,
     ReportOption,
+    SeamOption,
     SeveralSeriesOption,
+    StartOption,
+    ToleranceOption,
     check_outputs,
     check_printing,
     page_beside,
@@ -46,19 +52,15 @@ def stitch(
             "12 synthetic), with the verdict on the registrations in the header of the file.",
         ),
     ] = None,
-    start: Annotated[Start, typer.Option(help=RegisterOptions.option("start").sentence)] = REGISTER.start,
-    tolerance: Annotated[
-        float, typer.Option(metavar="MM", help=RegisterOptions.option("tolerance_mm").sentence)
-    ] = REGISTER.tolerance_mm,
-    seam: Annotated[float, typer.Option(metavar="MM", help=MergeOptions.option("seam_mm").sentence)] = MERGE.seam_mm,
-    fill_gap: Annotated[bool, typer.Option("--fill-gap", help=MergeOptions.option("fill_gap").sentence)] = False,
+    start: StartOption = REGISTER.start,
+    tolerance: ToleranceOption = REGISTER.tolerance_mm,
+    seam: SeamOption = MERGE.seam_mm,
+    fill_gap: FillGapOption = False,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="A part that fits nowhere is no error (exit code 0 instead of 2).")
     ] = False,
-    accept_unreliable: Annotated[
-        bool, typer.Option("--accept-unreliable", help="Join parts also by registrations that are not reliable.")
-    ] = False,
-    no_expansion: Annotated[bool, typer.Option("--no-expansion", help="Register without synthetic slices.")] = False,
+    accept_unreliable: AcceptUnreliableOption = False,
+    no_expansion: NoExpansionOption = False,
     dicom: DicomOption = None,
     model: ModelOption = REGISTER.model,
     device: DeviceOption = REGISTER.device,

@@ -171,18 +171,6 @@ def doubt(tolerance_mm: float) -> str:
     return f"Errors above {tolerance_mm:g} mm cannot be ruled out. Look at the overlay before using this."
 
 
-def error_sentence(expected_mm: float, bound_mm: float) -> str:
-    """The error of a result in one sentence, for console, report and panel."""
-    if not np.isfinite(bound_mm):
-        return "How far off this result is cannot be said"
-    return f"Expected error {_rounded(expected_mm)} mm; 9 of 10 such results are within {_rounded(bound_mm)} mm"
-
-
-def _rounded(mm: float) -> str:
-    """Whole mm, below 2 mm tenths."""
-    return f"{mm:.1f}" if mm < 2 else f"{mm:.0f}"
-
-
 def _estimate(findings: Findings, place: str, constants: Constants) -> ErrorEstimate:
     scale = scale_mm(findings, place, constants.weights[place])
     half, nine_of_ten = constants.ratios[place][kind_of(findings)]

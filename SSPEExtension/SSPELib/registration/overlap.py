@@ -51,6 +51,11 @@ def predict_overlap(fixed: Volume, moving: Volume) -> OverlapPrediction:
     return OverlapPrediction(same, shared, max(0.0, 100.0 * shared / shorter), _upper(one, other))
 
 
+def overlap_words(overlap_mm: float) -> str:
+    """An overlap along the body in words; negative is a gap, mm."""
+    return f"{overlap_mm:.0f} mm" if overlap_mm >= 0 else f"none (gap of {-overlap_mm:.0f} mm)"
+
+
 def overlap_along_axis_mm(fixed: Volume, moving: Volume, pose: Matrix) -> float:
     """Shared length of a body along the fixed body axis under a pose (fixed to moving); negative for a gap."""
     return _shared(*_spans(fixed, moving, pose))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import SimpleITK as sitk
 
 from ..options import TransformType
+from ..verdict import Verdict, error_sentence, finite
 from ..volume import End
-from .confidence import ErrorEstimate, Findings, error_sentence
+from .confidence import ErrorEstimate, Findings
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,12 @@ class Registration:
     reasons: tuple[str, ...]
     seconds: float
     candidates: tuple[Candidate, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """How far the transform may be trusted, as it goes on into what is made with it."""
+        errors = finite(self.expected_error_mm), finite(self.error_bound_mm)
+        return Verdict(self.reliable, *errors, tuple(self.reasons))
 
     @property
     def error_sentence(self) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from ..registration.overlap import overlap_words
 from ..verdict import finite
 from ..volume import body_length_mm
 from .assembly import Assembly, Pair
@@ -19,9 +20,7 @@ def page_of_assembly(about: Assembly) -> str:
         about.heading,
         {**dict(zip(about.roles, about.names, strict=True)), "result": about.output},
         who=about.who,
-        reliable=about.verdict.reliable is True,
-        verdict=about.verdict.headline,
-        error=about.verdict.sentence.removeprefix(f"{about.verdict.headline}. "),
+        verdict=about.verdict,
         reasons=_reasons(about),
         facts=_facts(about),
         first_figure=figure_section(
@@ -45,7 +44,7 @@ def _reasons(about: Assembly) -> list[str]:
 def _told(about: Assembly, pair: Pair) -> str:
     verdict = pair.verdict
     return f"{about.called(pair.first)} and {about.called(pair.second)}: {verdict.sentence[0].lower()}" + (
-        verdict.sentence[1:].removesuffix(".") + f"; {_overlap(pair.overlap_mm)}."
+        verdict.sentence[1:].removesuffix(".") + f"; overlap: {overlap_words(pair.overlap_mm)}."
     )
 
 
@@ -55,7 +54,7 @@ def _facts(about: Assembly) -> list[tuple[str, str]]:
     return [
         ("Order from the head down", ", ".join(about.roles[index] for index in about.order)),
         ("Length along the body", f"{body_length_mm(about.volume):.0f} mm"),
-        ("Overlaps", ", ".join(_overlap(pair.overlap_mm) for pair in about.pairs if pair.used)),
+        ("Overlaps", ", ".join(overlap_words(pair.overlap_mm) for pair in about.pairs if pair.used)),
         ("Width of the seam", f"{about.options.seam_mm:g} mm"),
         ("Synthetic voxels", "in a filled gap" if made else "none"),
         *_facts_of_several(about),
@@ -69,10 +68,6 @@ def _facts_of_several(about: Assembly) -> list[tuple[str, str]]:
         ("Left out", ", ".join(about.roles[index] for index in about.left_out) or "none"),
         ("Links contradict each other by", f"{about.disagreement_mm:.1f} mm"),
     ]
-
-
-def _overlap(mm: float) -> str:
-    return f"{mm:.0f} mm overlap" if mm >= 0 else f"gap of {-mm:.0f} mm"
 
 
 def _sections(about: Assembly) -> Iterable[str]:
@@ -114,7 +109,7 @@ def _pairs(about: Assembly) -> str:
         errors = _mm(verdict.expected_error_mm), _mm(verdict.error_bound_mm)
         both = f"{about.called(pair.first)}, {about.called(pair.second)}"
         used = "yes" if pair.used else "no"
-        lines.append((both, verdict.headline, *errors, _overlap(pair.overlap_mm), used, " ".join(verdict.reasons)))
+        lines.append((both, verdict.headline, *errors, overlap_words(pair.overlap_mm), used, " ".join(verdict.reasons)))
     return _table(("parts", "verdict", "expected error", "9 of 10 within", "overlap", "used", "why"), lines)
 
 

@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..verdict import Verdict
 from .figures import png_of
 from .summary import RESEARCH_USE
 
+CHECK = ": check it by eye before it is used"
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -96,9 +98,7 @@ def document(
     names: Mapping[str, str],
     *,
     who: Mapping[str, str],
-    reliable: bool,
-    verdict: str,
-    error: str,
+    verdict: Verdict,
     reasons: Iterable[str],
     facts: Iterable[tuple[str, str]],
     first_figure: str,
@@ -111,8 +111,7 @@ def document(
         heading: what is reported on.
         names: files by their roles.
         who: the patient, as the header of the scan says; empty where it does not.
-        reliable: colors the verdict.
-        verdict, error: in words.
+        verdict: on the registration, or on all that the result rests on.
         reasons: behind the verdict.
         facts: names and values for the first page.
         first_figure: a section for the first page.
@@ -126,9 +125,9 @@ def document(
         who=f"{patient}<br>" if patient else "",
         names="".join(f"<b>{escape(role)}</b> {escape(path)}<br>" for role, path in names.items()),
         unknown_patient="" if patient else "<div>Patient, ID</div>",
-        verdict_class="" if reliable else "doubtful",
-        verdict=escape(verdict),
-        error=escape(error),
+        verdict_class="" if verdict.reliable else "doubtful",
+        verdict=escape(verdict.headline + ("" if verdict.reliable or verdict.accepted_by else CHECK)),
+        error=escape(verdict.errors),
         made=datetime.now().strftime("%Y-%m-%d %H:%M"),
         first_figure=first_figure,
         reasons=items(reasons),

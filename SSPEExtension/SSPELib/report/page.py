@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from ..alignment import matrix_of
 from ..registration.confidence import ErrorEstimate
+from ..registration.overlap import overlap_words
 from ..stages import stage
 from ..volume import End
 from .document import details, document, figure_section, matrix_block, section
@@ -22,9 +23,7 @@ def page_of(subject: Subject) -> str:
         "Registration report",
         {role: subject.files[role] for role in ("fixed", "moving")},
         who=subject.who,
-        reliable=found.reliable,
-        verdict="Reliable" if found.reliable else "Not reliable: check it by eye before it is used",
-        error=f"{found.error_sentence}.",
+        verdict=found.verdict,
         reasons=found.reasons,
         facts=_facts(subject),
         first_figure=figure_section(
@@ -40,11 +39,10 @@ def page_of(subject: Subject) -> str:
 
 def _facts(subject: Subject) -> list[tuple[str, str]]:
     found = subject.registration
-    overlap = f"{found.overlap_mm:.0f} mm" if found.overlap_mm >= 0 else f"none, a gap of {-found.overlap_mm:.0f} mm"
     return [
         ("9 of 10 within, at the junction", _bound(found.junction)),
         ("9 of 10 within, at the far end", _bound(found.far_end)),
-        ("Real overlap along the body", overlap),
+        ("Real overlap along the body", overlap_words(found.overlap_mm)),
         ("Transform", found.transform_type),
         ("Synthetic, fixed", _synthetic(found.synthetic_mm.get("fixed", {}))),
         ("Synthetic, moving", _synthetic(found.synthetic_mm.get("moving", {}))),
