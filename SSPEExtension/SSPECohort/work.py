@@ -7,7 +7,9 @@ from pathlib import Path
 from SSPELib import tasks
 from SSPELib.io import read_volume, write_image, write_transform
 from SSPELib.options import ExpandOptions, MergeOptions, RegisterOptions
-from SSPELib.report import Assembly, Subject, page_of, page_of_assembly, summary_of, summary_of_assembly
+from SSPELib.report import Assembly, Subject, summary_of, summary_of_assembly
+from SSPELib.report.assembly_page import page_of_assembly
+from SSPELib.report.page import page_of
 from SSPELib.verdict import finite
 from SSPELib.volume import Volume, synthetic_mm
 

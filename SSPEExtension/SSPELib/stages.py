@@ -30,10 +30,12 @@ class Stopwatch:
 
     Attributes:
         seconds: by stage, in the order in which they ended first.
+        answered: when the result was there (`time.time`); None where the work did not say.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[Stage, float] = {}
+        self.answered: float | None = None
         self._thread = threading.get_ident()
         self._inner: list[float] = []
 
@@ -65,6 +67,12 @@ def stage(name: Stage) -> Iterator[None]:
         return
     with _stopwatch.timed(name):
         yield
+
+
+def answered() -> None:
+    """Say that the result is written and told; what follows is drawn from it."""
+    if _stopwatch is not None:
+        _stopwatch.answered = time.time()
 
 
 @contextmanager

@@ -96,7 +96,8 @@ def write_demonstration(shown: Demonstration, folder: Path) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    from SSPELib.report import Subject, page_of, summary_of
+    from SSPELib.report import Subject, summary_of
+    from SSPELib.report.page import page_of
     from SSPELib.volume.resampling import resample_moving
 
     from .demo_figure import overview_of

@@ -12,6 +12,8 @@ import SimpleITK as sitk
 from command_line import Run, files_in
 from known_registration import known_registration
 
+from SSPELib.alignment import matrix_of
+from SSPELib.errors import InputError
 from SSPELib.registration import Candidate, Registration
 from SSPELib.volume import Volume
 
@@ -73,6 +75,38 @@ def test_register_writes_all_it_was_asked_for(
     assert "only bones agree" in (folder / "report.html").read_text(encoding="utf-8")
     expected = {"upper.nii.gz", "lower.nii.gz", "found.tfm", "moved.nii.gz", "report.json", "report.html"}
     assert files_in(folder) == expected
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (InputError("the disk is full"), 2)])
+def test_the_result_is_there_before_the_page_is_drawn(
+    run: Run,
+    halves: tuple[Path, Path],
+    instant_registration: list[dict[str, object]],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+) -> None:
+    folder = halves[0].parent
+    for outdated in ("report.json", "report.html", "page.pdf"):
+        (folder / outdated).write_text("of an earlier result", encoding="utf-8")
+    written = {"upper.nii.gz", "lower.nii.gz", "found.tfm", "moved.nii.gz", "report.json"}
+    seen: list[set[str]] = []
+
+    def interrupted(subject: object) -> str:
+        seen.append(files_in(folder))
+        raise error
+
+    monkeypatch.setattr("SSPELib.report.page.page_of", interrupted)
+    done = run(
+        *["register", *halves, "--transform", folder / "found.tfm", "--output", folder / "moved.nii.gz"],
+        *["--report", folder / "report.json", "--pdf", folder / "page.pdf"],
+    )
+    assert done.code == code
+    assert seen == [written]
+    # What is there is whole and of one result; no page of an earlier one stands beside it.
+    assert files_in(folder) == written
+    matrix = json.loads((folder / "report.json").read_text(encoding="utf-8"))["matrix_fixed_to_moving_lps"]
+    np.testing.assert_allclose(matrix, matrix_of(sitk.ReadTransform(str(folder / "found.tfm"))), atol=1e-9)
 
 
 def test_register_without_expansion_uses_the_real_volumes_alone(

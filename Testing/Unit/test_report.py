@@ -22,8 +22,10 @@ from SSPELib.alignment import Alignment
 from SSPELib.options import MergeOptions
 from SSPELib.registration import Candidate
 from SSPELib.registration.confidence import ErrorEstimate
-from SSPELib.report import Assembly, Subject, page_of, page_of_assembly, summary_of, summary_of_assembly
+from SSPELib.report import Assembly, Subject, summary_of, summary_of_assembly
+from SSPELib.report.assembly_page import page_of_assembly
 from SSPELib.report.figures import before_and_after, checkerboard, compressed, draw_overlay, png_of, real_and_synthetic
+from SSPELib.report.page import page_of
 from SSPELib.report.views import PIXEL_MM, Plane, seam_height, shared_planes
 from SSPELib.volume import Provenance, Volume, real_part, slices, with_slices
 from SSPELib.volume.points import body_points, taken_back

@@ -13,7 +13,7 @@ import pytest
 from command_line import Run
 
 from SSPELib.errors import InputError
-from SSPELib.stages import measured, stage
+from SSPELib.stages import answered, measured, stage
 from SSPEResearch.evaluation.speed.account import changes, from_json, markdown, told_changes
 from SSPEResearch.evaluation.speed.inputs import phantom, resized
 from SSPEResearch.evaluation.speed.process import ELSEWHERE, Measured
@@ -66,6 +66,18 @@ def test_quick_run_tells_of_every_stage_and_compares(run: Run, tmp_path: Path) -
     done = run("benchmark", "speed", "--quick", "--part", "commands", "--device", "cpu", "--compare", str(old))
     assert done.code == 1
     assert "SLOWER" in done.out
+
+
+def test_the_answer_is_timed_apart_from_what_is_drawn_of_it() -> None:
+    answered()
+    with measured() as stopwatch:
+        assert stopwatch.answered is None
+        answered()
+    assert stopwatch.answered == pytest.approx(time.time(), abs=1.0)
+    speed = Speed({}, {"commands": [Measured("register", 9.0, answer_seconds=7.25), Measured("help", 0.5)]})
+    register, plain = markdown(speed).splitlines()[-2:]
+    assert register.startswith("| register | 9.00 | 7.25 |")
+    assert plain.startswith("| help | 0.50 |  |")
 
 
 def test_changes_mark_what_became_slower_and_what_fails_now() -> None:

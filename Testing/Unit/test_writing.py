@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from command_line import files_in
 from geometries import rotation
 
 from SSPELib.errors import InputError
@@ -56,6 +57,26 @@ def test_an_earlier_result_is_replaced(tmp_path: Path, small_torso: Volume) -> N
     path.write_text("older", encoding="utf-8")
     write_image(small_torso.to_image(), path)
     assert read_volume(path).size == small_torso.size
+
+
+def test_what_is_outdated_goes_when_the_new_result_appears(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("older", encoding="utf-8")
+
+    def work(error: BaseException | None) -> None:
+        with Outputs() as outputs:
+            outputs.text("{}", tmp_path / "report.json")
+            outputs.without(page)
+            outputs.without(tmp_path / "never.pdf")
+            assert page.exists()
+            if error is not None:
+                raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        work(KeyboardInterrupt())
+    assert page.exists()
+    work(None)
+    assert files_in(tmp_path) == {"report.json"}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("work failed"), KeyboardInterrupt()])

@@ -26,7 +26,8 @@ from .options import (
     check_printing,
     page_beside,
     read_options,
-    write_report,
+    write_page,
+    write_summary,
 )
 
 DEFAULTS = MergeOptions()
@@ -98,17 +99,18 @@ def merge(
         merged = tasks.merge(*volumes, alignment, options, progress)
     warnings = list(merged.warnings)
     verdict = merged.verdict or alignment.verdict
+    about = None
     with Outputs() as outputs:
         outputs.image(merged.volume.to_image(), output)
         if provenance is not None:
             outputs.image(merged.sources_image(), provenance)
         if report is not None or pdf is not None:
             from ..dicom_objects.source import patient_in
-            from ..report import Assembly, page_of_assembly, summary_of_assembly
+            from ..report import Assembly, summary_of_assembly
 
             names, who = [str(path) for path in paths], patient_in(fixed, volumes[0], reading[0].series)
             about = Assembly.of_merged(merged, volumes, alignment, options, names, str(output), who)
-            write_report(outputs, summary_of_assembly(about), page_of_assembly(about), report, pdf)
+            write_summary(outputs, summary_of_assembly(about), report, pdf)
         if dicom is not None:
             from ..alignment import matrix_of
             from ..dicom_objects.export import export_merged, export_registration
@@ -120,3 +122,7 @@ def merge(
             export_merged(folder, merged.volume, sources, verdict, options.seam_mm)
     warn(warnings)
     say(f"{output}: {fixed} and {moving} merged. {verdict.sentence}")
+    if about is not None:
+        from ..report.assembly_page import page_of_assembly
+
+        write_page(page_of_assembly(about), report, pdf)

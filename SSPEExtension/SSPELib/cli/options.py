@@ -96,16 +96,30 @@ def check_printing(pdf: Path | None) -> None:
             check_pdf()
 
 
-def write_report(outputs: Outputs, summary: str, page: str, report: Path | None, pdf: Path | None) -> None:
-    """Write a report for programs with its page beside it, and the page as PDF, where they are asked for."""
-    beside = page_beside(report)
-    if report is not None and beside is not None:
+def write_summary(outputs: Outputs, summary: str, report: Path | None, pdf: Path | None) -> None:
+    """Write a report for programs with a result, where it is asked for; pages of an earlier result go."""
+    if report is not None:
         outputs.text(summary, report)
-        outputs.text(page, beside)
-    if pdf is not None:
-        from ..report.pdf import pdf_of
+    for page in (page_beside(report), pdf):
+        if page is not None:
+            outputs.without(page)
 
-        outputs.beside(pdf).write_bytes(pdf_of(page))
+
+def write_page(page: str, report: Path | None, pdf: Path | None) -> None:
+    """Write the page of a report beside it, and as PDF, where they are asked for.
+
+    Its figures take longer than a person likes to wait: it comes after the result, which was written and told.
+    """
+    from ..io import Outputs
+
+    with Outputs() as outputs:
+        beside = page_beside(report)
+        if beside is not None:
+            outputs.text(page, beside)
+        if pdf is not None:
+            from ..report.pdf import pdf_of
+
+            outputs.beside(pdf).write_bytes(pdf_of(page))
 
 
 def check_outputs(outputs: list[tuple[Path | None, tuple[str, ...]]], inputs: list[Path]) -> None:

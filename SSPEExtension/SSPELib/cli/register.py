@@ -9,6 +9,7 @@ import typer
 
 from ..errors import InputError
 from ..options import BackendName, RegisterOptions, TransformType
+from ..stages import answered
 from .console import needs_extra, progress_bar, say, warn
 from .options import (
     AssumeLpsOption,
@@ -26,7 +27,8 @@ from .options import (
     check_printing,
     page_beside,
     read_options,
-    write_report,
+    write_page,
+    write_summary,
 )
 
 if TYPE_CHECKING:
@@ -127,21 +129,25 @@ def register(
     with progress_bar("Registering") as progress:
         done = tasks.register(fixed_volume, moving_volume, options, progress, start_transform=start_transform)
     result, warnings = done.registration, list(done.warnings)
+    subject = None
+    if report is not None or pdf is not None:
+        from ..dicom_objects.source import patient_in
+        from ..report import Subject
+
+        files = {"fixed": fixed, "moving": moving, "transform": transform, "output": output}
+        named = {key: str(path) for key, path in files.items() if path}
+        who = patient_in(fixed, fixed_volume, read_fixed.series)
+        subject = Subject(done.fixed, done.moving, result, named, done.model, done.warnings, who)
     with Outputs() as outputs:
         outputs.transform(result.transform, transform)
         if output is not None:
             from ..volume.resampling import resample_moving
 
             outputs.image(resample_moving(fixed_volume, moving_volume, result.transform).to_image(), output)
-        if report is not None or pdf is not None:
-            from ..dicom_objects.source import patient_in
-            from ..report import Subject, page_of, summary_of
+        if subject is not None:
+            from ..report import summary_of
 
-            files = {"fixed": fixed, "moving": moving, "transform": transform, "output": output}
-            named = {key: str(path) for key, path in files.items() if path}
-            who = patient_in(fixed, fixed_volume, read_fixed.series)
-            subject = Subject(done.fixed, done.moving, result, named, done.model, done.warnings, who)
-            write_report(outputs, summary_of(subject), page_of(subject), report, pdf)
+            write_summary(outputs, summary_of(subject), report, pdf)
         if dicom is not None:
             from ..alignment import matrix_of
             from ..dicom_objects.export import export_registration
@@ -160,6 +166,11 @@ def register(
         f"{transform}: {result.transform_type} transform, {trust}, real overlap {result.overlap_mm:.0f} mm, "
         f"{result.seconds:.0f} s. {result.error_sentence}."
     )
+    answered()
+    if subject is not None:
+        from ..report.page import page_of
+
+        write_page(page_of(subject), report, pdf)
 
 
 def _landmark_start(fixed: Path | None, moving: Path | None) -> sitk.Transform | None:

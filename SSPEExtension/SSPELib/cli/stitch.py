@@ -28,7 +28,8 @@ from .options import (
     check_printing,
     page_beside,
     read_options,
-    write_report,
+    write_page,
+    write_summary,
 )
 
 MERGE, REGISTER = MergeOptions(), RegisterOptions()
@@ -109,18 +110,19 @@ def stitch(
         done = tasks.stitch(parts, register_options, merge_options, progress, keep_going=True)
     network = done.network
     order = [files[index].name for index in network.downward(parts)]
+    about = None
     with Outputs() as outputs:
         outputs.image(done.joined.volume.to_image(), output)
         if provenance is not None:
             outputs.image(done.joined.sources_image(), provenance)
         if report is not None or pdf is not None:
             from ..dicom_objects.source import patient_in
-            from ..report import Assembly, page_of_assembly, summary_of_assembly
+            from ..report import Assembly, summary_of_assembly
 
             root = network.root
             names, who = [str(file) for file in files], patient_in(files[root], parts[root], reading[root].series)
             about = Assembly.of_stitched(done, parts, merge_options, names, str(output), who)
-            write_report(outputs, summary_of_assembly(about), page_of_assembly(about), report, pdf)
+            write_summary(outputs, summary_of_assembly(about), report, pdf)
         if dicom is not None:
             from ..dicom_objects.export import export_volume
             from ..dicom_objects.source import source_of
@@ -136,6 +138,10 @@ def stitch(
             )
     warn(done.warnings)
     say(f"{output}: stitched, from the head down: {', '.join(order)}. {network.verdict.sentence}")
+    if about is not None:
+        from ..report.assembly_page import page_of_assembly
+
+        write_page(page_of_assembly(about), report, pdf)
     if network.left_out and not keep_going:
         strangers = ", ".join(str(files[index]) for index in network.left_out)
         raise InputError(

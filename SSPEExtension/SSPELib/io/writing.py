@@ -36,6 +36,7 @@ class Outputs:
     def __init__(self) -> None:
         self._staging: dict[Path, Path] = {}
         self._targets: list[Path] = []
+        self._outdated: list[Path] = []
 
     def __enter__(self) -> Outputs:
         return self
@@ -80,6 +81,10 @@ class Outputs:
             raise InputError(f"{path} is there already, or cannot be made; give the name of a new folder.") from error
         return place
 
+    def without(self, path: str | PathLike[str]) -> None:
+        """Take a file of an earlier result away when the files of this one appear; it need not be there."""
+        self._outdated.append(Path(path))
+
     @stage("writing")
     def image(self, image: sitk.Image, path: str | PathLike[str]) -> None:
         """Write an image, compressed where the format can.
@@ -120,6 +125,11 @@ class Outputs:
             self.beside(path).write_text(text, encoding="utf-8", newline="\n")
 
     def _rename(self) -> None:
+        for path in self._outdated:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise InputError(_unwritable(path)) from error
         # Besides the targets there may be files that a format brings along, as the voxels of an .mhd; they go first.
         for parent, folder in self._staging.items():
             for file in sorted(folder.iterdir(), key=lambda one: parent / one.name in self._targets):

@@ -89,15 +89,16 @@ def markdown(speed: Speed) -> str:
 
 def _processes(rows: Sequence[Measured]) -> list[str]:
     used = _stages(rows)
-    head = ["", "seconds", "of CPU", "memory, GiB", *used]
+    head = ["", "seconds", "until the answer", "of CPU", "memory, GiB", *used]
     if any(row.device_memory_gib for row in rows):
-        head.insert(4, "on the GPU, GiB")
+        head.insert(5, "on the GPU, GiB")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
         if row.failure:
             continue
-        cells = [row.name, f"{row.seconds:.2f}", f"{row.cpu_seconds:.2f}", f"{row.memory_gib:.2f}"]
-        if len(head) > 4 + len(used):
+        answer = f"{row.answer_seconds:.2f}" if row.answer_seconds else ""
+        cells = [row.name, f"{row.seconds:.2f}", answer, f"{row.cpu_seconds:.2f}", f"{row.memory_gib:.2f}"]
+        if len(head) > 5 + len(used):
             cells.append(f"{row.device_memory_gib:.2f}")
         cells += [f"{row.stages[name]:.2f}" if name in row.stages else "" for name in used]
         lines.append(f"| {' | '.join(cells)} |")

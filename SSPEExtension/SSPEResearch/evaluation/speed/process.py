@@ -24,6 +24,7 @@ class Measured:
     Attributes:
         name: of the row.
         seconds: from its start to its end, on the clock.
+        answer_seconds: until its result was written and told; 0 where the work does not say.
         cpu_seconds: of all its threads, without other processes that it starts.
         memory_gib: its highest resident memory.
         device_memory_gib: the highest memory of PyTorch on a GPU, 0 without one.
@@ -40,6 +41,7 @@ class Measured:
     stages: dict[str, float] = field(default_factory=dict)
     result: Any = None
     failure: str = ""
+    answer_seconds: float = 0.0
 
 
 def measure(name: str, work: str, arguments: Sequence[str], repeats: int = 1) -> Measured:

@@ -30,6 +30,7 @@ def main() -> int:
         code, result = WORK[work](arguments)
     found = {
         "stages": stopwatch.seconds,
+        "answer_seconds": 0.0 if stopwatch.answered is None else stopwatch.answered - float(began),
         "memory_gib": _memory_gib(),
         "device_memory_gib": _device_memory_gib(),
         "cpu_seconds": time.process_time(),
