@@ -36,9 +36,9 @@ class ExpansionNodes:
         """Say what was made, and what to heed."""
         names = _(" and ").join(node.GetName() for node in (self.upper, self.lower) if node is not None)
         if all(mark.IsA("vtkMRMLSegmentationNode") for mark in self.marks):
-            text = _("Made {names}. Synthetic slices are tinted orange.")
+            text = _("Made {names}. Synthetic slices are tinted.")
         else:
-            text = _("Made {names}. Synthetic slices are tinted orange, and marked in a label map.")
+            text = _("Made {names}. Synthetic slices are tinted, and marked in a label map.")
         made = text.format(names=names)
         return "\n".join([made, *(f"• {text}" for text in self.warnings)])
 

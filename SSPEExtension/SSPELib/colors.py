@@ -8,8 +8,6 @@ MOVING = "#18ab18"
 """Moving volume."""
 BOTH = "#ffffff"
 """Where both volumes are shown as one mean: FIXED and MOVING add up to it."""
-PARTS = (FIXED, MOVING, "#1f77b4", "#bcbd22", "#17becf", "#8c564b", "#9467bd", "#7f7f7f", "#ffbb78", "#aec7e8")
-"""The parts of a stitched volume, in the order in which they were given."""
 SYNTHETIC = "#ff9f1c"
 """Slices made by the network, alone or on real ones."""
 SYNTHETIC_ON_SYNTHETIC = "#d9480f"

@@ -12,6 +12,9 @@ from typing import Any, Literal, TypeVar, get_args
 
 from .errors import InputError
 
+# The files that volumes are read from, for help and messages.
+VOLUME_FILES = ".nii, .nii.gz, .nrrd, .mha, .mhd or a DICOM folder"
+
 Spacing = Literal["fixed", "finer"]
 Direction = Literal["inferior", "superior", "both"]
 Start = Literal["header", "unknown"]

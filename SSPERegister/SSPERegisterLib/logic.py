@@ -108,15 +108,15 @@ class SSPERegisterLogic(AfterRegistrationLogic):
             raise InputError(reason)
         results.requireOwnTargets([(outputTransform, movingNode)], overwrite)
         start = placement.landmarkTransform(*landmarks, movingNode) if landmarks is not None else None
-        useBrainsFit = brainsfit.isAvailable() and options.backend != "simpleitk"
         sides = {
             "fixed": volumes.scanFromNode(fixedNode),
             "moving": volumes.scanFromNode(movingNode, beforeRegistration=True),
         }
         job = BackgroundJob(self._processFactory(), onProgress, self._answerWith(waitForCompletion))
         self._folder = job.folder
-        chosen = replace(options, backend="brainsfit" if useBrainsFit else "simpleitk")
-        description = {"task": "register", "options": chosen.as_dict()}
+        if options.backend == "automatic" and brainsfit.isAvailable():
+            options = replace(options, backend="brainsfit")
+        description = {"task": "register", "options": options.as_dict()}
         files: dict[str, Any] = {}
         for role, volume in sides.items():
             description[role], voxels = volumeFiles(volume, role)

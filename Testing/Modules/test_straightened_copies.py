@@ -174,10 +174,11 @@ def test_any_bending_puts_voxels_where_it_puts_points(sspe: Any) -> None:
 
 
 @pytest.mark.parametrize("module", ["SSPERegister", "SSPEExpand"])
-def test_the_panel_offers_the_copy_uses_it_and_says_so(sspe: Any, module: str) -> None:
+def test_the_panel_offers_the_copy_uses_it_and_says_so(sspe: Any, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from SSPELib.volume import Provenance
     from SSPERegisterLib.selftest import knownMotion
     from SSPESlicer.scene import marks
+    from SSPESlicer.scene.straightening import straightenedCopy
     from SSPESlicer.selftest import AnsweringProcess, addNode, body
 
     node, _expected, _missing = crooked_node("acquisition transform")
@@ -195,7 +196,14 @@ def test_the_panel_offers_the_copy_uses_it_and_says_so(sspe: Any, module: str) -
     assert not panel.ui.applyButton.enabled
     assert "Use a straightened copy" in panel.ui.statusLabel.text
     sspe.screenshot(f"crooked-{module}")
+    said = []
+    monkeypatch.setattr(
+        "SSPESlicer.panel.job_panel.straightenedCopy",
+        lambda *arguments: (said.append(panel.ui.straightenButton.text), straightenedCopy(*arguments))[1],
+    )
     panel.ui.straightenButton.click()
+    assert said == ["Straightening…"]
+    assert (panel.ui.straightenButton.text, panel.ui.straightenButton.enabled) == ("Use a straightened copy", True)
     copy = selectors[1].currentNode()
     assert copy.GetName() == "tilted head straightened"
     assert panel.ui.straightenButton.isHidden()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import get_args
 
 import pytest
 
 from SSPELib.errors import InputError
-from SSPELib.options import ExpandOptions, Option, Options, RegisterOptions
+from SSPELib.options import BackendName, ExpandOptions, Option, Options, RegisterOptions
+from SSPELib.registration.backends import BACKENDS
 
 ALL = [ExpandOptions, RegisterOptions]
 
@@ -45,3 +47,7 @@ def test_json_and_back(kind: type[Options]) -> None:
 def test_what_is_wrong_is_named_with_a_way_out(values: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         RegisterOptions.from_dict(values)
+
+
+def test_every_back_end_but_that_of_slicer_works_outside_it() -> None:
+    assert set(get_args(BackendName)) - set(BACKENDS) == {"brainsfit"}

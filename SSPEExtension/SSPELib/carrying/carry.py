@@ -88,8 +88,7 @@ def carry(
     reference's grid; points, contours and surfaces go through the inverse of the transform.
 
     Args:
-        path: .nii, .nii.gz, .nrrd (.seg.nrrd), .mha, .mhd, a DICOM folder; .dcm (RTDOSE, RTSTRUCT, SEG); .mrk.json,
-            .fcsv; .vtp, .stl.
+        path: any image, a segmentation (.seg.nrrd), a DICOM folder; .dcm (RTDOSE, RTSTRUCT, SEG); points; a surface.
         output: the file that will be written; its suffix has to fit the kind.
         alignment: maps fixed points to moving points.
         target: the reference.

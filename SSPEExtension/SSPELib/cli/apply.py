@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..options import VOLUME_FILES
 from .console import needs_extra, say, warn
 from .options import (
     AssumeLpsOption,
@@ -23,8 +24,8 @@ def apply(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="What belongs to the moving scan: an image or label map (.nii, .nii.gz, .nrrd, .mha, .mhd, a DICOM "
-            "folder), a dose, structures or segmentation (.dcm), points (.mrk.json, .fcsv), a surface (.vtp, .stl).",
+            help=f"What belongs to the moving scan: an image or label map ({VOLUME_FILES}), a dose, "
+            "structures or segmentation (.dcm), points (.mrk.json, .fcsv), a surface (.vtp, .stl).",
         ),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The same in the frame of the fixed scan.")],

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import Direction, ExpandOptions, ReadOptions
+from ..options import VOLUME_FILES, Direction, ExpandOptions, ReadOptions
 from .console import needs_extra, progress_bar, say, warn
 from .options import (
     AssumeLpsOption,
@@ -23,9 +23,7 @@ DEFAULTS = ExpandOptions()
 
 
 def expand(
-    input_path: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="CT in HU: .nii, .nii.gz, .nrrd, .mha, .mhd or a DICOM folder.")
-    ],
+    input_path: Annotated[Path, typer.Argument(metavar="INPUT", help=f"CT in HU: {VOLUME_FILES}.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The longer volume, on the grid of INPUT.")],
     direction: Annotated[Direction, typer.Option(help=ExpandOptions.option("direction").sentence)] = DEFAULTS.direction,
     distance: DistanceOption = DEFAULTS.distance_mm,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import MergeOptions, Spacing
+from ..options import VOLUME_FILES, MergeOptions, Spacing
 from .console import needs_extra, progress_bar, say, warn
 from .options import (
     AcceptUnreliableOption,
@@ -34,9 +34,7 @@ DEFAULTS = MergeOptions()
 
 
 def merge(
-    fixed: Annotated[
-        Path, typer.Argument(metavar="FIXED", help="CT that stays: .nii, .nii.gz, .nrrd, .mha, .mhd or a DICOM folder.")
-    ],
+    fixed: Annotated[Path, typer.Argument(metavar="FIXED", help=f"CT that stays: {VOLUME_FILES}.")],
     moving: Annotated[Path, typer.Argument(metavar="MOVING", help="CT that was registered to it.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The merged volume, in the frame of FIXED.")],
     transform: TransformOption,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from ..options import BackendName, RegisterOptions, TransformType
+from ..options import VOLUME_FILES, BackendName, RegisterOptions, TransformType
 from ..stages import answered
 from .console import needs_extra, progress_bar, say, warn
 from .options import (
@@ -40,9 +40,7 @@ DEFAULTS = RegisterOptions()
 
 
 def register(
-    fixed: Annotated[
-        Path, typer.Argument(metavar="FIXED", help="CT that stays: .nii, .nii.gz, .nrrd, .mha, .mhd or a DICOM folder.")
-    ],
+    fixed: Annotated[Path, typer.Argument(metavar="FIXED", help=f"CT that stays: {VOLUME_FILES}.")],
     moving: Annotated[Path, typer.Argument(metavar="MOVING", help="CT of a neighboring part of the same body.")],
     transform: Annotated[
         Path,

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..options import VOLUME_FILES
 from ..volume.checks import raise_not_finite
 from ..volume.volume import Volume
 from .nifti import any_sform_read, stored_voxels, unzipped
@@ -19,7 +20,6 @@ from .silence import libraries_silenced
 from .straightening import straightened
 from .text_header import left_out, passed_over
 
-FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha, .mhd) or a folder with a DICOM series"
 # A header rounded to three digits is off from right angles by this much.
 ROUNDED = 2.5e-3
 NOTICED_MM = 0.1
@@ -213,7 +213,7 @@ def _farthest(one: NDArray[np.float64], other: NDArray[np.float64], size: NDArra
 
 def _reason(path: Path, error: RuntimeError) -> str:
     if "Unable to determine ImageIO" in str(error):
-        return f"{path} is not an image that can be read, or is damaged; choose {FORMATS}."
+        return f"{path} is not an image that can be read, or is damaged; choose {VOLUME_FILES}."
     return _damaged(path)
 
 

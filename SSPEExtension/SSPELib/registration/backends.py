@@ -124,15 +124,19 @@ class SimpleITKBackend:
         return transform
 
 
+# Those that work outside 3D Slicer.
+BACKENDS: dict[BackendName, type[Backend]] = {"automatic": SimpleITKBackend, "simpleitk": SimpleITKBackend}
+
+
 def backend_of(name: BackendName) -> Backend:
     """Return the back end of an option that works outside 3D Slicer.
 
     Raises:
         InputError: it works inside Slicer only.
     """
-    if name == "brainsfit":
-        raise InputError("The back end brainsfit is a module of 3D Slicer. Choose automatic or simpleitk here.")
-    return SimpleITKBackend()
+    if name not in BACKENDS:
+        raise InputError(f"The back end {name} is a module of 3D Slicer. Choose {' or '.join(BACKENDS)} here.")
+    return BACKENDS[name]()
 
 
 def as_type(transform: sitk.Transform, transform_type: TransformType) -> sitk.Transform:

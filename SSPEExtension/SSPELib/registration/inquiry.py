@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .confidence import Findings
 from .images import GridImage
 from .overlay import Overlay, PoseEvidence
 from .poses import Matrix, apply, mean_distance
@@ -40,6 +41,48 @@ class Inquiry:
     body_points: NDArray[np.float64]
     fixed: GridImage
     moving: GridImage
+
+    def findings(
+        self,
+        ranked: Sequence[Peak],
+        log_prior: float,
+        overlap_mm: float,
+        shorter_mm: float,
+        order_agrees: bool | None,
+        synthetic: bool,
+    ) -> Findings:
+        """All that is known of the pose.
+
+        Args:
+            ranked: the poses that were weighed, best first.
+            log_prior: of the pose, nats.
+            overlap_mm: real overlap along the body axis, negative for a gap.
+            shorter_mm: length of the shorter CT.
+            order_agrees: whether upper and lower are as the headers say, None where those do not count.
+            synthetic: whether an expansion takes part.
+        """
+        total = self.evidence.total + log_prior
+        elsewhere = max((peak.score for peak in ranked[1:]), default=0.0)
+        contact, covered = self.contact()
+        body, junction, far_end = self.predicted_mm()
+        pairs = max(self.evidence.real_voxels + self.evidence.mixed_voxels, 1.0)
+        return Findings(
+            evidence=total,
+            real_evidence=self.evidence.real,
+            margin=total - max(elsewhere, 0.0),
+            mean_evidence=self.evidence.total / self.overlay.nats_per_voxel / pairs,
+            real_share=self.evidence.real_voxels / pairs,
+            overlap_mm=overlap_mm,
+            contact_mm=contact,
+            covered_share=covered,
+            shared_share=overlap_mm / shorter_mm,
+            body_mm=body,
+            junction_mm=junction,
+            far_end_mm=far_end,
+            spread_mm=self.spread_mm(ranked),
+            order_agrees=order_agrees,
+            synthetic=synthetic,
+        )
 
     def predicted_mm(self) -> tuple[float, float, float]:
         """The error that the curvature predicts: of the moving body, of its junction and of its far end.

@@ -314,32 +314,17 @@ class Solver:
     @stage("judging")
     def _findings(self, refined: Refined, ranked: Sequence[Peak], overlay: Overlay, overlap: float) -> Findings:
         (evidence,) = overlay.evidence(refined.pose[None])
-        total = evidence.total + self._log_prior(refined.pose, refined.kind)
-        elsewhere = max((peak.score for peak in ranked[1:]), default=0.0)
         whole = self.fixed.at(SEARCH_MM), self.moving.at(SEARCH_MM)
         inquiry = Inquiry(overlay, refined.pose, evidence, self.body_points, *whole)
-        contact, covered = inquiry.contact()
-        body, junction, far_end = inquiry.predicted_mm()
-        pairs = max(evidence.real_voxels + evidence.mixed_voxels, 1.0)
-        shorter = min(real_length_mm(image.volume) for image in (self.fixed, self.moving))
         agrees = None
         if self.start != "unknown":
             volumes = self.fixed.volume, self.moving.volume
             agrees = upper_of(*volumes, self.range.start) == upper_of(*volumes, refined.pose)
-        return Findings(
-            evidence=total,
-            real_evidence=evidence.real,
-            margin=total - max(elsewhere, 0.0),
-            mean_evidence=evidence.total / overlay.nats_per_voxel / pairs,
-            real_share=evidence.real_voxels / pairs,
+        return inquiry.findings(
+            ranked,
+            log_prior=self._log_prior(refined.pose, refined.kind),
             overlap_mm=overlap,
-            contact_mm=contact,
-            covered_share=covered,
-            shared_share=overlap / shorter,
-            body_mm=body,
-            junction_mm=junction,
-            far_end_mm=far_end,
-            spread_mm=inquiry.spread_mm(ranked),
+            shorter_mm=min(real_length_mm(image.volume) for image in (self.fixed, self.moving)),
             order_agrees=agrees,
             synthetic=self.synthetic,
         )

@@ -158,11 +158,18 @@ class JobPanel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return [name for name, node in nodes.items() if node is not None and not isStraight(node, self._inputs[name])]
 
     def _onStraightenButton(self) -> None:
-        with slicer.util.tryWithErrorDisplay(_("The copy could not be made."), waitCursor=True):
-            for name in self._crookedInputs():
-                copy = straightenedCopy(getattr(self._parameterNode, name), self._inputs[name])
-                setattr(self._parameterNode, name, copy)
-                slicer.util.setSliceViewerLayers(background=copy, foreground=None, fit=True)
+        # It takes a second or two, in which Slicer answers no click: the button says so at once.
+        button = self.ui.straightenButton
+        text, button.text, button.enabled = button.text, _("Straightening…"), False
+        button.repaint()
+        try:
+            with slicer.util.tryWithErrorDisplay(_("The copy could not be made."), waitCursor=True):
+                for name in self._crookedInputs():
+                    copy = straightenedCopy(getattr(self._parameterNode, name), self._inputs[name])
+                    setattr(self._parameterNode, name, copy)
+                    slicer.util.setSliceViewerLayers(background=copy, foreground=None, fit=True)
+        finally:
+            button.text, button.enabled = text, True
 
     def _onModelChosen(self, index: int) -> None:
         if self._parameterNode is not None:
