@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -81,8 +82,27 @@ def resample_averaged(
 def averaged(image: sitk.Image, spacing: Sequence[float]) -> sitk.Image:
     """An image as float32 with as many whole voxels averaged along each axis as fit into a spacing (x, y, z), mm."""
     factors = [max(1, int(wanted / own + 1e-6)) for wanted, own in zip(spacing, image.GetSpacing(), strict=True)]
-    lacking = [-size % factor for size, factor in zip(image.GetSize(), factors, strict=True)]
-    if any(lacking):
-        image = sitk.ZeroFluxNeumannPad(image, [0, 0, 0], lacking)
-    image = sitk.Cast(image, sitk.sitkFloat32)
-    return sitk.BinShrink(image, factors) if max(factors) > 1 else image
+    array = sitk.GetArrayViewFromImage(image)
+    for axis, factor in enumerate(reversed(factors)):
+        array = _binned(array, axis, factor)
+    result = sitk.GetImageFromArray(array.astype(np.float32, copy=False))
+    result.SetSpacing([own * factor for own, factor in zip(image.GetSpacing(), factors, strict=True)])
+    result.SetOrigin(image.TransformContinuousIndexToPhysicalPoint([(factor - 1) / 2 for factor in factors]))
+    result.SetDirection(image.GetDirection())
+    return result
+
+
+def _binned(array: NDArray[Any], axis: int, factor: int) -> NDArray[Any]:
+    """An array as float32, averaged along an axis by so many voxels; behind the last one it goes on."""
+    if factor == 1:
+        return array
+    shape = list(array.shape)
+    shape[axis] = -(-shape[axis] // factor)
+    total = np.zeros(shape, dtype=np.float32)
+    summed, voxels = np.moveaxis(total, axis, 0), np.moveaxis(array, axis, 0)
+    for first in range(factor):
+        every = voxels[first::factor]
+        summed[: len(every)] += every
+        summed[len(every) :] += voxels[-1]
+    total /= factor
+    return total
