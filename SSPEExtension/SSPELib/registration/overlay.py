@@ -100,13 +100,13 @@ class FieldSampler:
         if smooth:
             _smooth(sloped)
         self.size = image.hu.shape[::-1]
-        parts = [fields, *(_slope(sloped, dim) for dim in (3, 2, 1))]
         # What is known of a voxel lies together in memory. Further on there are no data: an empty voxel stands for all
         # that lies outside.
-        self.table = fields.new_zeros(image.hu.size + 1, sum(len(part) for part in parts))
-        layers = self.table[:-1].view(*image.hu.shape, -1)
-        for z, layer in enumerate(layers):
-            layer.copy_(torch.cat([part[:, z] for part in parts]).permute(1, 2, 0))
+        self.table = fields.new_zeros(image.hu.size + 1, len(FIELDS) + 3 * len(SLOPED))
+        columns = self.table[:-1].view(*image.hu.shape, -1).permute(3, 0, 1, 2)
+        columns[: len(FIELDS)] = fields
+        for number, dim in enumerate((3, 2, 1)):
+            columns[len(FIELDS) + number * len(SLOPED) :][: len(SLOPED)] = _slope(sloped, dim)
 
     def at(self, place: Tensor) -> Voxels:
         """The fields at places (3, ...) in voxels (x, y, z); differentiable with respect to them."""

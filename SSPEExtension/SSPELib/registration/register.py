@@ -238,6 +238,8 @@ class Solver:
         for number, level in enumerate(LEVELS):
             share = part(progress, number / len(LEVELS), (number + 1) / len(LEVELS))
             share(0.0, "Refining the best positions")
+            # That of the level before is freed first: the finest one takes the most memory of all.
+            overlay = None
             overlay = self._overlay(level, peaks)
             tries = list(peaks)
             if wanted == "affine":
