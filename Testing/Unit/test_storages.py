@@ -70,6 +70,7 @@ PIXELS = [
     Kind("no intercept", without("RescaleIntercept"), "refused", "RescaleIntercept"),
     Kind("no slope in two slices", without("RescaleSlope", which=MIDDLE), "refused", "RescaleSlope"),
     Kind("slope of 0", setting(RescaleSlope=0), "refused", "RescaleSlope"),
+    Kind("32 bit", edited(pixels.wide), "same"),
     Kind("effective atomic numbers", setting(RescaleType="Z_EFF"), "refused", "RescaleType Z_EFF"),
     Kind("rescale type not specified", setting(RescaleType="US"), "same", "RescaleType"),
 ]
@@ -185,6 +186,13 @@ SERIES = [
     ),
     Kind("several series", splits.two_series, "refused", "2 CT series.*CHEST SOFT.*CHEST BONE.*--series"),
     Kind("several series, one by number", splits.two_series, "same", options=ReadOptions(series="3")),
+    Kind(
+        "several series of one number",
+        splits.two_series_of_one_number,
+        "refused",
+        "several series have the number 3.* UID",
+        ReadOptions(series="3"),
+    ),
     Kind("several series, no such number", splits.two_series, "refused", "no series .* 8", ReadOptions(series="8")),
     Kind("MR", setting(Modality="MR"), "refused", "modality MR"),
 ]
@@ -272,6 +280,17 @@ FILES = [
         "ElementToIntensityFunction",
     ),
     Kind("MetaImage whose voxels have a header", files.raw_with_header, "refused", r"ct\.raw.* 48 bytes"),
+    Kind("wrong bitpix", files.patched_nifti("<h", 72, 8), "same", "16 bits each by their data type.* 8 by bitpix"),
+    Kind("no unit quaternion", files.patched_nifti("<3f", 256, 0.9, 0.9, 0.9, codes=(1, 0)), "refused", "damaged"),
+    Kind("MetaImage, compressed", files.zipped_meta_image(), "same"),
+    Kind("MetaImage, compressed and cut off", files.zipped_meta_image(cut=500), "refused", "damaged or cut off"),
+    Kind("MetaImage, other compressed size", files.zipped_meta_image(more=-99), "refused", "damaged or cut off"),
+    Kind("MetaImage with HeaderSize", files.text_header(".mha", "HeaderSize = 48"), "refused", "HeaderSize"),
+    Kind("NRRD and its voxels", files.detached_nrrd(), "same"),
+    Kind("NRRD, big endian", files.detached_nrrd(big_endian=True), "same"),
+    Kind("NRRD whose voxels have a header", files.detached_nrrd(ahead=48), "refused", r"ct\.raw.* 48 bytes"),
+    Kind("NRRD that says so", files.detached_nrrd("byte skip: 48", ahead=48), "same"),
+    Kind("VTK", files.as_file(".vtk"), "refused", "does not say where its voxels lie"),
     Kind("MetaImage without origin", files.text_header(".mha", drop=("Offset", "Position")), "resampled", "no origin"),
 ]
 KINDS = [*PIXELS, *FRAMES, *BESIDE, *SERIES, *TAGS, *GEOMETRY, *FILES]
@@ -347,15 +366,18 @@ def flipped(volume: Volume) -> Volume:
     return Volume(volume.array[::-1], volume.spacing, tuple(last[:3]), direction)
 
 
-def test_padding_that_is_not_air_is_told_by_its_tag(tmp_path: Path) -> None:
-    def padded(data, _: int) -> None:
-        y, x = np.ogrid[:20, :24]
-        pixels = np.frombuffer(data.PixelData, "u2").reshape(20, 24).copy()
-        pixels[np.hypot((y - 9.5) / 10, (x - 11.5) / 12) > 1.05] = 5000
-        data.PixelData = pixels.tobytes()
-        data.add_new("PixelPaddingValue", "US", 5000)
-
-    read = read_volume(edited(padded)(tmp_path))
+@pytest.mark.parametrize(
+    "padding",
+    [
+        {"first": 5000},
+        {"first": 5000, "last": 5010},
+        {"first": 5000, "by_slice": 1},
+        {"first": 6000, "intercept_by_slice": -10},
+    ],
+    ids=["one value", "a range", "another value in each slice", "another intercept in each slice"],
+)
+def test_padding_that_is_not_air_is_told_by_its_tag(tmp_path: Path, padding: dict[str, int]) -> None:
+    read = read_volume(pixels.padded(**padding)(tmp_path))
     assert np.all(read.array[:, 0, 0] == -1000)
     assert np.all(read.where(Provenance.NO_DATA)[:, 0, 0])
     assert read.array.max() == VOLUME.array.max()

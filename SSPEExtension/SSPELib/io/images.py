@@ -18,7 +18,7 @@ from .nifti import any_sform_read, stored_voxels, unzipped
 from .nifti_header import is_nifti, places
 from .silence import libraries_silenced
 from .straightening import straightened
-from .text_header import left_out, passed_over
+from .text_header import is_meta_image, is_nrrd, left_out, passed_over
 
 # A header rounded to three digits is off from right angles by this much.
 ROUNDED = 2.5e-3
@@ -68,9 +68,19 @@ def read_image(path: Path, assume_lps: bool, remarks: list[str]) -> Volume:
         )
     if stored.unread:
         remarks.append(f"{path} holds {stored.unread} bytes more than its header speaks of, which were left out.")
+    if stored.bits is not None:
+        remarks.append(
+            f"{path} says two things of its voxels: {stored.bits[0]} bits each by their data type, which was taken, "
+            f"and {stored.bits[1]} by bitpix."
+        )
     misread = passed_over(path)
     if misread:
         raise InputError(f"{path} {' and '.join(misread)}, which would be read wrong; export it again, in mm and HU.")
+    if not (is_nifti(path) or is_nrrd(path) or is_meta_image(path)):
+        raise InputError(
+            f"{path} is an image of a format that does not say where its voxels lie in the patient, or is not known to "
+            f"say it right; choose {VOLUME_FILES}."
+        )
     size = np.array(image.GetSize(), dtype=np.float64)
     matrix = (
         _nifti_matrix(path, size, assume_lps, remarks) if is_nifti(path) else _matrix(path, image, assume_lps, remarks)
@@ -102,7 +112,7 @@ def _nifti_matrix(path: Path, size: NDArray[np.float64], assume_lps: bool, remar
         raise InputError(_damaged(path))
     if found.sform is None and found.qform is None:
         if not assume_lps:
-            raise InputError(_no_orientation(path, "orientation (its sform and qform are not set)"))
+            raise InputError(_no_orientation(path, "orientation (its sform and qform are not set, or damaged)"))
         if not np.all(np.isfinite(found.spacing)) or found.spacing.min() <= 0:
             raise InputError(_damaged_header(path))
         remarks.append(f"{path} has no orientation; its axes were taken for left, posterior, superior.")

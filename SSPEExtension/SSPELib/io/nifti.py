@@ -26,6 +26,8 @@ from .nifti_header import BYTES, SUFFIXES, byte_order, is_nifti_1, is_zipped, op
 from .zipping import unzip_file, zip_pieces
 
 FLOAT_TYPES = {16: "f4", 64: "f8"}
+# Of a voxel, by the code of its data type, which the library goes by; a header says the bits once more (bitpix).
+TYPE_BITS = {2: 8, 4: 16, 8: 32, 16: 32, 64: 64, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64}
 # No voxels can lie before the end of the smaller of both headers.
 HEADER_BYTES = 352
 CHUNK_BYTES = 1 << 24
@@ -46,19 +48,22 @@ class StoredVoxels:
         not_finite: number of voxels that are NaN or infinite.
         unread: bytes behind the last voxel that its header speaks of.
         lone_intercept: an intercept whose slope is 0: by the standard it does not count, but ITK adds it.
+        bits: of a voxel by its data type and by the header's other word on it, where they differ.
     """
 
     complete: bool = True
     not_finite: int = 0
     unread: int = 0
     lone_intercept: float = 0.0
+    bits: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Data type code, offset and length of the voxels in bytes, byte order as struct and NumPy write it; scaling."""
+    """Data type code and bits, offset and length of the voxels in bytes, byte order as NumPy writes it; scaling."""
 
     kind: int
+    bits: int
     offset: int
     length: int
     order: str
@@ -162,7 +167,9 @@ def _looked_through(stream: BinaryIO) -> StoredVoxels:
             not_finite += int(values.size - np.count_nonzero(np.isfinite(values)))
         length += len(chunk)
     lone = layout.intercept if layout.slope == 0 and math.isfinite(layout.intercept) else 0.0
-    return StoredVoxels(length >= layout.length, not_finite, max(0, length - layout.length), lone)
+    own = TYPE_BITS.get(layout.kind, layout.bits)
+    bits = None if own == layout.bits else (own, layout.bits)
+    return StoredVoxels(length >= layout.length, not_finite, max(0, length - layout.length), lone, bits)
 
 
 def _layout(head: bytes) -> _Layout | None:
@@ -177,4 +184,5 @@ def _layout(head: bytes) -> _Layout | None:
     else:
         kind, bits, count, *sizes = struct.unpack_from(f"{order}2h8q", head, 12)
         offset, slope, intercept = struct.unpack_from(f"{order}q2d", head, 168)
-    return _Layout(kind, int(offset), math.prod(sizes[: max(0, count)]) * bits // 8, order, slope, intercept)
+    length = math.prod(sizes[: max(0, count)]) * TYPE_BITS.get(kind, bits) // 8
+    return _Layout(kind, bits, int(offset), length, order, slope, intercept)

@@ -20,6 +20,8 @@ ORDERS = {348: "<", 540: "<", 1543569408: ">", 469893120: ">"}
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 SMALLEST_VOLUME = 1e-9
+# A unit quaternion whose numbers were rounded is longer than 1 by this much at most.
+ROUNDED = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +93,14 @@ def places(path: Path) -> NiftiPlaces | None:
     )
 
 
-def _turned(pixdim: tuple[float, ...], bcd: NDArray[np.float64], offset: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The matrix that a quaternion, voxel sizes and an offset stand for (NIfTI-1, method 2)."""
-    b, c, d = bcd
+def _turned(
+    pixdim: tuple[float, ...], bcd: NDArray[np.float64], offset: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """The matrix that a quaternion, voxel sizes and an offset stand for (NIfTI-1, method 2); None of no rotation."""
+    length = float(np.linalg.norm(bcd))
+    if not length <= 1.0 + ROUNDED:
+        return None
+    b, c, d = bcd = bcd / max(1.0, length)
     a = np.sqrt(max(0.0, 1.0 - float(bcd @ bcd)))
     rotation = np.array(
         [

@@ -108,3 +108,37 @@ def as_file(suffix: str) -> Make:
         return folder / f"ct{suffix}"
 
     return make
+
+
+def zipped_meta_image(cut: int = 0, more: int = 0) -> Make:
+    """A MetaImage file with compressed voxels whose last bytes lack, or whose header gives another size for them."""
+
+    def make(folder: Path) -> Path:
+        path = folder / "ct.mha"
+        sitk.WriteImage(VOLUME.to_image(), str(path), useCompression=True)
+        whole = path.read_bytes()
+        size = int(whole.partition(b"CompressedDataSize = ")[2].partition(b"\n")[0])
+        said = f"CompressedDataSize = {size - cut + more}"
+        whole = whole.replace(f"CompressedDataSize = {size}".encode(), said.encode())
+        path.write_bytes(whole[: len(whole) - cut])
+        return path
+
+    return make
+
+
+def detached_nrrd(*lines: str, ahead: int = 0, big_endian: bool = False) -> Make:
+    """An NRRD header with its voxels in a file of their own, so many other bytes ahead of them."""
+
+    def make(folder: Path) -> Path:
+        whole = folder / "ct.nrrd"
+        sitk.WriteImage(VOLUME.to_image(), str(whole), useCompression=False)
+        head, _, voxels = _halves(whole.read_bytes(), ".nrrd")
+        whole.unlink()
+        if big_endian:
+            head = head.replace(b"endian: little", b"endian: big")
+            voxels = np.frombuffer(voxels, "<i2").astype(">i2").tobytes()
+        (folder / "ct.raw").write_bytes(bytes(ahead) + voxels)
+        (folder / "ct.nhdr").write_text("\n".join([head.decode(), *lines, "data file: ct.raw\n\n"]))
+        return folder / "ct.nhdr"
+
+    return make

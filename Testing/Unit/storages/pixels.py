@@ -107,6 +107,12 @@ def rescale_differs(data: pydicom.FileDataset, number: int) -> None:
     data.RescaleSlope, data.RescaleIntercept = slope, intercept
 
 
+def wide(data: pydicom.FileDataset, _: int) -> None:
+    data.PixelData = np.frombuffer(data.PixelData, "u2").astype(np.uint32).tobytes()
+    data.BitsAllocated = data.BitsStored = 32
+    data.HighBit = 31
+
+
 def big_offset(data: pydicom.FileDataset, _: int) -> None:
     values = np.frombuffer(data.PixelData, "u2").astype(np.int64) + 40000 - 1024
     data.PixelData = values.astype(np.uint16).tobytes()
@@ -128,3 +134,29 @@ def no_preamble(folder: Path) -> Path:
         bare.update({element.tag: element for element in data})
         pydicom.dcmwrite(file, bare, implicit_vr=True, little_endian=True, enforce_file_format=False)
     return path
+
+
+def padded(first: int, last: int | None = None, by_slice: int = 0, intercept_by_slice: int = 0) -> Make:
+    """A series with padding in its corners.
+
+    Args:
+        first: stored value of the padding, and its tag.
+        last: greatest value, where it is a range.
+        by_slice: how much more it is from slice to slice.
+        intercept_by_slice: how much more the intercept is from slice to slice; the body stays as it is.
+    """
+
+    def change(data: pydicom.FileDataset, number: int) -> None:
+        y, x = np.ogrid[:20, :24]
+        corners = np.hypot((y - 9.5) / 10, (x - 11.5) / 12) > 1.05
+        values = np.frombuffer(data.PixelData, "u2").reshape(20, 24).astype(np.int64) - intercept_by_slice * number
+        data.RescaleIntercept = -1024 + intercept_by_slice * number
+        low = first + by_slice * number
+        high = low if last is None else last
+        values[corners] = np.random.default_rng(number).integers(low, high + 1, np.count_nonzero(corners))
+        data.PixelData = values.astype(np.uint16).tobytes()
+        data.add_new("PixelPaddingValue", "US", low)
+        if last is not None:
+            data.add_new("PixelPaddingRangeLimit", "US", last)
+
+    return edited(change)

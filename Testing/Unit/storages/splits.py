@@ -27,9 +27,14 @@ def parts(split: int = 10, sub_folders: bool = True, **second: Any) -> Make:
     return make
 
 
-def two_series(folder: Path) -> Path:
-    """The body, and beside it another reconstruction."""
+def two_series(folder: Path, number: int = 4) -> Path:
+    """The body as series 3, and beside it another reconstruction."""
     write_series(folder / "study" / "soft", series="SOFT", SeriesNumber=3)
     brighter = VOLUME.like(VOLUME.array + 300)
-    write_series(folder / "study" / "bone", brighter, series="BONE", SeriesNumber=4, prefix="b")
+    write_series(folder / "study" / "bone", brighter, series="BONE", SeriesNumber=number, prefix="b")
     return folder / "study"
+
+
+def two_series_of_one_number(folder: Path) -> Path:
+    """The same, both called series 3."""
+    return two_series(folder, number=3)

@@ -104,7 +104,6 @@ def _looks_like_dicom(file: Path) -> bool:
 
 
 def _header(file: Path, dataset: Dataset, frames: int, rescale_type: str | None = None) -> Header:
-    padding = _number(dataset, "PixelPaddingValue")
     return Header(
         file=file,
         sop_instance=_text(dataset, "SOPInstanceUID"),
@@ -120,11 +119,23 @@ def _header(file: Path, dataset: Dataset, frames: int, rescale_type: str | None 
         size=(int(dataset.Columns), int(dataset.Rows)),
         frames=frames,
         rescale_type=_text(dataset, "RescaleType") if rescale_type is None else rescale_type,
-        padding=None if padding is None else int(padding),
+        padding=_padding(dataset),
         inverted=_text(dataset, "PhotometricInterpretation") == "MONOCHROME1",
         lossy=_text(dataset, "LossyImageCompression") == "01",
         projected=not PROJECTIONS.isdisjoint(_text(dataset, "ImageType").upper().split("\\")),
     )
+
+
+def _padding(dataset: Dataset) -> tuple[int, int] | None:
+    """Least and greatest value of padding, signed as the pixels are, whatever the tag was written as."""
+    first = _number(dataset, "PixelPaddingValue")
+    if first is None:
+        return None
+    last = _number(dataset, "PixelPaddingRangeLimit")
+    bits, signed = int(_number(dataset, "BitsAllocated") or 16), _number(dataset, "PixelRepresentation") == 1
+    values = [int(value) % (1 << bits) for value in (first, first if last is None else last)]
+    low, high = sorted(value - (1 << bits) if signed and value >> (bits - 1) else value for value in values)
+    return low, high
 
 
 def _role(dataset: Dataset) -> Role:

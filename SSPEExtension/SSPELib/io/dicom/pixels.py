@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ...errors import InputError
+from ...volume.volume import AIR_HU
 from ..silence import libraries_silenced
 from .header import read_dataset
 from .plane import Header, Plane
@@ -29,12 +30,18 @@ IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
+# What a CT shows, metal included.
+HIGHEST_HU = 3071.0
+
+
 class BitsError(ValueError):
     """Which bits of a pixel hold its value is not certain."""
 
 
 def hounsfield(planes: Sequence[Plane], place: Path) -> NDArray[Any]:
     """Voxels (n, rows, columns) of planes in HU; whole numbers where all slopes and intercepts are.
+
+    Padding that has another value from slice to slice, or values of a range, gets the one value of the first slice.
 
     Raises:
         InputError: pixels that cannot be read; the file is named, and place, the folder.
@@ -45,7 +52,8 @@ def hounsfield(planes: Sequence[Plane], place: Path) -> NDArray[Any]:
         header = plane.header
         if header.file not in kept:
             kept = {header.file: stored_values(header, place)}
-        found.append(_rescaled(kept[header.file][plane.frame], plane))
+        stored = kept[header.file][plane.frame]
+        found.append(_same_padding(_rescaled(stored, plane), stored, plane, planes[0].padding_hu))
     return np.stack(found)
 
 
@@ -127,3 +135,17 @@ def _rescaled(stored: NDArray[Any], plane: Plane) -> NDArray[Any]:
     limits = np.iinfo(np.int16)
     fits = limits.min <= values.min() and values.max() <= limits.max
     return values.astype(np.int16 if fits else np.int32)
+
+
+def _same_padding(values: NDArray[Any], stored: NDArray[Any], plane: Plane, wanted_hu: float | None) -> NDArray[Any]:
+    """HU of a plane with one value where it is padding; values that tissue may have stay as they are."""
+    padding, own_hu = plane.header.padding, plane.padding_hu
+    if padding is None or own_hu is None or wanted_hu is None or (padding[0] == padding[1] and own_hu == wanted_hu):
+        return values
+    if any(AIR_HU < hu <= HIGHEST_HU for hu in (own_hu, wanted_hu)):
+        return values
+    dtype = values.dtype
+    if dtype.kind in "iu":
+        dtype = np.result_type(dtype, np.min_scalar_type(int(wanted_hu)))
+    where = (stored >= padding[0]) & (stored <= padding[1])
+    return np.where(where, np.asarray(wanted_hu, dtype), values.astype(dtype, copy=False))

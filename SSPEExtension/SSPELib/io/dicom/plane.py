@@ -31,7 +31,7 @@ class Header:
         size: columns and rows.
         frames: number of planes.
         rescale_type: HU, or what else the rescaled values are; empty where not said.
-        padding: stored value of the pixels outside the scanner's circle, where known.
+        padding: least and greatest stored value of the pixels outside the scanner's circle, where known.
         inverted: its smallest values are shown white (MONOCHROME1).
         lossy: its pixels were compressed with loss once.
         projected: it shows a projection through slices (MIP), not one of them.
@@ -51,7 +51,7 @@ class Header:
     size: tuple[int, int]
     frames: int
     rescale_type: str
-    padding: int | None
+    padding: tuple[int, int] | None
     inverted: bool
     lossy: bool
     projected: bool
@@ -90,6 +90,14 @@ class Plane:
     def name(self) -> str:
         """The file, and the frame where it has several, for messages."""
         return self.header.file.name + (f" (frame {self.frame + 1})" if self.header.frames > 1 else "")
+
+    @property
+    def padding_hu(self) -> float | None:
+        """What the lowest value of its padding is in HU."""
+        if self.header.padding is None:
+            return None
+        slope, intercept = self.rescale
+        return self.header.padding[0] * (1.0 if slope is None else slope) + (intercept or 0.0)
 
     @property
     def normal(self) -> NDArray[np.float64]:

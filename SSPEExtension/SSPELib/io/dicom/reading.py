@@ -80,7 +80,7 @@ def read_stack(planes: list[Plane], place: Path, remarks: list[str]) -> Volume:
         name=str(place),
         frame_of_reference=first.header.frame_of_reference,
     )
-    padding_hu = _padding_hu(first)
+    padding_hu = first.padding_hu
     if len(names) > 1 and np.linalg.norm(stack.sideways[-1]) > SHEARED_MM:
         remarks.append(_tilt(stack, place))
         volume = straightened(volume, stack.sideways / first.spacing, padding_hu)
@@ -104,14 +104,6 @@ def _evened(volume: Volume, along: NDArray[np.float64], places: NDArray[np.float
         origin=(float(x), float(y), float(z)),
         provenance=provenance,
     )
-
-
-def _padding_hu(plane: Plane) -> float | None:
-    """What PixelPaddingValue is in HU."""
-    if plane.header.padding is None:
-        return None
-    slope, intercept = plane.rescale
-    return plane.header.padding * (1.0 if slope is None else slope) + (intercept or 0.0)
 
 
 def _tilt(stack: Stack, place: Path) -> str:
