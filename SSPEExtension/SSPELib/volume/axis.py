@@ -111,9 +111,8 @@ def real_part(volume: Volume) -> Volume:
         return volume
     first, stop = _real_range(volume)
     scanned = slices(volume, first, stop)
-    real = scanned.where(Provenance.REAL)
-    provenance = np.where(real, np.uint8(Provenance.REAL), np.uint8(Provenance.NO_DATA))
-    return replace(scanned, provenance=provenance if provenance.any() else None)
+    others = np.asarray(scanned.provenance) != Provenance.REAL
+    return replace(scanned, provenance=others * np.uint8(Provenance.NO_DATA) if others.any() else None)
 
 
 def synthetic_mm(volume: Volume) -> dict[End, float]:
@@ -127,12 +126,15 @@ def synthetic_mm(volume: Volume) -> dict[End, float]:
 
 def _real_range(volume: Volume) -> tuple[int, int]:
     """First slice along the body that holds real voxels, and one past the last."""
-    axis = body_axis(volume)
-    across = tuple(index for index in range(3) if index != axis.numpy_axis)
-    real = np.flatnonzero(volume.where(Provenance.REAL).any(axis=across))
-    if not real.size:
+    stack = np.moveaxis(np.asarray(volume.provenance), body_axis(volume).numpy_axis, 0)
+    # Looked for from both ends, as most slices hold some.
+    first, behind = (
+        next((number for number, slice_ in enumerate(order) if (slice_ == Provenance.REAL).any()), None)
+        for order in (stack, stack[::-1])
+    )
+    if first is None or behind is None:
         raise InputError(f"{volume.name} has no real voxels; choose the CT that it was made from.")
-    return int(real[0]), int(real[-1]) + 1
+    return first, len(stack) - behind
 
 
 def _origin_moved(volume: Volume, axis: BodyAxis, count: int) -> tuple[float, float, float]:
