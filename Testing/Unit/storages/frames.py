@@ -98,7 +98,7 @@ def legacy_converted(folder: Path) -> Path:
         data.StudyID, data.StudyDate, data.StudyTime, data.AccessionNumber = "1", "20200101", "080000", ""
         data.ReferringPhysicianName, data.Manufacturer, data.PositionReferenceIndicator = "", "X", ""
         data.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-        data.AcquisitionDate, data.AcquisitionTime, data.ContentDate, data.ContentTime = ("20200101", "080000") * 2
+        data.AcquisitionDateTime, data.ContentDate, data.ContentTime = "20200101080000", "20200101", "080000"
         data.RescaleType, data.BurnedInAnnotation = "HU", "NO"
     converted = highdicom.legacy.LegacyConvertedEnhancedCTImage(
         slices, generate_uid(), 5, generate_uid(), 1, transfer_syntax_uid=ExplicitVRLittleEndian
