@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -173,3 +176,25 @@ def test_air_around_a_body_changes_no_image():
     assert inside.mean() > 0.7
     assert np.array_equal(narrow.hu[inside], roomy.hu[inside])
     assert np.array_equal(narrow.body[inside], roomy.body[inside])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="The variable is of glibc")
+def test_no_memory_is_looked_at_that_was_given_back():
+    """With all larger pieces of memory unmapped as soon as they are free, a look at one ends the process."""
+    program = (
+        "import numpy as np\n"
+        "import SimpleITK as sitk\n"
+        "from SSPELib.registration.backends import _cropped\n"
+        "mask = sitk.GetImageFromArray(np.ones((64, 64, 64), dtype=np.uint8))\n"
+        "image, cropped = _cropped(sitk.Cast(mask, sitk.sitkFloat32), mask, mask[:, :, 40:], np.eye(4))\n"
+        "print(cropped.GetSize())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "(64, 64, 34)\n"

@@ -160,7 +160,9 @@ def _cropped(
     margin = [int(np.ceil(REACH_MM / spacing)) for spacing in other_mask.GetSpacing()]
     wide = sitk.BinaryDilate(sitk.ConstantPad(other_mask > 0, margin, margin, 0), [1, 1, 1])
     near = sitk.Resample(_bounding_box(wide, margin), mask, transform, sitk.sitkNearestNeighbor, 0)
-    box = _box(sitk.GetArrayViewFromImage(near & (mask > 0)) > 0)
+    # A view does not keep its image alive.
+    met = near & (mask > 0)
+    box = _box(sitk.GetArrayViewFromImage(met) > 0)
     if box is None:
         return image, mask
     start, size = box
