@@ -24,7 +24,7 @@ MEMORY_MIB: dict[Kind, tuple[float, float]] = {
     "expand": (800.0, 16.0),
     "stitch": (1250.0, 40.0),
 }
-SECONDS: dict[Kind, tuple[float, float]] = {"register": (25.0, 0.15), "expand": (2.0, 0.1), "stitch": (50.0, 0.3)}
+SECONDS: dict[Kind, tuple[float, float]] = {"register": (15.0, 0.15), "expand": (2.0, 0.1), "stitch": (30.0, 0.3)}
 # The system and the client need some, too.
 MEMORY_SHARE = 0.85
 SECONDS_A_MINUTE, SECONDS_AN_HOUR = 60, 3600
