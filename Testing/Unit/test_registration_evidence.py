@@ -167,6 +167,23 @@ def test_poses_on_the_way_to_where_a_better_one_is_and_the_worst_ones_stay_behin
     assert stayed[0] != stayed[1]
 
 
+def test_cores_change_the_time_that_a_climb_takes_and_nothing_else(fine, monkeypatch):
+    monkeypatch.setattr("SSPELib.registration.overlay.CPU_CHUNK", 1000)
+    laid, starts = overlay(fine, smooth=True), [shifted(mm) for mm in (4.0, 5.0, 16.0, 30.0)]
+    how, threads = Climb(6, 1.0, 0.2, 3000, thinned=3), torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            poses = climb(laid, starts, ["rigid"] * 4, how, silent)
+            found.append((np.array(poses), laid.evidence(np.array(poses))))
+    finally:
+        torch.set_num_threads(threads)
+    (one, evidence), (three, same) = found
+    assert np.array_equal(one, three)
+    assert evidence == same
+
+
 def test_transforms_have_the_lengths_that_scipy_takes_for_fast():
     assert [fast_length(least) for least in range(1, 2000)] == [next_fast_len(n, real=True) for n in range(1, 2000)]
 

@@ -254,32 +254,22 @@ class Solver:
         return [peaks[0], *[peak for peak in others if peak is not peaks[0]]], overlay
 
     def _climbed(self, overlay: Overlay, level: Level, tries: Sequence[Peak], progress: Progress) -> list[Peak]:
-        """Poses refined as transforms of their kinds, in as many groups as there are cores."""
-        groups = torch.get_num_threads() if self.device.type == "cpu" else 1
-        dealt = [list(tries[first::groups]) for first in range(min(groups, len(tries)))]
-
-        def work(group: list[Peak], tick: Progress) -> list[Peak]:
-            kinds = [peak.kind for peak in group]
-            poses = [peak.pose for peak in group]
-            for number, how in enumerate(level.climbs):
-                share = part(tick, number / len(level.climbs), (number + 1) / len(level.climbs))
-                poses = climb(overlay, poses, kinds, how, share)
-            found = []
-            for peak, pose, kind in zip(group, poses, kinds, strict=True):
-                if not self._in_range(pose):
-                    pose = peak.pose
-                if kind == "affine" and self._overlap_mm(pose) < REAL_VOXELS_FROM_MM:
-                    # It was stretched until too little overlap was left to support that.
-                    continue
-                (evidence,) = overlay.evidence(pose[None])
-                found.append(Peak(pose, evidence.total + self._log_prior(pose, kind), kind))
-            return found
-
-        if len(dealt) < groups:
-            # The voxels of few poses are dealt out instead.
-            return work(list(tries), progress)
-        refined = side_by_side(work, dealt, progress, "Refining the best positions", self.device)
-        return [peak for group in refined for peak in group]
+        """Poses refined as transforms of their kinds."""
+        kinds = [peak.kind for peak in tries]
+        poses = [peak.pose for peak in tries]
+        for number, how in enumerate(level.climbs):
+            share = part(progress, number / len(level.climbs), (number + 1) / len(level.climbs))
+            poses = climb(overlay, poses, kinds, how, share)
+        found = []
+        for peak, pose, kind in zip(tries, poses, kinds, strict=True):
+            if not self._in_range(pose):
+                pose = peak.pose
+            if kind == "affine" and self._overlap_mm(pose) < REAL_VOXELS_FROM_MM:
+                # It was stretched until too little overlap was left to support that.
+                continue
+            (evidence,) = overlay.evidence(pose[None])
+            found.append(Peak(pose, evidence.total + self._log_prior(pose, kind), kind))
+        return found
 
     def _perhaps_stretched(self, peaks: Sequence[Peak]) -> list[Peak]:
         """The best rigid poses with an overlap that may turn out a stretched one.
