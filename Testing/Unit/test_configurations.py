@@ -13,6 +13,7 @@ from SSPEResearch.training.config import TrainingConfig, find_config, read_confi
 from SSPEResearch.training.run import output_folder
 
 BACKBONES = {"ResGAN": "ResUNet", "TransGAN": "TransUNet", "TransResGAN": "TransResUNet"}
+ABLATIONS = ("both-sides", "opposite-target", "single-scopes")
 SYSTEMS = [*BACKBONES, *(f"lambda-{name}" for name in BACKBONES)]
 SCALES = pytest.mark.parametrize("scale", ["", "paper/"])
 
@@ -31,7 +32,7 @@ def rest(config: TrainingConfig) -> dict[str, Any]:
 
 
 def test_the_six_systems_are_shipped_at_both_scales():
-    others = ["bundled", "continued", "ablation/both-sides", "ablation/opposite-target"]
+    others = ["bundled", "continued", *(f"ablation/{name}" for name in ABLATIONS)]
     assert sorted(shipped_configurations()) == sorted([*others, *SYSTEMS, *(f"paper/{name}" for name in SYSTEMS)])
 
 
@@ -57,7 +58,7 @@ def test_generators_have_the_base_and_depth_of_the_paper():
 
 
 def test_initial_weights_lie_where_the_file_that_names_them_says(tmp_path):
-    for name in ("continued", "ablation/both-sides", "ablation/opposite-target"):
+    for name in ("continued", *(f"ablation/{name}" for name in ABLATIONS)):
         weights = load(name).initial_weights
         assert weights is not None
         assert weights.resolve() == (models_folder() / "lambda-ResGAN" / "weights.pt").resolve()

@@ -89,6 +89,21 @@ def test_losses_between_two_rows_of_the_log_survive_an_interruption(tmp_path, mo
     assert logs[1] == logs[0]
 
 
+def test_a_run_from_given_weights_first_says_what_they_can_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
+    path = configuration(tmp_path, 4)
+    before = train_from_file(path)
+    state = checkpoint.read(before)
+    assert state is not None
+    torch.save(state["averaged"], tmp_path / "before.pt")
+    path.write_text(f'initial_weights = "before.pt"\n{path.read_text(encoding="utf-8")}', encoding="utf-8")
+    after = rows(train_from_file(path, tmp_path / "after") / "validation.csv")
+    [last] = rows(before / "validation.csv")
+    assert [row["iteration"] for row in after] == [0, 4]
+    assert after[0] == pytest.approx({**last, "iteration": 0}, abs=1e-5)
+    assert after[1] != pytest.approx({**last, "iteration": 4}, abs=1e-5)
+
+
 def test_the_log_has_a_column_a_loss_and_one_for_the_skipped_steps_of_each_network(tmp_path, monkeypatch):
     monkeypatch.setenv("SSPE_DATA", str(tmp_path / "data"))
     [first, *_] = rows(train_from_file(configuration(tmp_path, 1)) / "losses.csv")

@@ -87,12 +87,16 @@ class Trainer:
         before, first, idle, stopped = self.seconds, self.iteration, 0.0, False
         begun = time.monotonic()
         time_left = deadline - begun
+        if validations and first == 0 and self.config.initial_weights is not None:
+            # What the weights that a run begins with can do, so that its later rows say whether it helps.
+            self._validate(validations, journal)
+            idle = self._agreed(time.monotonic() - begun)
         while self.share < 1 and not stopped:
             self._step(sampler)
             if self.iteration == first + 1 and self.machine.device.type == "cuda":
                 # The first step compiles and looks for the fastest convolutions, which is no time of training.
                 torch.cuda.synchronize()
-                idle += time.monotonic() - begun
+                idle = self._agreed(time.monotonic() - begun)
             row = self.iteration % logging.log_every == 0
             if row or self.machine.world == 1 or self.iteration == schedule.iterations:
                 elapsed = self._agreed(time.monotonic() - begun)
@@ -102,9 +106,8 @@ class Trainer:
                 self._log(journal, (self.seconds - before) / (self.iteration - first))
             if validations and (self.iteration % logging.validate_every == 0 or last):
                 validating = time.monotonic()
-                if journal is not None:
-                    self._validate(validations, journal)
-                idle += time.monotonic() - validating
+                self._validate(validations, journal)
+                idle += self._agreed(time.monotonic() - validating)
             if self.iteration % logging.checkpoint_every == 0 or last or stopped:
                 self.save()
         if journal is not None:
@@ -191,12 +194,16 @@ class Trainer:
                     "Lower the learning rate or train in 32-true precision."
                 )
 
-    def _validate(self, validations: Sequence[Validation], journal: Journal) -> None:
+    def _validate(self, validations: Sequence[Validation], journal: Journal | None) -> None:
         """Log how good the averaged generator is on the validation scopes, and show its first prediction of each.
+
+        The process that keeps the journal does it; the others, which have none, leave it to that one.
 
         Errors and gradients count in body voxels of the new slices. The error is given over that of repeating the edge
         slice, the gradient over that of the truth.
         """
+        if journal is None:
+            return
         step, row = self.config.scope.step, {}
         for validation in validations:
             sums = {"": torch.zeros(4), "up": torch.zeros(4), "down": torch.zeros(4)}
