@@ -29,7 +29,8 @@ from .poses import Matrix, apply
 
 Part = tuple[slice, slice]
 """Some poses of a sample and some voxels of each."""
-Piece, Found = TypeVar("Piece"), TypeVar("Found")
+Piece = TypeVar("Piece")
+Found = TypeVar("Found")
 
 # Fixed voxels looked at in one go: as many as stay in the cache of a core, and as keep a GPU busy.
 CPU_CHUNK = 30_000
@@ -256,7 +257,7 @@ class Overlay:
 
         found = self._all(look, near.split(self._chunk()) if near.numel() else ())
         mixed, real_voxels, mixed_voxels, *real = np.sum(found, axis=0) if found else np.zeros(3 + len(SCALE_FACTORS))
-        return Sums(real, mixed, real_voxels, mixed_voxels)
+        return Sums([float(sum_) for sum_ in real], float(mixed), float(real_voxels), float(mixed_voxels))
 
     def _looked_up(self, index: Tensor) -> tuple[Voxels, Tensor]:
         """Fixed voxels (...) and their places (3, ...), LPS mm, by their indices (...)."""

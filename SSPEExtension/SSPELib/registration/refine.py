@@ -98,14 +98,15 @@ def climb(
         how: number and length of steps.
         progress: told of every step; may raise `Cancelled`.
     """
-    current = np.array(poses)
+    current: NDArray[np.float64] = np.array(poses)
     sample = overlay.sample(current, how.points, REACH_MM)
-    free = np.ones((len(current), 12))
+    free: NDArray[np.float64] = np.ones((len(current), 12))
     free[:, 6:] = np.array([kind == "affine" for kind in kinds], dtype=np.float64)[:, None]
     scale = _scales(overlay, current, kinds, how.points) if how.scaled else np.tile(np.eye(12), (len(current), 1, 1))
-    mean, square = np.zeros_like(free), np.zeros_like(free)
+    mean: NDArray[np.float64] = np.zeros_like(free)
+    square: NDArray[np.float64] = np.zeros_like(free)
     best, best_value = current.copy(), np.full(len(current), -np.inf)
-    on = np.arange(len(current))
+    on: NDArray[np.int64] = np.arange(len(current))
     for step in range(how.steps):
         if step == how.thinned > 0 and len(overlay.points):
             kept = _leading(best, best_value, kinds, overlay)
