@@ -73,10 +73,6 @@ class Sample:
     centers: Matrix
     looked_up: dict[tuple[int, int], tuple[Voxels, Tensor]] = field(default_factory=dict)
 
-    def of(self, kept: NDArray[np.int64]) -> Sample:
-        """The same voxels of some of the poses, by their numbers."""
-        return Sample(self.index[kept], self.weight[kept], self.centers[kept])
-
 
 @dataclass(frozen=True)
 class Sums:

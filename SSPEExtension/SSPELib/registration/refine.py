@@ -36,9 +36,6 @@ LEVER_MM = 100.0
 SCALE_STEP_MM = 2.0
 LARGEST_SCALE_MM = 3.0
 REACH_MM = 12.0
-# Poses closer together than this climb to the same place; mean distance of some points.
-SAME_WAY_MM = 6.0
-SEEN_POINTS = 500
 # Scales and shears of one body between two scans are of some per cent.
 STRETCH_SIGMA = 0.03
 # What six further parameters must gain, nats: without true stretch they gain a few by following the noise.
@@ -67,8 +64,6 @@ class Climb:
         points: fixed voxels looked at.
         scaled: whether steps of rigid poses go by the curvature of the evidence: lengths then are standard deviations
             of the position, so that directions in which it is hardly known are climbed as fast as those in which it is.
-        thinned: after how many steps poses stay behind, so that at most half go on: those on the way to where a better
-            one is, and the worst ones; 0 for never.
     """
 
     steps: int
@@ -76,7 +71,6 @@ class Climb:
     last: float
     points: int
     scaled: bool = False
-    thinned: int = 0
 
     def length(self, step: int) -> float:
         """The length of a step."""
@@ -106,17 +100,12 @@ def climb(
     mean: NDArray[np.float64] = np.zeros_like(free)
     square: NDArray[np.float64] = np.zeros_like(free)
     best, best_value = current.copy(), np.full(len(current), -np.inf)
-    on: NDArray[np.int64] = np.arange(len(current))
     for step in range(how.steps):
-        if step == how.thinned > 0 and len(overlay.points):
-            kept = _leading(best, best_value, kinds, overlay)
-            on, sample = on[kept], sample.of(kept)
-            current, free, scale, mean, square = (array[kept] for array in (current, free, scale, mean, square))
         values, gradient = overlay.slopes(current, sample)
         values += stretch_log_prior(current[:, :3, :3])
         gradient[:, :, :3] += stretch_log_prior_gradient(current[:, :3, :3])
-        better = values > best_value[on]
-        best[on[better]], best_value[on[better]] = current[better], values[better]
+        better = values > best_value
+        best[better], best_value[better] = current[better], values[better]
         slope = np.einsum("brc,bkrc->bk", gradient, motions(current, sample.centers)) * free
         slope = np.einsum("bk,bkl->bl", slope, scale)
         mean += (1 - DECAYS[0]) * (slope - mean)
@@ -126,19 +115,6 @@ def climb(
         current = current @ increments(np.einsum("bkl,bl->bk", scale, change), sample.centers)
         progress(step / how.steps, "Refining the best positions")
     return list(best)
-
-
-def _leading(
-    poses: Matrix, values: NDArray[np.float64], kinds: Sequence[TransformType], overlay: Overlay
-) -> NDArray[np.int64]:
-    """Numbers of at most half of poses (b, 4, 4): the best that lie apart from better ones of their kind."""
-    points = overlay.points[:: len(overlay.points) // SEEN_POINTS + 1]
-    kept: list[int] = []
-    for number in np.argsort(-values):
-        others = [other for other in kept if kinds[other] == kinds[number]]
-        if all(mean_distance(poses[number], poses[other], points) >= SAME_WAY_MM for other in others):
-            kept.append(int(number))
-    return np.sort(kept[: -(-len(poses) // 2)])
 
 
 def _scales(overlay: Overlay, poses: Matrix, kinds: Sequence[TransformType], points: int) -> NDArray[np.float64]:

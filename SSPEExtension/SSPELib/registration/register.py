@@ -80,7 +80,7 @@ class Level:
 
 
 LEVELS = (
-    Level(5.0, 80.0, 0.15, (Climb(steps=25, first=3.0, last=0.5, points=15000, thinned=10),), kept=4),
+    Level(5.0, 80.0, 0.15, (Climb(steps=25, first=3.0, last=0.5, points=15000),), kept=4),
     Level(
         *(4.0, 60.0, 0.3),
         (
