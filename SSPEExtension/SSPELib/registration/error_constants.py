@@ -2,13 +2,13 @@
 
 # Of the scale of the error, by place; the features are those of `confidence.features`.
 WEIGHTS = {
-    "body": (1.806, 0.139, 0.212, 0.464, 0.237, 0.219),
-    "junction": (1.143, 0.236, 0.216, 0.382, 0.242, 0.285),
-    "far_end": (1.909, 0.153, 0.181, 0.444, 0.237, 0.205),
+    "body": (1.786, 0.187, 0.000, 0.458, 0.215, 0.177),
+    "junction": (1.466, 0.139, 0.000, 0.434, 0.249, 0.274),
+    "far_end": (1.836, 0.211, 0.000, 0.429, 0.214, 0.159),
 }
 # Of errors to that scale, by place and kind of overlap: half keep the first, 9 of 10 the second.
 RATIOS = {
-    "body": {"overlap": (0.97, 1.56), "touching": (1.19, 2.81), "gap": (0.90, 2.31)},
-    "junction": {"overlap": (0.93, 1.32), "touching": (1.16, 3.33), "gap": (0.96, 3.33)},
-    "far_end": {"overlap": (0.96, 1.67), "touching": (1.25, 3.00), "gap": (0.89, 2.09)},
+    "body": {"overlap": (0.95, 1.39), "touching": (1.19, 2.79), "gap": (0.99, 1.77)},
+    "junction": {"overlap": (0.96, 1.35), "touching": (1.36, 2.71), "gap": (0.91, 2.50)},
+    "far_end": {"overlap": (1.00, 1.50), "touching": (1.14, 2.94), "gap": (1.00, 1.71)},
 }
