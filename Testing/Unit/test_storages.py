@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -299,11 +300,13 @@ KINDS = [*PIXELS, *FRAMES, *BESIDE, *SERIES, *TAGS, *GEOMETRY, *FILES]
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_storage_is_read_right_or_named(tmp_path: Path, kind: Kind) -> None:
     path = kind.make(tmp_path)
+    before = locale.setlocale(locale.LC_ALL)
     try:
         read = read_volume(path, kind.options)
         said = [remark for remark in check_ct(read) if remark in read.remarks]
     except InputError as error:
         read, said = None, [str(error)]
+    assert locale.setlocale(locale.LC_ALL) == before
     assert all(sentence.endswith(".") and "\n" not in sentence for sentence in said)
     if kind.outcome == "refused":
         assert read is None, said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import locale
 import os
 import subprocess
 import sys
@@ -230,8 +229,6 @@ def test_generator_discriminator_and_average_all_learn(tmp_path):
 def test_compiled_networks_learn_what_plain_ones_learn(tmp_path, monkeypatch):
     # The graphs are captured as ever, but run without code made for them, which takes minutes.
     capture = torch.compile
-    # What was tested before may have left the process in the C locale, in which PyTorch cannot read its own templates.
-    locale.setlocale(locale.LC_CTYPE, "")
     monkeypatch.setattr(torch, "compile", lambda network, mode, dynamic: capture(network, backend="aot_eager"))
     config = read_config(configuration(tmp_path, 1))
     scope, following = torch.randn(1, 1, 16, 16, 16), torch.randn(1, 1, 16, 16, 16)
