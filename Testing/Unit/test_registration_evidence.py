@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import torch
 from phantoms import torso
-from scipy.fft import next_fast_len
-from scipy.spatial.transform import Rotation
 
 from SSPELib.errors import RegistrationError
 from SSPELib.progress import silent
@@ -29,7 +27,7 @@ from SSPELib.registration.evidence import (
 )
 from SSPELib.registration.images import GridImage, ImagePyramid
 from SSPELib.registration.overlay import Overlay
-from SSPELib.registration.poses import about, mean_distance, rotation_matrices, rotation_matrix
+from SSPELib.registration.poses import about, mean_distance, rotation_matrix
 from SSPELib.registration.refine import (
     Climb,
     climb,
@@ -43,7 +41,6 @@ from SSPELib.registration.search import (
     HEADER_REACH_MM,
     CorrelationGrid,
     SearchRange,
-    fast_length,
     layers,
     rotation_grid,
     search,
@@ -167,16 +164,6 @@ def test_cores_change_the_time_that_a_climb_takes_and_nothing_else(fine, monkeyp
     (one, evidence), (three, same) = found
     assert np.array_equal(one, three)
     assert evidence == same
-
-
-def test_transforms_have_the_lengths_that_scipy_takes_for_fast():
-    assert [fast_length(least) for least in range(1, 2000)] == [next_fast_len(n, real=True) for n in range(1, 2000)]
-
-
-def test_rotations_are_those_of_their_vectors():
-    random = np.random.default_rng(5)
-    vectors = np.concatenate([random.normal(0, 2, (20, 3)), 1e-9 * random.normal(0, 1, (5, 3)), np.zeros((1, 3))])
-    np.testing.assert_allclose(rotation_matrices(vectors), Rotation.from_rotvec(vectors).as_matrix(), atol=1e-14)
 
 
 def test_near_voxels_are_those_that_a_pose_takes_into_the_other_grid(pair):

@@ -21,19 +21,12 @@ LEAST_SPREAD_MM = 5.0
 
 def rotation_matrix(vector: NDArray[np.floating[Any]]) -> Matrix:
     """(3, 3) rotation about the direction of vector by its length in radians (Rodrigues)."""
-    return rotation_matrices(np.asarray(vector)[None])[0]
-
-
-def rotation_matrices(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Rotations (n, 3, 3) about the directions of vectors (n, 3) by their lengths in radians (Rodrigues)."""
-    x, y, z = np.asarray(vectors, dtype=np.float64).T
-    zero = np.zeros_like(x)
-    cross = np.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]]).transpose(2, 0, 1)
-    angles = np.linalg.norm(vectors, axis=1)[:, None, None]
-    # NumPy's sinc is sin(pi x) / (pi x), and whole where x is 0.
-    once, twice = np.sinc(angles / np.pi), np.sinc(angles / (2 * np.pi)) ** 2 / 2
-    result: NDArray[np.float64] = np.eye(3) + once * cross + twice * (cross @ cross)
-    return result
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-12:
+        return np.eye(3)
+    x, y, z = np.asarray(vector, dtype=np.float64) / angle
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
 
 
 def rotation_angle(matrix: Matrix) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from ..errors import RegistrationError
 from ..options import TransformType
@@ -18,16 +19,7 @@ from .evidence import Density, EvidenceModel
 from .images import ImagePyramid
 from .overlap import overlap_along_axis_mm
 from .overlay import Overlay
-from .poses import (
-    Matrix,
-    about,
-    apply,
-    from_transform,
-    mean_distance,
-    nearest_rotation,
-    rotation_matrices,
-    to_transform,
-)
+from .poses import Matrix, about, apply, from_transform, mean_distance, nearest_rotation, to_transform
 from .search import Peak
 
 # A parameter of 1 mm turns or stretches so that points at this distance from the center move by 1 mm.
@@ -151,7 +143,7 @@ def curvature(
 
 def increments(values: Matrix, centers: Matrix) -> NDArray[np.float64]:
     """Small motions (b, 4, 4) about centers (b, 3): shift, rotation and stretch by parameters (b, 12) in mm."""
-    linear = rotation_matrices(values[:, 3:6] / LEVER_MM)
+    linear = Rotation.from_rotvec(values[:, 3:6] / LEVER_MM).as_matrix()
     if values[:, 6:].any():
         linear = linear @ (np.eye(3) + np.einsum("bk,krc->brc", values[:, 6:] / LEVER_MM, STRETCHES))
     motion = np.tile(np.eye(4), (len(values), 1, 1))

@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional
 
@@ -141,22 +142,6 @@ def search_range(start: Start, fixed: GridImage, moving: GridImage) -> SearchRan
     upward, laid = fixed_points[:, 2], moving_points[:, 2] - centered[2, 3]
     meeting = float(upward.min() - laid.max()), float(upward.max() - laid.min())
     return SearchRange(centered, center, -far, far, rotations, spread, sigma, meeting, GAP_SIGMA_MM)
-
-
-def fast_length(least: int) -> int:
-    """The smallest length from least, 1 or more, on without a prime factor above 5: Fourier transforms of it are fast.
-
-    SciPy says the same, but to import its transforms takes longer than all those of a search.
-    """
-    length = least
-    while True:
-        rest = length
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return length
-        length += 1
 
 
 def rotation_grid(limit_degrees: float, step_degrees: float) -> NDArray[np.float64]:
@@ -337,7 +322,7 @@ class CorrelationGrid:
             base=base,
             lowest=lowest,
             highest=highest,
-            shape=tuple(fast_length(int(n)) for n in least[::-1]),
+            shape=tuple(next_fast_len(int(n), real=True) for n in least[::-1]),
         )
 
     def shifts_mm(self) -> NDArray[np.float64]:
