@@ -27,6 +27,7 @@ from storages.kinds import Kind, beside, edited, series, setting, without
 
 from SSPELib.errors import InputError
 from SSPELib.io import read_volume
+from SSPELib.io.silence import libraries_silenced
 from SSPELib.options import ReadOptions
 from SSPELib.volume import Provenance, Volume, body_axis, body_length_mm, check_ct, slices
 from SSPELib.volume.checks import SHORTEST_MM
@@ -321,6 +322,20 @@ def test_every_storage_is_read_right_or_named(tmp_path: Path, kind: Kind) -> Non
         off_mm, off_hu = difference(read, VOLUME)
         assert off_mm < (0.3 if "right angles" in kind.name else 1e-3)
         assert off_hu < 1e-3
+
+
+def test_a_library_that_changes_the_locale_does_so_for_itself_alone(tmp_path: Path) -> None:
+    path, own = tmp_path / "one.vtk", locale.setlocale(locale.LC_ALL)
+    sitk.WriteImage(VOLUME.to_image(), path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(path)
+    try:
+        before = locale.setlocale(locale.LC_ALL, "C.UTF-8")
+        with libraries_silenced():
+            reader.ReadImageInformation()
+        assert locale.setlocale(locale.LC_ALL) == before
+    finally:
+        locale.setlocale(locale.LC_ALL, own)
 
 
 def assert_said(pattern: str, said: list[str]) -> None:

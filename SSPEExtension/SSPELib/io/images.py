@@ -43,9 +43,6 @@ def read_image(path: Path, assume_lps: bool, remarks: list[str]) -> Volume:
     try:
         with libraries_silenced(), any_sform_read(), unzipped(path) as place:
             reader.SetFileName(str(place))
-            if reader.GetImageIOFromFileName(str(place)) == "VTKImageIO":
-                # To read even its header would leave the whole process in the C locale.
-                raise InputError(_unplaced(path))
             reader.ReadImageInformation()
             _check_kind(path, reader)
             image = reader.Execute()
@@ -80,19 +77,15 @@ def read_image(path: Path, assume_lps: bool, remarks: list[str]) -> Volume:
     if misread:
         raise InputError(f"{path} {' and '.join(misread)}, which would be read wrong; export it again, in mm and HU.")
     if not (is_nifti(path) or is_nrrd(path) or is_meta_image(path)):
-        raise InputError(_unplaced(path))
+        raise InputError(
+            f"{path} is an image of a format that does not say where its voxels lie in the patient, or is not known to "
+            f"say it right; choose {VOLUME_FILES}."
+        )
     size = np.array(image.GetSize(), dtype=np.float64)
     matrix = (
         _nifti_matrix(path, size, assume_lps, remarks) if is_nifti(path) else _matrix(path, image, assume_lps, remarks)
     )
     return _placed(path, sitk.GetArrayFromImage(image), matrix, remarks)
-
-
-def _unplaced(path: Path) -> str:
-    return (
-        f"{path} is an image of a format that does not say where its voxels lie in the patient, or is not known to "
-        f"say it right; choose {VOLUME_FILES}."
-    )
 
 
 def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,21 @@ from contextlib import contextmanager
 
 @contextmanager
 def libraries_silenced() -> Iterator[None]:
-    """While the context lasts, nothing reaches standard error, of no thread of the process."""
+    """While the context lasts, nothing reaches standard error, of no thread of the process.
+
+    Behind it the locale is what it was: ITK's reader of VTK files leaves the whole process in the C locale.
+    """
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        with _no_standard_error():
+            yield
+    finally:
+        if locale.setlocale(locale.LC_ALL) != before:
+            locale.setlocale(locale.LC_ALL, before)
+
+
+@contextmanager
+def _no_standard_error() -> Iterator[None]:
     try:
         kept = os.dup(2)
     except OSError:
