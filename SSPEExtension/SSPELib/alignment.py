@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .poses import matrix_of, to_transform
 from .verdict import Verdict
 
 Role = Literal["fixed", "moving"]
@@ -137,13 +138,6 @@ def read_alignment(path: str | PathLike[str], report: Path | None = None) -> Ali
     )
 
 
-def matrix_of(transform: sitk.Transform) -> NDArray[np.float64]:
-    """(4, 4) matrix of a linear transform, fixed points to moving points, LPS mm."""
-    from .registration.poses import from_transform
-
-    return np.asarray(from_transform(transform), dtype=np.float64)
-
-
 def _read_transform(path: Path) -> sitk.Transform:
     from .io.silence import libraries_silenced
 
@@ -165,7 +159,6 @@ def _read_transform(path: Path) -> sitk.Transform:
 
 def _read_dicom(path: Path) -> Alignment:
     from .dicom_objects.spatial_registration import read_spatial_registration
-    from .registration.poses import to_transform
 
     matrix, fixed, moving = read_spatial_registration(path)
     return Alignment(to_transform(matrix), str(path), frames={"fixed": fixed, "moving": moving})

@@ -330,7 +330,7 @@ def _gaps_filled(
 ) -> tuple[list[Volume], list[str]]:
     """The parts, expanded toward each other where there are gaps and these are to be filled; warnings."""
     from .merging.gap import gap_mm
-    from .registration.poses import to_transform
+    from .poses import to_transform
 
     filled, warnings = list(parts), []
     order = network.downward(parts)
@@ -357,8 +357,8 @@ def _grown_over(
     fixed: Volume, moving: Volume, gap: float, transform: sitk.Transform, options: MergeOptions, progress: Progress
 ) -> tuple[Volume, Volume, list[str]]:
     """Both volumes expanded toward each other over the whole gap, and warnings."""
-    from .alignment import matrix_of
-    from .registration.overlap import upper_of
+    from .poses import matrix_of
+    from .volume.overlap import upper_of
 
     expander = _expander(options.model, options.device)
     ends: tuple[Direction, Direction] = ("inferior", "superior")
@@ -387,8 +387,8 @@ def _expanded_toward(
     progress: Progress,
 ) -> tuple[Volume, Volume, str | None, list[str]]:
     """Both volumes grown toward each other, where they are not expanded already; the model and warnings."""
-    from .registration.overlap import ends_that_meet
     from .side_by_side import side_by_side
+    from .volume.overlap import ends_that_meet
 
     wanted = ends_that_meet(fixed, moving, start)
     lacking = [

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from SSPELib.errors import InputError
-from SSPELib.registration.poses import landmark_transform
+from SSPELib.poses import landmark_transform
 from SSPESlicer.scene import dicom, geometry, marks, provenance, volumes
 from SSPESlicer.scene.own_nodes import addHiddenNode, removeNode
 from SSPESlicer.scene.results import FIXED_ROLE, MOVING_ROLE

@@ -24,7 +24,7 @@ from dicom_series import write_series
 
 from SSPELib.cli.app import main as sspe
 from SSPELib.io import read_volume
-from SSPELib.registration.poses import Matrix, apply, from_transform, mean_distance, to_transform
+from SSPELib.poses import Matrix, apply, matrix_of, mean_distance, to_transform
 from SSPELib.volume import AIR_HU, Volume, body_axis, body_mask
 from SSPELib.volume.points import body_points
 from SSPEResearch.evaluation.registration.cases import random_motion
@@ -91,7 +91,7 @@ def trial(path: Path, kind: str, overlap_mm: float, tilt: float, folder: Path) -
     grown = read_volume(expanded)
     print(f"expanded to {grown.size[2] * grown.spacing[2]:.0f} mm, {np.count_nonzero(body_mask(grown))} body voxels")
     points = apply(np.linalg.inv(truth), body_points(read_volume(lower)))
-    return mean_distance(from_transform(sitk.ReadTransform(str(transform))), truth, points)
+    return mean_distance(matrix_of(sitk.ReadTransform(str(transform))), truth, points)
 
 
 def run(arguments: list[str]) -> None:

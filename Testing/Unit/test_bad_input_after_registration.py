@@ -14,7 +14,7 @@ from dicom_series import FRAME, VOLUME, write_series
 from phantoms import torso, write
 from radiotherapy import MOVING_FRAME, write_dose, write_structures
 
-from SSPELib.alignment import matrix_of
+from SSPELib.poses import matrix_of
 from SSPELib.volume import slices
 
 TURN = sitk.VersorRigid3DTransform((0.3, -0.2, 1.0), 0.12, (15, -12, 25), (5, 10, -10))

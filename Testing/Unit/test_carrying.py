@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from phantoms import torso, write
 from radiotherapy import MOVING_FRAME, write_dose, write_structures
 
-from SSPELib.alignment import Alignment, grid_of, matrix_of, read_alignment
+from SSPELib.alignment import Alignment, grid_of, read_alignment
 from SSPELib.carrying import carry
 from SSPELib.carrying.carry import Target
 from SSPELib.carrying.images import carried_dose, carried_image, carried_labels, grid_like
 from SSPELib.errors import InputError
 from SSPELib.io import Outputs, read_volume
-from SSPELib.registration.poses import to_transform
+from SSPELib.poses import matrix_of, to_transform
 from SSPELib.volume import Volume
 
 REFERENCE = torso(size=(24, 20, 24), spacing=(14.0, 13.0, 6.0), name="reference")

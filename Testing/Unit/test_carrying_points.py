@@ -12,10 +12,10 @@ from geometries import TURN, rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SSPELib.alignment import matrix_of
 from SSPELib.carrying.points import point_map
 from SSPELib.errors import InputError
 from SSPELib.io.points import read_points
+from SSPELib.poses import matrix_of
 
 
 @settings(max_examples=20)

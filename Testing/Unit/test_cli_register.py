@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from command_line import Run, files_in
 from known_registration import known_registration
 
-from SSPELib.alignment import matrix_of
 from SSPELib.errors import InputError
+from SSPELib.poses import matrix_of
 from SSPELib.registration import Candidate, Registration
 from SSPELib.volume import Volume
 

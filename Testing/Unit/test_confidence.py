@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from known_registration import known_findings
 from phantoms import torso
 
+from SSPELib.poses import about, apply, rotation_matrix
 from SSPELib.registration.confidence import KINDS, PLACES, features, judge, kind_of
 from SSPELib.registration.error_constants import RATIOS, WEIGHTS
 from SSPELib.registration.evidence import Density, EvidenceModel
 from SSPELib.registration.images import ImagePyramid
 from SSPELib.registration.inquiry import Inquiry, ends_of
 from SSPELib.registration.overlay import Overlay
-from SSPELib.registration.poses import about, apply, rotation_matrix
 from SSPELib.registration.search import Peak
 from SSPELib.verdict import error_sentence
 from SSPELib.volume import slices

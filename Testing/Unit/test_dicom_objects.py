@@ -18,13 +18,14 @@ from known_registration import known_registration
 from phantoms import torso, write
 
 from SSPELib import tasks
-from SSPELib.alignment import matrix_of, read_alignment
+from SSPELib.alignment import read_alignment
 from SSPELib.dicom_objects.ct_series import ct_series, save_series
 from SSPELib.dicom_objects.export import export_registration, export_volume
 from SSPELib.dicom_objects.source import Source, source_of
 from SSPELib.dicom_objects.spatial_registration import read_spatial_registration, spatial_registration
 from SSPELib.errors import InputError
 from SSPELib.io import read_volume
+from SSPELib.poses import matrix_of
 from SSPELib.volume import Provenance, Volume
 from SSPELib.volume.points import at_indices, indices_at
 

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from phantoms import torso, write
 
 from SSPELib import tasks
-from SSPELib.alignment import Alignment, grid_of, matrix_of
+from SSPELib.alignment import Alignment, grid_of
 from SSPELib.errors import InputError
 from SSPELib.merging import MergedFrom, merge_volumes
 from SSPELib.merging.gap import gap_mm
 from SSPELib.merging.seam import share_of_first
 from SSPELib.options import MergeOptions
-from SSPELib.registration.poses import to_transform
+from SSPELib.poses import matrix_of, to_transform
 from SSPELib.volume import AIR_HU, Provenance, Volume, real_part, slices
 from SSPELib.volume.points import at_indices, indices_at
 from SSPELib.volume.resampling import covering

@@ -13,7 +13,7 @@ from phantoms import torso, write
 
 from SSPELib import tasks
 from SSPELib.errors import InputError
-from SSPELib.registration.poses import to_transform
+from SSPELib.poses import to_transform
 from SSPELib.volume import Volume
 from SSPELib.volume.points import body_points, indices_at
 from SSPEResearch.evaluation.merging.cases import make_body

@@ -13,8 +13,8 @@ from phantoms import torso, write
 
 from SSPELib.errors import Cancelled, InputError
 from SSPELib.io import read_volume
-from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
 from SSPELib.volume import body_length_mm, body_mask, check_ct
+from SSPELib.volume.overlap import overlap_along_axis_mm, upper_of
 from SSPEResearch.evaluation.registration.negatives import (
     KINDS,
     SAME_PART,

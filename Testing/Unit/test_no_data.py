@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from phantoms import torso, write
 
-from SSPELib.registration.poses import about, rotation_matrix
+from SSPELib.poses import about, rotation_matrix
 from SSPELib.volume import Provenance, Volume, body_mask, slices
 from SSPELib.volume.no_data import find_no_data, with_no_data
 from SSPEResearch.evaluation.no_data import markdown, run

@@ -11,9 +11,9 @@ from phantoms import torso, write
 
 from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
-from SSPELib.registration.overlap import overlap_along_axis_mm, upper_of
-from SSPELib.registration.poses import about, apply, to_transform
+from SSPELib.poses import about, apply, to_transform
 from SSPELib.volume import Volume, body_length_mm
+from SSPELib.volume.overlap import overlap_along_axis_mm, upper_of
 from SSPELib.volume.points import at_indices
 from SSPEResearch.evaluation.registration.attempt import Attempt
 from SSPEResearch.evaluation.registration.people import (

@@ -10,9 +10,9 @@ import SimpleITK as sitk
 from phantoms import torso
 
 from SSPELib.errors import Cancelled, RegistrationError
+from SSPELib.poses import about, matrix_of, rotation_angle, rotation_matrix, to_transform
 from SSPELib.registration import Registration
 from SSPELib.registration.images import ImagePyramid
-from SSPELib.registration.poses import about, from_transform, rotation_angle, rotation_matrix, to_transform
 from SSPELib.registration.register import register as align
 from SSPELib.registration.search import HEADER_REACH_MM, LARGEST_ROTATION_DEGREES
 from SSPELib.volume import BodyAxis, Provenance, Volume, body_axis, slices, with_slices
@@ -73,7 +73,7 @@ def test_the_other_way_round_gives_the_inverse(near):
     case, result, _ = near
     back = register(case.moving, case.fixed, transform_type="rigid")
     assert case.error_mm(back.transform.GetInverse()) < 2
-    loop = from_transform(back.transform) @ from_transform(result.transform)
+    loop = matrix_of(back.transform) @ matrix_of(result.transform)
     assert np.abs(loop[:3, :3] - np.eye(3)).max() < 0.02
 
 
@@ -92,7 +92,7 @@ def test_grids_of_any_direction_spacing_and_handedness_meet():
     )
     result = register(fixed, moved, transform_type="rigid")
     points = np.random.default_rng(0).uniform((-100, -70, -200), (100, 70, -40), (200, 3))
-    found, true = from_transform(result.transform), pose
+    found, true = matrix_of(result.transform), pose
     error = np.linalg.norm(points @ (found - true)[:3, :3].T + (found - true)[:3, 3], axis=1).mean()
     assert error < 3
 
@@ -116,7 +116,7 @@ def test_wedges_without_data_are_neither_evidence_nor_overlap(person):
 
 def test_a_transform_in_hand_is_a_start(near):
     case, _, _ = near
-    rough = from_transform(case.truth) @ about(np.eye(3), np.zeros(3), np.array([9.0, -9.0, 12.0]))
+    rough = matrix_of(case.truth) @ about(np.eye(3), np.zeros(3), np.array([9.0, -9.0, 12.0]))
     result = register(case.fixed, case.moving, start=to_transform(rough, "rigid", np.zeros(3)), transform_type="rigid")
     assert result.start == "transform"
     assert case.error_mm(result.transform) < 2
@@ -138,7 +138,7 @@ def test_synthetic_slices_do_not_spoil_what_real_overlap_knows(person):
 def test_an_affine_transform_follows_a_stretch(person):
     case = make_case(person, 60.0, seed=4, affine=True)
     result = register(case.fixed, case.moving, transform_type="affine")
-    unstretched = to_transform(from_transform(case.truth), "rigid", case.points.mean(axis=0))
+    unstretched = to_transform(matrix_of(case.truth), "rigid", case.points.mean(axis=0))
     assert result.transform_type == "affine"
     assert case.error_mm(result.transform) < min(3.0, case.error_mm(unstretched) / 2)
     assert result.reliable
@@ -175,7 +175,7 @@ def test_a_start_from_the_headers_stays_near_them_however_wrong_they_are(person)
     middle = (body.min(axis=0) + body.max(axis=0)) / 2
     moved = np.subtract(result.transform.GetInverse().TransformPoint(middle), middle)
     assert np.abs(moved).max() <= HEADER_REACH_MM + 1e-6
-    assert rotation_angle(from_transform(result.transform)) <= LARGEST_ROTATION_DEGREES + 0.01
+    assert rotation_angle(matrix_of(result.transform)) <= LARGEST_ROTATION_DEGREES + 0.01
 
 
 def test_cancelling_stops_at_once_in_every_stage(near):

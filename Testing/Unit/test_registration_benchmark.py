@@ -12,8 +12,8 @@ from phantoms import torso, write
 
 from SSPELib.cli.app import main
 from SSPELib.errors import Cancelled, InputError
+from SSPELib.poses import matrix_of
 from SSPELib.registration.confidence import PLACES, judge
-from SSPELib.registration.poses import from_transform
 from SSPELib.registration.register import register
 from SSPELib.volume import body_mask, synthetic_mm
 from SSPELib.volume.points import at_indices, body_points
@@ -143,7 +143,7 @@ def test_an_affine_case_has_the_motion_of_the_plain_one_and_a_stretch(tmp_path):
     plain, affine = settings([path], overlaps_mm=[40.0], starts=["near"], variants=["plain", "affine"])
     assert plain.seed == affine.seed
     rigid, stretched = plain.case(), affine.case()
-    poses = [from_transform(case.truth)[:3, :3] for case in (rigid, stretched)]
+    poses = [matrix_of(case.truth)[:3, :3] for case in (rigid, stretched)]
     stretch = poses[1] @ poses[0].T
     assert np.abs(np.linalg.svd(poses[0], compute_uv=False) - 1).max() < 1e-6
     assert 0.01 < np.abs(stretch - np.eye(3)).max() < 0.05
@@ -291,7 +291,7 @@ def test_ablations_leave_out_the_part_they_are_named_for(case, start, tiny_bundl
         assert (call.others["backend"] == Unpolished()) == (name == "sspe-unpolished"), name
         assert call.options.start == ("unknown" if start == "unknown" else "header"), name
         assert (call.others["start_transform"] is None) == (name != "sspe-local"), name
-    pose = from_transform(seen["sspe-local"].others["start_transform"])
+    pose = matrix_of(seen["sspe-local"].others["start_transform"])
     apart = body_points(case.moving).mean(axis=0) - body_points(case.fixed).mean(axis=0)
     assert pose[:3, 3] == pytest.approx(apart if start == "unknown" else np.zeros(3))
     assert pose[:3, :3] == pytest.approx(np.eye(3))

@@ -10,6 +10,7 @@ import torch
 from phantoms import torso
 
 from SSPELib.errors import RegistrationError
+from SSPELib.poses import about, mean_distance, rotation_matrix
 from SSPELib.progress import silent
 from SSPELib.registration.evidence import (
     BINS,
@@ -27,7 +28,6 @@ from SSPELib.registration.evidence import (
 )
 from SSPELib.registration.images import GridImage, ImagePyramid
 from SSPELib.registration.overlay import Overlay
-from SSPELib.registration.poses import about, mean_distance, rotation_matrix
 from SSPELib.registration.refine import (
     Climb,
     climb,

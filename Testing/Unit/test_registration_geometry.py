@@ -15,19 +15,18 @@ from hypothesis import strategies as st
 from phantoms import torso
 
 from SSPELib.errors import InputError, RegistrationError
-from SSPELib.registration import predict_overlap
-from SSPELib.registration.images import ImagePyramid
-from SSPELib.registration.overlap import end_centers, overlap_along_axis_mm, upper_of
-from SSPELib.registration.poses import (
+from SSPELib.poses import (
     about,
     apply,
-    from_transform,
+    matrix_of,
     mean_distance,
     rotation_angle,
     rotation_matrix,
     to_transform,
 )
+from SSPELib.registration.images import ImagePyramid
 from SSPELib.volume import Provenance, body_axis, slices
+from SSPELib.volume.overlap import end_centers, overlap_along_axis_mm, predict_overlap, upper_of
 from SSPEResearch.evaluation.registration.cases import cut, make_case
 
 vectors = st.tuples(*[st.floats(-0.4, 0.4)] * 3).map(np.array)
@@ -39,7 +38,7 @@ def test_a_rigid_pose_survives_the_way_through_a_transform(rotation, center, shi
     pose = about(rotation_matrix(rotation), center, shift)
     transform = to_transform(pose, "rigid", center)
     assert isinstance(transform, sitk.VersorRigid3DTransform)
-    assert np.allclose(from_transform(transform), pose, atol=1e-6)
+    assert np.allclose(matrix_of(transform), pose, atol=1e-6)
     assert rotation_angle(pose) == pytest.approx(np.degrees(np.linalg.norm(rotation)), abs=1e-4)
     assert np.allclose(transform.TransformPoint(center.tolist()), center + shift, atol=1e-6)
 
@@ -49,15 +48,15 @@ def test_an_affine_pose_survives_the_way_through_a_transform(rotation, shift):
     pose = about(rotation_matrix(rotation) @ np.diag([1.05, 0.97, 1.02]), np.array([10.0, -20.0, 30.0]), shift)
     transform = to_transform(pose, "affine", np.array([5.0, 6.0, 7.0]))
     assert isinstance(transform, sitk.AffineTransform)
-    assert np.allclose(from_transform(transform), pose, atol=1e-6)
+    assert np.allclose(matrix_of(transform), pose, atol=1e-6)
 
 
 def test_a_composite_of_linear_transforms_is_understood_and_a_bent_one_refused():
     shift = sitk.TranslationTransform(3, (1.0, 2.0, 3.0))
-    pose = from_transform(sitk.CompositeTransform([shift, shift]))
+    pose = matrix_of(sitk.CompositeTransform([shift, shift]))
     assert np.allclose(pose[:3, 3], (2.0, 4.0, 6.0))
     with pytest.raises(RegistrationError, match="bends space"):
-        from_transform(sitk.BSplineTransform(3))
+        matrix_of(sitk.BSplineTransform(3))
 
 
 def test_mean_distance_of_a_shift_is_its_length():
@@ -92,7 +91,7 @@ def test_frames_of_reference_are_compared_where_both_are_known(small_torso):
 @pytest.mark.parametrize("start", ["near", "unknown"])
 def test_a_case_knows_its_truth(small_torso, overlap, start):
     case = make_case(small_torso, overlap, seed=4, start=start, scan="cut", noise_hu=0.0)
-    pose = from_transform(case.truth)
+    pose = matrix_of(case.truth)
     assert case.overlap_mm == overlap
     assert overlap_along_axis_mm(case.fixed, case.moving, pose) == pytest.approx(overlap, abs=1.0)
     assert upper_of(case.fixed, case.moving, pose) == "fixed"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from phantoms import torso
 
 from SSPELib.errors import InputError
-from SSPELib.registration.overlap import overlap_along_axis_mm
-from SSPELib.registration.poses import about, apply, from_transform, rotation_matrix, to_transform
+from SSPELib.poses import about, apply, matrix_of, rotation_matrix, to_transform
 from SSPELib.volume import body_axis, body_mask, slices
+from SSPELib.volume.overlap import overlap_along_axis_mm
 from SSPELib.volume.points import indices_at
 from SSPEResearch.evaluation.registration.cases import make_case
 from SSPEResearch.evaluation.registration.landmarks import Landmarks
@@ -102,7 +102,7 @@ def test_a_cut_part_keeps_its_voxels():
 def test_every_scan_of_a_case_has_the_same_motion_and_overlap(overlap):
     volume = body(size=(48, 40, 64))
     cases = {scan: make_case(volume, overlap, 5, scan=scan) for scan in SCANS}
-    poses = [from_transform(case.truth) for case in cases.values()]
+    poses = [matrix_of(case.truth) for case in cases.values()]
     assert all(np.allclose(pose, poses[0]) for pose in poses)
     assert {case.overlap_mm for case in cases.values()} == {overlap}
     for case in cases.values():

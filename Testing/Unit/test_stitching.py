@@ -17,7 +17,7 @@ from phantoms import torso, write
 from SSPELib import tasks
 from SSPELib.errors import InputError
 from SSPELib.options import MergeOptions, RegisterOptions
-from SSPELib.registration.poses import to_transform
+from SSPELib.poses import to_transform
 from SSPELib.stitching import Link, Network, pairs_to_try
 from SSPELib.stitching.joining import SEVERAL, SYNTHETIC
 from SSPELib.volume import Provenance, Volume, slices

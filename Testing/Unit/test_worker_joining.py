@@ -19,12 +19,12 @@ from known_registration import known_registration
 from phantoms import torso
 
 from SSPELib import tasks
-from SSPELib.alignment import Alignment, matrix_of
+from SSPELib.alignment import Alignment
 from SSPELib.dicom_objects.source import source_of_files
 from SSPELib.dicom_objects.spatial_registration import read_spatial_registration
 from SSPELib.errors import InputError
 from SSPELib.options import MergeOptions, RegisterOptions
-from SSPELib.registration.poses import to_transform
+from SSPELib.poses import matrix_of, to_transform
 from SSPELib.volume import Volume, slices
 from SSPELib.worker import read_job_volume, write_job_volume
 from SSPELib.worker.channel import Channel

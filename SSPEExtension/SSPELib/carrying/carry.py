@@ -13,12 +13,13 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..alignment import Alignment, grid_of, matrix_of, same_grid
+from ..alignment import Alignment, grid_of, same_grid
 from ..errors import InputError
 from ..io.points import POINT_SUFFIXES, read_points
 from ..io.silence import libraries_silenced
 from ..io.writing import IMAGE_SUFFIXES, Outputs, check_suffix
 from ..options import ReadOptions
+from ..poses import matrix_of
 from ..volume import Volume
 from .images import carried_dose, carried_image, carried_labels, extended, grid_like, outside_value, share_inside
 from .points import point_map

@@ -8,8 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..alignment import matrix_of
 from ..errors import InputError
+from ..poses import matrix_of
 from ..volume import Volume
 from ..volume.points import indices_at
 from .contour_planes import Plane, in_slices

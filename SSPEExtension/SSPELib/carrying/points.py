@@ -6,8 +6,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..alignment import matrix_of
 from ..io.points import PointMap
+from ..poses import matrix_of
 
 
 def point_map(transform: sitk.Transform) -> PointMap:

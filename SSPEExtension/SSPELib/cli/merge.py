@@ -110,9 +110,9 @@ def merge(
             about = Assembly.of_merged(merged, volumes, alignment, options, names, str(output), who)
             write_summary(outputs, summary_of_assembly(about), report, pdf)
         if dicom is not None:
-            from ..alignment import matrix_of
             from ..dicom_objects.export import export_merged, export_registration
             from ..dicom_objects.source import source_of
+            from ..poses import matrix_of
 
             sources = [source_of(path, one, how.series) for path, one, how in zip(paths, volumes, reading, strict=True)]
             folder = outputs.folder(dicom)

@@ -147,9 +147,9 @@ def register(
 
             write_summary(outputs, summary_of(subject), report, pdf)
         if dicom is not None:
-            from ..alignment import matrix_of
             from ..dicom_objects.export import export_registration
             from ..dicom_objects.source import source_of
+            from ..poses import matrix_of
 
             scans = (
                 source_of(fixed, fixed_volume, read_fixed.series),
@@ -178,7 +178,7 @@ def _landmark_start(fixed: Path | None, moving: Path | None) -> sitk.Transform |
     if fixed is None or moving is None:
         raise InputError("Landmarks are needed on both volumes: give --fixed-landmarks and --moving-landmarks.")
     from ..io.points import read_points
-    from ..registration.poses import landmark_transform
+    from ..poses import landmark_transform
 
     return landmark_transform(read_points(fixed).positions, read_points(moving).positions, (str(fixed), str(moving)))
 

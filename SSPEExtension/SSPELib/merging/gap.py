@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..alignment import matrix_of
+from ..poses import matrix_of
 from ..volume import Provenance, Volume, body_axis, body_mask
 from .merge import common_grid
 

@@ -149,7 +149,7 @@ def common_grid(fixed: Volume, moving: Volume, transform: sitk.Transform, spacin
 
 def _spacing_along(fixed: Volume, moving: Volume, transform: sitk.Transform) -> NDArray[np.float64]:
     """The moving volume's spacing along the fixed volume's axes, by the nearest of its own axes."""
-    from ..alignment import matrix_of
+    from ..poses import matrix_of
 
     turned = np.linalg.inv(matrix_of(transform)[:3, :3]) @ moving.direction
     nearest = np.argmax(np.abs(fixed.direction.T @ turned), axis=1)

@@ -4,16 +4,13 @@
 """
 
 from .backends import Backend, RefinementImages, SimpleITKBackend
-from .overlap import OverlapPrediction, predict_overlap
 from .result import Candidate, Registration, TransformType
 
 __all__ = [
     "Backend",
     "Candidate",
-    "OverlapPrediction",
     "RefinementImages",
     "Registration",
     "SimpleITKBackend",
     "TransformType",
-    "predict_overlap",
 ]

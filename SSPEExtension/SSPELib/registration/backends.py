@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import Cancelled, InputError, RegistrationError
 from ..options import BackendName, TransformType
+from ..poses import Matrix, to_transform
 from ..progress import Progress
 from .images import ImagePyramid
-from .poses import Matrix, to_transform
 
 # Voxels farther than this from the overlap are not compared.
 REACH_MM = 10.0

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..poses import Matrix, apply, mean_distance
 from .confidence import Findings
 from .images import GridImage
 from .overlay import Overlay, PoseEvidence
-from .poses import Matrix, apply, mean_distance
 from .refine import LEVER_MM, curvature
 from .search import Peak
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..poses import Matrix, apply
 from ..progress import silent
 from ..side_by_side import side_by_side
 from .evidence import (
@@ -25,7 +26,6 @@ from .evidence import (
     voxel_fields,
 )
 from .images import GridImage
-from .poses import Matrix, apply
 
 Part = tuple[slice, slice]
 """Some poses of a sample and some voxels of each."""

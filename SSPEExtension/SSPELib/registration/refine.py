@@ -12,14 +12,14 @@ from scipy.spatial.transform import Rotation
 
 from ..errors import RegistrationError
 from ..options import TransformType
+from ..poses import Matrix, about, apply, matrix_of, mean_distance, nearest_rotation, to_transform
 from ..progress import Progress, part
 from ..stages import stage
+from ..volume.overlap import overlap_along_axis_mm
 from .backends import Backend, RefinementImages
 from .evidence import Density, EvidenceModel
 from .images import ImagePyramid
-from .overlap import overlap_along_axis_mm
 from .overlay import Overlay
-from .poses import Matrix, about, apply, from_transform, mean_distance, nearest_rotation, to_transform
 from .search import Peak
 
 # A parameter of 1 mm turns or stretches so that points at this distance from the center move by 1 mm.
@@ -276,7 +276,7 @@ class FinalRefinement:
         """
         try:
             initial = to_transform(pose, kind, overlap_center(self.fixed, self.moving, pose))
-            found = from_transform(self.backend.refine(images, initial, kind, progress))
+            found = matrix_of(self.backend.refine(images, initial, kind, progress))
         except RegistrationError:
             return None
         moved = mean_distance(np.linalg.inv(found), np.linalg.inv(pose), self.body_points)

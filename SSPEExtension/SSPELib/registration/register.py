@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from ..errors import RegistrationError
 from ..model.device import choose_device
 from ..options import DeviceName, TransformType
+from ..poses import Matrix, apply, to_transform
 from ..progress import Progress, part, silent
 from ..side_by_side import side_by_side
 from ..stages import stage
 from ..volume import Volume, synthetic_mm
+from ..volume.overlap import overlap_along_axis_mm, real_length_mm, upper_of
 from .backends import Backend, SimpleITKBackend
 from .confidence import Findings, judge
 from .evidence import Density, EvidenceModel, Threshold
 from .images import GridImage, ImagePyramid
 from .inquiry import Inquiry, correlation
-from .overlap import overlap_along_axis_mm, real_length_mm, upper_of
 from .overlay import Overlay
-from .poses import Matrix, apply, to_transform
 from .refine import (
     REAL_VOXELS_FROM_MM,
     STRETCH_COST,

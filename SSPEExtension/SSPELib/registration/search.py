@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..options import TransformType
+from ..poses import Matrix, about, apply, matrix_of, mean_distance, rotation_angle, rotation_matrix
 from ..progress import Progress
 from ..side_by_side import side_by_side
 from .evidence import (
@@ -30,7 +31,6 @@ from .evidence import (
     pair_table,
 )
 from .images import GridImage
-from .poses import Matrix, about, apply, from_transform, mean_distance, rotation_angle, rotation_matrix
 
 Start = Literal["header", "unknown"] | sitk.Transform
 
@@ -130,7 +130,7 @@ def search_range(start: Start, fixed: GridImage, moving: GridImage) -> SearchRan
     if isinstance(start, sitk.Transform):
         reach = np.full(3, GIVEN_REACH_MM)
         near = rotation_grid(GIVEN_ROTATION_STEP_DEGREES, GIVEN_ROTATION_STEP_DEGREES)
-        return SearchRange(from_transform(start), center, -reach, reach, near, np.full(3, GIVEN_SIGMA_MM), sigma)
+        return SearchRange(matrix_of(start), center, -reach, reach, near, np.full(3, GIVEN_SIGMA_MM), sigma)
     if start == "header":
         reach = np.full(3, HEADER_REACH_MM)
         return SearchRange(np.eye(4), center, -reach, reach, rotations, np.full(3, HEADER_SIGMA_MM), sigma)

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..alignment import matrix_of
 from ..merging.merge import LEGEND
 from ..options import MergeOptions
-from ..registration.overlap import overlap_along_axis_mm, upper_of
+from ..poses import Matrix, matrix_of
 from ..stitching import Link
 from ..verdict import Verdict, finite
 from ..volume import Volume
+from ..volume.overlap import overlap_along_axis_mm, upper_of
 from .summary import FORMAT, RESEARCH_USE, as_json
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Pair:
     verdict: Verdict
     overlap_mm: float
     used: bool
-    matrix: NDArray[np.float64]
+    matrix: Matrix
 
     @classmethod
     def of(cls, link: Link, used: bool) -> Pair:
@@ -87,7 +87,7 @@ class Assembly:
     names: Sequence[str]
     roles: Sequence[str]
     output: str
-    poses: Mapping[int, NDArray[np.float64]]
+    poses: Mapping[int, Matrix]
     errors: Mapping[int, tuple[float, float]]
     order: Sequence[int]
     pairs: Sequence[Pair]

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from matplotlib.figure import Figure
 
 from .. import colors
-from ..registration.poses import to_transform
+from ..poses import to_transform
 from .assembly import Assembly, Pair
 from .figures import FIRST_PAGE_IN, draw_checkerboard, draw_gray, draw_overlay, legend, near, panels, tint
 from .views import seam_height, shared_planes

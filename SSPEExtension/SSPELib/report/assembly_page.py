@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from ..registration.overlap import overlap_words
 from ..verdict import finite
 from ..volume import body_length_mm
+from ..volume.overlap import overlap_words
 from .assembly import Assembly, Pair
 from .assembly_figures import joint, whole_and_sources
 from .document import details, document, figure_section, matrix_block, section

@@ -8,11 +8,10 @@ from datetime import datetime
 from html import escape
 from string import Template
 
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from .. import __version__
+from ..poses import Matrix
 from ..verdict import Verdict
 from .figures import png_of
 from .summary import RESEARCH_USE
@@ -159,7 +158,7 @@ def details(rows: Iterable[tuple[str, str]]) -> str:
     return f'<table class="details">{cells}</table>'
 
 
-def matrix_block(caption: str, matrix: NDArray[np.float64]) -> str:
+def matrix_block(caption: str, matrix: Matrix) -> str:
     """A (4, 4) matrix."""
     rows = "\n".join("  ".join(f"{value:12.6f}" for value in row) for row in matrix)
     return f'<p class="caption" style="margin-top:16px">{escape(caption)}</p><pre>{rows}</pre>'

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from ..alignment import matrix_of
+from ..poses import matrix_of
 from ..registration.confidence import ErrorEstimate
-from ..registration.overlap import overlap_words
 from ..stages import stage
 from ..volume import End
+from ..volume.overlap import overlap_words
 from .document import details, document, figure_section, matrix_block, section
 from .figures import before_and_after, candidates, checkerboard, real_and_synthetic
 from .subject import Subject

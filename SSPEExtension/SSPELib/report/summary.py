@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..alignment import grid_of, matrix_of
+from ..alignment import grid_of
+from ..poses import matrix_of
 from ..stages import stage
 from .subject import Subject
 

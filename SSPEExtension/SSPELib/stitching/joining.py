@@ -14,8 +14,8 @@ from ..merging.merge import MergedFrom, merge_volumes
 from ..merging.placing import window_in
 from ..merging.sources import sources_image
 from ..options import MergeOptions
+from ..poses import Matrix, to_transform
 from ..progress import Progress, part, silent
-from ..registration.poses import to_transform
 from ..verdict import Verdict
 from ..volume import Volume
 
@@ -48,7 +48,7 @@ class Joined:
 
 def join(
     parts: Sequence[Volume],
-    poses: Mapping[int, NDArray[np.float64]],
+    poses: Mapping[int, Matrix],
     options: MergeOptions,
     progress: Progress = silent,
 ) -> Joined:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ..alignment import matrix_of
 from ..errors import RegistrationError
 from ..options import Start
+from ..poses import matrix_of
 from ..progress import Progress, part, silent
 from ..volume import Volume
 from .network import Link, Network, pairs_to_try

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..registration.overlap import predict_overlap
+from ..poses import Matrix, about, apply, rotation_matrix
 from ..verdict import Verdict, finite
 from ..volume import Volume
+from ..volume.overlap import predict_overlap
 from ..volume.points import at_indices
 
 FEW_PARTS = 3
@@ -20,8 +20,6 @@ LARGEST_DOUBTFUL_BOUND_MM = 30.0
 STEPS = 10
 CLOSE_ENOUGH = 1e-6
 REACH_MM = 100.0
-
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +192,7 @@ def _adjusted(
 
     def contradictions(moved: dict[int, Matrix]) -> list[Matrix]:
         return [
-            _apply(moved[link.second], points) - _apply(link.matrix @ moved[link.first], points)
+            apply(moved[link.second], points) - apply(link.matrix @ moved[link.first], points)
             for link, points in zip(links, meeting, strict=True)
         ]
 
@@ -204,8 +202,8 @@ def _adjusted(
 
     def stepped(step: Matrix) -> dict[int, Matrix]:
         turned = {
-            index: _move(step[6 * place : 6 * place + 6], _center(parts[index])) @ found[index]
-            for place, index in enumerate(free)
+            index: about(rotation_matrix(turn), _center(parts[index]), shift) @ found[index]
+            for index, (turn, shift) in zip(free, step.reshape(-1, 2, 3), strict=True)
         }
         return {**found, **turned}
 
@@ -223,25 +221,9 @@ def _adjusted(
     return found, worst
 
 
-def _move(step: Matrix, center: Matrix) -> Matrix:
-    """Rigid move (4, 4): a rotation vector (radians) about a center, then a shift (mm)."""
-    angle = float(np.linalg.norm(step[:3]))
-    matrix = np.eye(4)
-    if angle > 0:
-        x, y, z = step[:3] / angle
-        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-        matrix[:3, :3] += np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-    matrix[:3, 3] = center - matrix[:3, :3] @ center + step[3:]
-    return matrix
-
-
 def _center(volume: Volume) -> Matrix:
     return at_indices(volume, (np.array([volume.size], dtype=np.float64) - 1) / 2)[0]
 
 
 def _center_in_root(volume: Volume, pose: Matrix) -> Matrix:
-    return _apply(np.asarray(np.linalg.inv(pose)), _center(volume)[None])[0]
-
-
-def _apply(matrix: Matrix, points: Matrix) -> Matrix:
-    return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
+    return apply(np.asarray(np.linalg.inv(pose)), _center(volume)[None])[0]

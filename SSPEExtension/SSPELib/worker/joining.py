@@ -24,7 +24,7 @@ Job = dict[str, Any]
 
 def merge(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
     """Merge two volumes by the alignment of the job."""
-    from ..registration.poses import to_transform
+    from ..poses import to_transform
 
     fixed, moving = (read_job_volume(job[role], folder) for role in ("fixed", "moving"))
     known = job["alignment"]

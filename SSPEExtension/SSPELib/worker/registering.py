@@ -10,10 +10,10 @@ import SimpleITK as sitk
 
 from ..errors import RegistrationError
 from ..options import TransformType
+from ..poses import matrix_of, to_transform
 from ..progress import Progress
 from ..registration import RefinementImages, Registration
 from ..registration.confidence import judge
-from ..registration.poses import from_transform, to_transform
 from .channel import Channel
 
 
@@ -32,7 +32,7 @@ class RemoteBackend:
         for role, file in files.items():
             sitk.WriteImage(getattr(images, role), str(self._folder / file))
         initial_path = self._folder / "refine-initial.tfm"
-        sitk.WriteTransform(to_transform(from_transform(initial)), str(initial_path))
+        sitk.WriteTransform(to_transform(matrix_of(initial)), str(initial_path))
         progress(0.0, f"Refining on real voxels with {self.name}")
         answer = self._channel.ask(**files, initial=initial_path.name, transform_type=transform_type)
         if "error" in answer:
@@ -41,13 +41,13 @@ class RemoteBackend:
             raise RegistrationError(answer["error"])
         found = sitk.ReadTransform(str(self._folder / answer["transform"]))
         # What a text file rounds must not make a rigid result an affine one.
-        return to_transform(from_transform(found), transform_type)
+        return to_transform(matrix_of(found), transform_type)
 
 
 def result_of(registration: Registration, folder: Path) -> dict[str, Any]:
     """Write the transform into the folder of the job, and return what the panel tells the clinician."""
     # Slicer reads an affine transform without conditions.
-    sitk.WriteTransform(to_transform(from_transform(registration.transform)), str(folder / "transform.tfm"))
+    sitk.WriteTransform(to_transform(matrix_of(registration.transform)), str(folder / "transform.tfm"))
     return {
         "transform": "transform.tfm",
         "transform_type": registration.transform_type,

@@ -13,8 +13,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from SSPELib.io import read_volume
+from SSPELib.poses import Matrix, about, rotation_matrix
 from SSPELib.progress import Progress, silent
-from SSPELib.registration.poses import Matrix, about, rotation_matrix
 from SSPELib.volume import Volume, body_axis, body_mask, slices
 from SSPELib.volume.no_data import find_no_data
 

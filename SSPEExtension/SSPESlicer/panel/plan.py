@@ -63,7 +63,7 @@ def distanceSentences(distanceMm: float) -> list[Sentence]:
 
 def _positions(firstNode: Any, secondNode: Any, upperFirst: bool) -> list[Sentence]:
     """How two volumes lie to each other; nothing where one of them cannot be used, which the button says."""
-    from SSPELib.registration import predict_overlap
+    from SSPELib.volume.overlap import predict_overlap
 
     try:
         first = volumes.headerFromNode(firstNode)

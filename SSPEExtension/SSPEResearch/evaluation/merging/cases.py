@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from SSPELib.errors import InputError
-from SSPELib.registration.poses import Matrix, apply
+from SSPELib.poses import Matrix, apply
 from SSPELib.volume import Volume, body_axis, body_length_mm, slices
 from SSPELib.volume.points import body_points
 

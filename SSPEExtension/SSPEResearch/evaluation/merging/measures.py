@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from SSPELib.carrying.images import carried_labels, extended
-from SSPELib.registration.poses import Matrix, to_transform
+from SSPELib.poses import Matrix, to_transform
 from SSPELib.volume import Volume, body_mask
 from SSPELib.volume.points import indices_at
 

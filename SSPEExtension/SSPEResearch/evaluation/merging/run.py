@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SSPELib import tasks
-from SSPELib.alignment import Alignment, matrix_of
+from SSPELib.alignment import Alignment
 from SSPELib.errors import InputError, SSPEError
 from SSPELib.io import read_volume
 from SSPELib.merging import MergedFrom
 from SSPELib.options import MergeOptions, RegisterOptions
+from SSPELib.poses import Matrix, matrix_of, mean_distance, to_transform
 from SSPELib.progress import Progress, silent
-from SSPELib.registration.poses import Matrix, mean_distance, to_transform
 from SSPELib.stitching.joining import SEVERAL, SYNTHETIC, join
 from SSPELib.volume import Volume
 from SSPELib.volume.points import body_points

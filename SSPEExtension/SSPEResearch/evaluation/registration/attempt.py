@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from SSPELib.errors import Cancelled
+from SSPELib.poses import matrix_of
 from SSPELib.registration.confidence import Findings
-from SSPELib.registration.poses import from_transform
 from SSPELib.volume import Volume
 
 from .systems import Answer, System
@@ -52,7 +52,7 @@ class Attempt:
     def columns(self) -> dict[str, Any]:
         """The values of `Outcome`, rounded."""
         said = None if self.answer is None else self.answer.said
-        pose = [] if self.answer is None else from_transform(self.answer.transform)[:3].ravel().tolist()
+        pose = [] if self.answer is None else matrix_of(self.answer.transform)[:3].ravel().tolist()
         return {
             "seconds": round(self.seconds, 2),
             "expected_error_mm": NAN if said is None else round(said.expected_error_mm, 3),

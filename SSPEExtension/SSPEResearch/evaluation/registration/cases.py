@@ -10,11 +10,11 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from SSPELib.errors import InputError
-from SSPELib.registration.poses import (
+from SSPELib.poses import (
     Matrix,
     about,
     apply,
-    from_transform,
+    matrix_of,
     mean_distance,
     rotation_matrix,
     to_transform,
@@ -55,7 +55,7 @@ class Case:
     def error_mm(self, transform: sitk.Transform, points: NDArray[np.floating[Any]] | None = None) -> float:
         """Mean distance between where a transform and the truth take the body points (or some of them), mm."""
         chosen = self.points if points is None else points
-        return mean_distance(from_transform(transform), from_transform(self.truth), chosen)
+        return mean_distance(matrix_of(transform), matrix_of(self.truth), chosen)
 
     @property
     def junction(self) -> NDArray[np.floating[Any]]:
@@ -72,7 +72,7 @@ class Case:
     def _height(self) -> NDArray[np.floating[Any]]:
         """Of the points along the moving part, toward the head, mm."""
         axis = body_axis(self.moving)
-        return apply(from_transform(self.truth), self.points) @ self.moving.direction[:, axis.index] * axis.superior
+        return apply(matrix_of(self.truth), self.points) @ self.moving.direction[:, axis.index] * axis.superior
 
     @property
     def start_error_mm(self) -> float:

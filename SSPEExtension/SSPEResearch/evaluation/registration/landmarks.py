@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from SSPELib.registration.poses import apply, from_transform
+from SSPELib.poses import apply, matrix_of
 
 from .cases import Case
 from .systems import Known
@@ -38,7 +38,7 @@ class Landmarks:
         random = np.random.default_rng(seed)
         fixed = self._places(case, random)
         off = random.normal(0.0, self.error_mm / np.sqrt(3), (3, 3))
-        moving = apply(from_transform(case.truth), fixed) + off
+        moving = apply(matrix_of(case.truth), fixed) + off
         transform = sitk.LandmarkBasedTransformInitializer(
             sitk.VersorRigid3DTransform(), fixed.ravel().tolist(), moving.ravel().tolist()
         )

@@ -12,8 +12,8 @@ import numpy as np
 
 from SSPELib.errors import InputError
 from SSPELib.io import read_volume
+from SSPELib.poses import about
 from SSPELib.progress import Progress, silent
-from SSPELib.registration.poses import about
 from SSPELib.volume import AIR_HU, End, Volume, body_axis, body_length_mm, body_mask, slices
 from SSPELib.volume.points import body_points
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from SSPELib.errors import InputError
 from SSPELib.io import read_volume
+from SSPELib.poses import Matrix, about, apply, matrix_of, nearest_rotation, to_transform
 from SSPELib.progress import Progress, silent
 from SSPELib.registration.backends import as_type
-from SSPELib.registration.poses import Matrix, about, apply, from_transform, nearest_rotation, to_transform
 from SSPELib.volume import Volume
 from SSPELib.volume.points import at_indices, body_points
 
@@ -190,7 +190,7 @@ def whole_pose(fixed: Volume, moving: Volume, own: Volume, other: Volume) -> Mat
     affine = as_type(start, "affine")
     method.SetInitialTransform(affine, inPlace=True)
     method.Execute(*(sitk.Cast(volume.to_image(), sitk.sitkFloat32) for volume in (fixed, moving)))
-    return from_transform(affine)
+    return matrix_of(affine)
 
 
 def distances(people: People, label: int, motion: Matrix, answer: Answer | None) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def distances(people: People, label: int, motion: Matrix, answer: Answer | None)
     if answer is None:
         return dict.fromkeys(DISTANCES, float("nan"))
     own, other = people.labels
-    found = np.linalg.inv(motion) @ from_transform(answer.transform)
+    found = np.linalg.inv(motion) @ matrix_of(answer.transform)
     brought = [(found, other), (np.eye(4), own), (people.whole, other)]
     points = [apply(np.linalg.inv(pose), places(labels, label)) for pose, labels in brought]
     margin = 2 * max(*own.spacing, *other.spacing, SURFACE_MM)

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from SSPELib.errors import InputError
-from SSPELib.registration.poses import Matrix, apply, to_transform
+from SSPELib.poses import Matrix, apply, to_transform
 from SSPELib.volume import Volume, body_axis, body_length_mm, body_mask, slices
 from SSPELib.volume.points import at_indices, body_points, indices_at
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from SSPELib import tasks
 from SSPELib.errors import InputError
 from SSPELib.options import DeviceName, Direction, RegisterOptions, TransformType
+from SSPELib.poses import about, to_transform
 from SSPELib.progress import Progress
 from SSPELib.registration import Registration
 from SSPELib.registration.backends import Backend, RefinementImages
-from SSPELib.registration.poses import about, to_transform
 from SSPELib.volume import Volume
 from SSPELib.volume.points import body_points
 

@@ -8,8 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..errors import InputError, RegistrationError
-from ..options import TransformType
+from .errors import InputError, RegistrationError
+from .options import TransformType
 
 Matrix = NDArray[np.floating[Any]]
 """A matrix or points; float64 in practice."""
@@ -67,8 +67,8 @@ def to_transform(
     return transform
 
 
-def from_transform(transform: sitk.Transform) -> Matrix:
-    """The matrix of any linear transform (composites of linear transforms too).
+def matrix_of(transform: sitk.Transform) -> NDArray[np.float64]:
+    """(4, 4) matrix of any linear transform (composites of linear transforms too), LPS mm.
 
     Raises:
         RegistrationError: the transform is not linear, so that it cannot start a linear registration.

@@ -11,9 +11,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..volume import AIR_HU, End, Provenance, Volume, body_axis
-from ..volume.body import coarse_in_plane_mm, coarse_slices, coarse_steps, mask_of_slices
-from .poses import Matrix, apply, from_transform
+from ..poses import Matrix, apply, matrix_of
+from .axis import End, body_axis
+from .body import coarse_in_plane_mm, coarse_slices, coarse_steps, mask_of_slices
+from .provenance import Provenance
+from .volume import AIR_HU, Volume
 
 Upper = Literal["fixed", "moving"]
 Span = tuple[float, float]
@@ -70,7 +72,7 @@ def ends_that_meet(fixed: Volume, moving: Volume, start: str | sitk.Transform) -
     """Ends of the fixed and of the moving volume that face each other from a start; all ends where it is unknown."""
     if start == "unknown":
         return ["inferior", "superior"], ["inferior", "superior"]
-    pose = from_transform(start) if isinstance(start, sitk.Transform) else np.eye(4)
+    pose = matrix_of(start) if isinstance(start, sitk.Transform) else np.eye(4)
     if upper_of(fixed, moving, pose) == "fixed":
         return ["inferior"], ["superior"]
     return ["superior"], ["inferior"]
