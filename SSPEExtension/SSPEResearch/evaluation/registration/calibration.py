@@ -44,6 +44,8 @@ RIDGE = 0.02
 NEGATIVE_WEIGHT = 0.5
 # Fewer cases have no such quantile; fewer of one kind than OWN_FROM share that of all: theirs would be mostly chance.
 FEWEST, OWN_FROM = 9, 20
+# Digits behind the point that the library has, so that rows judged here and results there have the same bounds.
+WEIGHT_DIGITS, RATIO_DIGITS = 3, 2
 
 
 def calibrate(rows: Sequence[Row], negatives: Sequence[NegativeRow] = ()) -> Constants:
@@ -66,7 +68,7 @@ def calibrate(rows: Sequence[Row], negatives: Sequence[NegativeRow] = ()) -> Con
     refused = [row for row in negatives if row.kind != SAME_PART and row.known_findings() is not None]
     weights, ratios = {}, {}
     for place in PLACES:
-        weights[place] = _fitted(rated, refused, place)
+        weights[place] = tuple(round(weight, WEIGHT_DIGITS) for weight in _fitted(rated, refused, place))
         without = {person: _fitted([r for r in rated if r.patient != person], refused, place) for person in people}
         found = [(_kind(row), _error(row, place) / _scale(row, place, without[row.patient])) for row in rated]
         ratios[place] = {kind: _quantiles(found, kind) for kind in KINDS}
@@ -78,11 +80,13 @@ def written(constants: Constants) -> str:
     lines = ['"""Made by `sspe benchmark calibrate`; see `confidence`."""', ""]
     lines += ["# Of the scale of the error, by place; the features are those of `confidence.features`.", "WEIGHTS = {"]
     for place, values in constants.weights.items():
-        lines.append(f'    "{place}": ({", ".join(f"{value:.3f}" for value in values)}),')
+        lines.append(f'    "{place}": ({", ".join(f"{value:.{WEIGHT_DIGITS}f}" for value in values)}),')
     lines += ["}", "# Of errors to that scale, by place and kind of overlap: half keep the first, 9 of 10 the second."]
     lines += ["RATIOS = {"]
     for place, kinds in constants.ratios.items():
-        pairs = ", ".join(f'"{kind}": ({half:.2f}, {most:.2f})' for kind, (half, most) in kinds.items())
+        pairs = ", ".join(
+            f'"{kind}": ({half:.{RATIO_DIGITS}f}, {most:.{RATIO_DIGITS}f})' for kind, (half, most) in kinds.items()
+        )
         lines.append(f'    "{place}": {{{pairs}}},')
     return "\n".join([*lines, "}", ""])
 
@@ -155,7 +159,8 @@ def _quantiles(ratios: Sequence[tuple[str, float]], kind: str) -> tuple[float, f
     own = [ratio for one, ratio in ratios if one == kind]
     chosen = np.sort(own if len(own) >= OWN_FROM else [ratio for _, ratio in ratios])
     half, most = (int(np.ceil((len(chosen) + 1) * share)) - 1 for share in (0.5, KEPT_SHARE))
-    return float(chosen[half]), float(chosen[min(most, len(chosen) - 1)])
+    most = min(most, len(chosen) - 1)
+    return round(float(chosen[half]), RATIO_DIGITS), round(float(chosen[most]), RATIO_DIGITS)
 
 
 def _known(row: Outcome) -> Findings:
