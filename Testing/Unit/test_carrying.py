@@ -305,6 +305,21 @@ def test_slicers_notes_on_segments_go_along(tmp_path: Path) -> None:
     assert read.GetMetaData("Segment0_Extent") == "0 23 0 19 0 23"
 
 
+def test_segments_in_layers_go_along_and_need_an_orientation_too(tmp_path: Path) -> None:
+    labels = labels_of(REFERENCE).to_image()
+    path, output = tmp_path / "layers.seg.nrrd", tmp_path / "carried.seg.nrrd"
+    sitk.WriteImage(sitk.Compose(labels, sitk.Cast(labels == 1, labels.GetPixelID())), str(path))
+    carried_file(path, output, aligned(), Target(REFERENCE, tmp_path))
+    one, other = (sitk.VectorIndexSelectionCast(sitk.ReadImage(str(output)), layer) for layer in (0, 1))
+    assert sitk.GetArrayFromImage(one == 2).any()
+    assert np.array_equal(sitk.GetArrayFromImage(other), sitk.GetArrayFromImage(one == 1))
+    header, _, voxels = path.read_bytes().partition(b"\n\n")
+    lines = [line for line in header.split(b"\n") if not line.startswith(b"space")]
+    path.write_bytes(b"\n".join([*lines, b"space dimension: 3"]) + b"\n\n" + voxels)
+    with pytest.raises(InputError, match="no orientation"):
+        carried_file(path, output, aligned(), Target(REFERENCE, tmp_path))
+
+
 def test_labels_become_a_dicom_segmentation_and_come_back(tmp_path: Path, target: Target) -> None:
     pytest.importorskip("highdicom", reason="DICOM segmentations need the extra dicom")
     path = write(

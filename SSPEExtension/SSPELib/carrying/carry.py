@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ..alignment import Alignment, grid_of, same_grid
 from ..errors import InputError
 from ..io.points import POINT_SUFFIXES, read_points
-from ..io.silence import libraries_silenced
 from ..io.writing import IMAGE_SUFFIXES, Outputs, check_suffix
 from ..options import ReadOptions
 from ..poses import matrix_of
@@ -307,24 +306,13 @@ def _check_side(path: Path, image: sitk.Image, alignment: Alignment) -> None:
 def _read(path: Path, reading: ReadOptions) -> tuple[sitk.Image, str | None, tuple[str, ...]]:
     """An image, its frame of reference where that is known, and what was assumed about it."""
     from ..io import read_volume
-    from ..io.images import read_image
+    from ..io.images import read_with_notes
 
     if path.is_dir():
         volume = read_volume(path, reading)
         return volume.to_image(), volume.frame_of_reference, volume.remarks
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        with libraries_silenced():
-            reader.ReadImageInformation()
-            if reader.GetNumberOfComponents() > 1 and reader.GetDimension() == 3:
-                return reader.Execute(), None, ()
-    except RuntimeError as error:
-        raise InputError(f"{path} is damaged or no image that can be read; copy or export it again.") from error
     remarks: list[str] = []
-    image = read_image(path, reading.assume_lps, remarks).to_image()
-    for key in reader.GetMetaDataKeys():
-        image.SetMetaData(key, reader.GetMetaData(key))
+    image = read_with_notes(path, reading.assume_lps, remarks)
     return image, None, tuple(remarks)
 
 

@@ -37,6 +37,28 @@ def read_image(path: Path, assume_lps: bool, remarks: list[str]) -> Volume:
     Raises:
         InputError: no image, not 3-D and scalar, damaged, voxels that are not finite, or no orientation.
     """
+    image = _stored(path, remarks)
+    matrix = _index_to_lps(path, image, assume_lps, remarks)
+    return _placed(path, sitk.GetArrayFromImage(image), matrix, remarks)
+
+
+def read_with_notes(path: Path, assume_lps: bool, remarks: list[str]) -> sitk.Image:
+    """Read one file like `read_image`, with what it notes beside its voxels: 3D Slicer names segments there.
+
+    Segments that overlap may lie in layers, several labels a voxel.
+    """
+    image = _stored(path, remarks, layers=True)
+    matrix = _index_to_lps(path, image, assume_lps, remarks)
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        return image
+    placed = _placed(path, sitk.GetArrayFromImage(image), matrix, remarks).to_image()
+    for key in image.GetMetaDataKeys():
+        placed.SetMetaData(key, image.GetMetaData(key))
+    return placed
+
+
+def _stored(path: Path, remarks: list[str], layers: bool = False) -> sitk.Image:
+    """The 3-D image that a file holds, its voxels checked."""
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); copy or export it again.")
     reader = sitk.ImageFileReader()
@@ -44,7 +66,7 @@ def read_image(path: Path, assume_lps: bool, remarks: list[str]) -> Volume:
         with libraries_silenced(), any_sform_read(), unzipped(path) as place:
             reader.SetFileName(str(place))
             reader.ReadImageInformation()
-            _check_kind(path, reader)
+            _check_kind(path, reader, layers)
             image = reader.Execute()
             stored = stored_voxels(place)
     except (EOFError, zlib.error) as error:
@@ -81,19 +103,22 @@ def read_image(path: Path, assume_lps: bool, remarks: list[str]) -> Volume:
             f"{path} is an image of a format that does not say where its voxels lie in the patient, or is not known to "
             f"say it right; choose {VOLUME_FILES}."
         )
-    size = np.array(image.GetSize(), dtype=np.float64)
-    matrix = (
-        _nifti_matrix(path, size, assume_lps, remarks) if is_nifti(path) else _matrix(path, image, assume_lps, remarks)
-    )
-    return _placed(path, sitk.GetArrayFromImage(image), matrix, remarks)
+    return image
 
 
-def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:
-    """Raise InputError unless the file holds one scalar 3-D image; reads the header only."""
+def _index_to_lps(path: Path, image: sitk.Image, assume_lps: bool, remarks: list[str]) -> NDArray[np.float64]:
+    """Index to LPS mm, as the file says it."""
+    if is_nifti(path):
+        return _nifti_matrix(path, np.array(image.GetSize(), dtype=np.float64), assume_lps, remarks)
+    return _matrix(path, image, assume_lps, remarks)
+
+
+def _check_kind(path: Path, reader: sitk.ImageFileReader, layers: bool) -> None:
+    """Raise InputError unless the file holds one 3-D image, scalar or in layers; reads the header only."""
     size = list(reader.GetSize())
     shape = " x ".join(str(count) for count in size)
     components = reader.GetNumberOfComponents()
-    if components != 1:
+    if components != 1 and not (layers and len(size) == 3):
         raise InputError(
             f"{path} has {components} values a voxel (a color or vector image); choose a CT with one value a voxel."
         )
