@@ -14,8 +14,8 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.options import Direction, ExpandOptions
 from SSPELib.volume import Provenance
+from SSPELib.worker import job_volume
 from SSPESlicer.jobs.background import BackgroundJob, Event
-from SSPESlicer.jobs.files import volumeFiles
 from SSPESlicer.jobs.scene_job import JobLogic, ifPresent
 from SSPESlicer.scene import marks, provenance, results, volumes
 
@@ -107,7 +107,7 @@ class SSPEExpandLogic(JobLogic):
         description: Event = {"task": "expand", "volumes": []}
         files = {}
         for role, volume in copies.items():
-            described, voxels = volumeFiles(volume, role)
+            described, voxels = job_volume(volume, role)
             ofThis = replace(options, direction=GROWS[role])
             description["volumes"].append({"volume": described, "options": ofThis.as_dict()})
             files.update(voxels)

@@ -66,7 +66,7 @@ class Row:
                 "semicolons between them."
             )
         each = series if len(series) == len(self.paths) else series * len(self.paths)
-        return [ReadOptions(one, given.assume_lps) for one in each]
+        return [ReadOptions(series=one, assume_lps=given.assume_lps) for one in each]
 
     def chosen(self, kind: type[Chosen]) -> Chosen:
         """Return its options of one kind.

@@ -122,7 +122,7 @@ class Options:
         return options
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReadOptions(Options):
     """How a file or folder is read."""
 
@@ -138,7 +138,7 @@ class ReadOptions(Options):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExpandOptions(Options):
     """How a volume is expanded."""
 
@@ -150,7 +150,7 @@ class ExpandOptions(Options):
     device: DeviceName = _option(DEVICE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RegisterOptions(Options):
     """How two volumes are registered."""
 
@@ -203,10 +203,10 @@ class RegisterOptions(Options):
     @property
     def expansion(self) -> ExpandOptions:
         """How the volumes are expanded for the search."""
-        return ExpandOptions("both", self.distance_mm, self.model, self.device)
+        return ExpandOptions(direction="both", distance_mm=self.distance_mm, model=self.model, device=self.device)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MergeOptions(Options):
     """How two registered volumes become one."""
 

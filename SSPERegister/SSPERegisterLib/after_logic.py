@@ -12,8 +12,8 @@ from slicer.i18n import tr as _
 
 from SSPELib.errors import InputError
 from SSPELib.options import FEWEST_PARTS, MOST_PARTS, MergeOptions, RegisterOptions
+from SSPELib.worker import job_volume
 from SSPESlicer.jobs.background import BackgroundJob, Event
-from SSPESlicer.jobs.files import volumeFiles
 from SSPESlicer.jobs.scene_job import JobLogic, ifPresent
 from SSPESlicer.scene import dicom, geometry, hardening, provenance, results, sources, volumes
 
@@ -112,7 +112,7 @@ class AfterRegistrationLogic(JobLogic):
         }
         files: dict[str, Any] = {}
         for role, node, before in (("fixed", fixed, False), ("moving", moving, True)):
-            description[role], voxels = volumeFiles(volumes.scanFromNode(node, before), role)
+            description[role], voxels = job_volume(volumes.scanFromNode(node, before), role)
             files.update(voxels)
 
         def makeNodes(result: Event) -> JoinedNodes:
@@ -164,7 +164,7 @@ class AfterRegistrationLogic(JobLogic):
         description: Event = {"task": "stitch", "parts": [], **options}
         files: dict[str, Any] = {}
         for number, node in enumerate(parts):
-            part, voxels = volumeFiles(volumes.scanFromNode(node), f"part-{number}")
+            part, voxels = job_volume(volumes.scanFromNode(node), f"part-{number}")
             description["parts"].append(part)
             files.update(voxels)
 

@@ -17,8 +17,8 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.io.writing import Outputs, check_writable
 from SSPELib.volume import Volume
+from SSPELib.worker import job_volume
 from SSPESlicer.jobs.background import Event
-from SSPESlicer.jobs.files import volumeFiles
 from SSPESlicer.scene import dicom, geometry, provenance, volumes
 from SSPESlicer.scene.own_nodes import leavingNoDisplayNodes
 
@@ -94,7 +94,7 @@ class Export:
         description |= {"merged": None, "reliable": None, "segmentations": []}
         if self._merged is None:
             return description, {}
-        description["merged"], voxels = volumeFiles(_inFrameOf(self._merged, fixed), "merged")
+        description["merged"], voxels = job_volume(_inFrameOf(self._merged, fixed), "merged")
         description |= joined_nodes.worthOf(self._merged)
         files: dict[str, Any] = dict(voxels)
         for number, node in enumerate(self._segmentations):

@@ -15,8 +15,8 @@ from slicer.i18n import tr as _
 from SSPELib.errors import InputError
 from SSPELib.options import RegisterOptions
 from SSPELib.volume import Volume
+from SSPELib.worker import job_volume
 from SSPESlicer.jobs.background import BackgroundJob, Event
-from SSPESlicer.jobs.files import volumeFiles
 from SSPESlicer.jobs.scene_job import ifPresent
 from SSPESlicer.jobs.warm import WarmProcess
 from SSPESlicer.scene import geometry, provenance, results, volumes
@@ -119,7 +119,7 @@ class SSPERegisterLogic(AfterRegistrationLogic):
         description = {"task": "register", "options": options.as_dict()}
         files: dict[str, Any] = {}
         for role, volume in sides.items():
-            description[role], voxels = volumeFiles(volume, role)
+            description[role], voxels = job_volume(volume, role)
             files.update(voxels)
         if start is not None:
             description["start_transform"] = "start.tfm"

@@ -29,7 +29,7 @@ def expansion(folder: Path, model: str, distance_mm: float = 400.0) -> dict[str,
     from SSPESlicer.selftest import halves
 
     volume = write_job_volume(halves(20.0)[0], folder, "upper")
-    options = ExpandOptions("inferior", distance_mm, model, "cpu")
+    options = ExpandOptions(distance_mm=distance_mm, model=model, device="cpu")
     return {"task": "expand", "volumes": [{"volume": volume, "options": options.as_dict()}]}
 
 

@@ -53,9 +53,9 @@ def test_each_volume_is_read_in_its_own_way(tmp_path):
         ",,a;b;c,,4;5,\n",
     )
     assert [row.reading for row in manifest.rows] == [
-        [ReadOptions("3"), ReadOptions("7")],
-        [ReadOptions("1.2.840.1", True)] * 2,
-        [ReadOptions("4"), ReadOptions(None), ReadOptions("6")],
+        [ReadOptions(series="3"), ReadOptions(series="7")],
+        [ReadOptions(series="1.2.840.1", assume_lps=True)] * 2,
+        [ReadOptions(series="4"), ReadOptions(), ReadOptions(series="6")],
         [ReadOptions()],
     ]
     same, few = manifest.bad

@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 
 from SSPELib.errors import InputError
-from SSPELib.options import BackendName, ExpandOptions, Option, Options, RegisterOptions
+from SSPELib.options import BackendName, ExpandOptions, MergeOptions, Option, Options, ReadOptions, RegisterOptions
 from SSPELib.registration.backends import BACKENDS
 
-ALL = [ExpandOptions, RegisterOptions]
+ALL = [ReadOptions, ExpandOptions, RegisterOptions, MergeOptions]
 
 
 @pytest.mark.parametrize("kind", ALL)

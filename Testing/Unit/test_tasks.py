@@ -57,7 +57,7 @@ def test_parts_grow_toward_each_other(parts, aligned, start):
 
 def test_a_volume_that_is_expanded_already_is_not_expanded_again(parts, aligned, monkeypatch):
     upper, lower = parts
-    expanded = tasks.expand(upper, ExpandOptions("inferior", 40.0, device="cpu")).volume
+    expanded = tasks.expand(upper, ExpandOptions(distance_mm=40.0, device="cpu")).volume
     done = tasks.register(expanded, lower, RegisterOptions(device="cpu"))
     assert done.fixed is expanded
     assert grown(done.moving) == {"superior"}

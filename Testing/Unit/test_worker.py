@@ -129,7 +129,7 @@ def test_volumes_of_a_job_are_exact(tmp_path: Path) -> None:
 
 
 def test_options_of_a_job_are_the_options() -> None:
-    options = ExpandOptions("superior", 40.0, None, "cpu")
+    options = ExpandOptions(direction="superior", distance_mm=40.0, device="cpu")
     assert ExpandOptions.from_dict(json.loads(json.dumps(options.as_dict()))) == options
 
 

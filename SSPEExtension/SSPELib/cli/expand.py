@@ -50,7 +50,7 @@ def expand(
     from ..io.writing import IMAGE_SUFFIXES
     from ..model.device import load_torch_ahead
 
-    options = ExpandOptions(direction, distance, model, device)
+    options = ExpandOptions(direction=direction, distance_mm=distance, model=model, device=device)
     options.check()
     check_outputs([(output, IMAGE_SUFFIXES), (mask, IMAGE_SUFFIXES)], [input_path])
     if dicom is not None:
@@ -59,7 +59,7 @@ def expand(
         with needs_extra("dicom", "--dicom"):
             check_folder(dicom)
     load_torch_ahead()
-    volume = read_volume(input_path, ReadOptions(series, assume_lps))
+    volume = read_volume(input_path, ReadOptions(series=series, assume_lps=assume_lps))
 
     from .. import tasks
     from ..volume import synthetic_mm

@@ -32,7 +32,7 @@ def inspect(
     from ..io.inspecting import inspect_path
 
     with progress_bar("Inspecting") as progress:
-        found = inspect_path(path, ReadOptions(series, assume_lps), progress)
+        found = inspect_path(path, ReadOptions(series=series, assume_lps=assume_lps), progress)
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
         return

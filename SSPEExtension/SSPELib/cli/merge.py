@@ -70,7 +70,14 @@ def merge(
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
 
-    options = MergeOptions(seam, spacing, fill_gap, accept_unreliable, model, device)
+    options = MergeOptions(
+        seam_mm=seam,
+        spacing=spacing,
+        fill_gap=fill_gap,
+        accept_unreliable=accept_unreliable,
+        model=model,
+        device=device,
+    )
     options.check()
     paths = fixed, moving
     wanted = [

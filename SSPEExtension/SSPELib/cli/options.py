@@ -79,7 +79,7 @@ def read_options(series: list[str] | None, assume_lps: bool, inputs: Sequence[st
             f"--series was given {len(given)} times; give it once, or once for each of {', '.join(inputs)}."
         )
     each: Sequence[str | None] = given if len(given) == len(inputs) else [given[0] if given else None] * len(inputs)
-    return [ReadOptions(one, assume_lps) for one in each]
+    return [ReadOptions(series=one, assume_lps=assume_lps) for one in each]
 
 
 def page_beside(report: Path | None) -> Path | None:

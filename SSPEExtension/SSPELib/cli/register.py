@@ -93,7 +93,16 @@ def register(
     from ..io.writing import IMAGE_SUFFIXES, TRANSFORM_SUFFIXES
     from ..model.device import load_torch_ahead
 
-    options = RegisterOptions(transform_type, start, not no_expansion, distance, backend, tolerance, model, device)
+    options = RegisterOptions(
+        transform_type=transform_type,
+        start=start,
+        expand=not no_expansion,
+        distance_mm=distance,
+        backend=backend,
+        tolerance_mm=tolerance,
+        model=model,
+        device=device,
+    )
     options.check()
     landmarks = [path for path in (fixed_landmarks, moving_landmarks) if path is not None]
     check_outputs(

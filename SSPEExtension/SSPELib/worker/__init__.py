@@ -13,6 +13,6 @@ on standard input), and last of a job result or error. The process ends itself w
 left running where Slicer goes away.
 """
 
-from .files import describe_volume, read_job_volume, write_job_volume
+from .files import JOB_FILE, job_volume, read_job_volume, write_job_volume
 
-__all__ = ["describe_volume", "read_job_volume", "write_job_volume"]
+__all__ = ["JOB_FILE", "job_volume", "read_job_volume", "write_job_volume"]

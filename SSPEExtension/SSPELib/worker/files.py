@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..volume import Volume
+
+JOB_FILE = "job.json"
 
 
 def write_job_volume(volume: Volume, folder: Path, name: str) -> dict[str, Any]:
     """Write the voxels of a volume into the folder of a job, and return its description for the job."""
-    np.save(folder / f"{name}.npy", volume.array)
-    description = describe_volume(volume, f"{name}.npy")
-    if volume.provenance is not None:
-        description["provenance_file"] = f"{name}-provenance.npy"
-        np.save(folder / description["provenance_file"], volume.provenance)
+    description, voxels = job_volume(volume, name)
+    for file, array in voxels.items():
+        np.save(folder / file, array)
     return description
 
 
@@ -34,13 +35,18 @@ def read_job_volume(description: dict[str, Any], folder: Path) -> Volume:
     )
 
 
-def describe_volume(volume: Volume, file: str) -> dict[str, Any]:
-    """Describe the geometry of a volume whose voxels are saved under `file`."""
-    return {
-        "file": file,
+def job_volume(volume: Volume, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the description of a volume for a job, and what to write, by the names of the files in its folder."""
+    description: dict[str, Any] = {
+        "file": f"{name}.npy",
         "spacing": list(volume.spacing),
         "origin": list(volume.origin),
         "direction": volume.direction.tolist(),
         "name": volume.name,
         "frame_of_reference": volume.frame_of_reference,
     }
+    voxels = {description["file"]: volume.array}
+    if volume.provenance is not None:
+        description["provenance_file"] = f"{name}-provenance.npy"
+        voxels[description["provenance_file"]] = volume.provenance
+    return description, voxels

@@ -16,9 +16,8 @@ from ..progress import Progress, part
 from ..volume import Provenance, Volume, real_part, synthetic_mm
 from . import joining
 from .channel import Channel
-from .files import read_job_volume, write_job_volume
+from .files import JOB_FILE, read_job_volume, write_job_volume
 
-JOB_FILE = "job.json"
 PADDING_WORTH_TELLING = 0.005
 
 Job = dict[str, Any]

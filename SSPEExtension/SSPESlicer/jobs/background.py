@@ -18,10 +18,10 @@ from typing import Any, Protocol
 
 import SSPELib
 from SSPELib.errors import Cancelled, SSPEError
+from SSPELib.worker import JOB_FILE
 
 from .files import Files, write
 
-JOB_FILE = "job.json"
 EVENTS_FILE = "events.jsonl"
 ERRORS_FILE = "errors.txt"
 POLL_MILLISECONDS = 100

@@ -1,4 +1,4 @@
-"""The files of a job: volumes are described at once, and written in pieces while the application goes on."""
+"""The files of a job, written in pieces while the application goes on."""
 
 from __future__ import annotations
 
@@ -10,23 +10,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from SSPELib.volume import Volume
-from SSPELib.worker import describe_volume
-
 PIECE_BYTES = 16 << 20
 
 Files = Mapping[str, NDArray[Any] | sitk.Transform]
 """What is to be written, by the name of the file."""
-
-
-def volumeFiles(volume: Volume, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the description of a volume for a job, and the files that it names."""
-    description: dict[str, Any] = describe_volume(volume, f"{name}.npy")
-    files = {f"{name}.npy": volume.array}
-    if volume.provenance is not None:
-        description["provenance_file"] = f"{name}-provenance.npy"
-        files[f"{name}-provenance.npy"] = volume.provenance
-    return description, files
 
 
 def write(files: Files, folder: Path) -> Iterator[None]:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .background import ERRORS_FILE, EVENTS_FILE, JOB_FILE, Event, PythonProcess
+from SSPELib.worker import JOB_FILE
+
+from .background import ERRORS_FILE, EVENTS_FILE, Event, PythonProcess
 
 SETTINGS = ("device", "model")
 LAST_EVENTS = ("result", "error")

@@ -14,11 +14,11 @@ import SimpleITK as sitk
 from SSPELib.errors import SSPEError
 from SSPELib.options import ExpandOptions
 from SSPELib.volume import Provenance, Volume, body_axis, synthetic_mm, with_slices
-from SSPELib.worker import read_job_volume, write_job_volume
+from SSPELib.worker import JOB_FILE, read_job_volume, write_job_volume
 from SSPELib.worker.channel import Channel
 from SSPELib.worker.jobs import run_job
 
-from ..jobs.background import JOB_FILE, Event
+from ..jobs.background import Event
 
 VERDICT: Event = {
     "transform_type": "rigid",
