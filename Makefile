@@ -33,7 +33,8 @@ test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --requirement Testing/requirements.lowest
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	.venv-lowest/bin/python -m pytest Testing/Unit --ignore-glob "*train*" -m "not alone" --numprocesses auto
+	.venv-lowest/bin/python -m pytest Testing/Unit -m "not alone" --numprocesses auto
+	.venv-lowest/bin/python -m pytest Testing/Unit -m alone
 
 clean:
 	rm -rf $(VENV) .venv-lowest demo-output screenshots
