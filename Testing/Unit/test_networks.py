@@ -13,10 +13,10 @@ from SSPELib.model.bundle import build_generator, load_bundle
 from SSPELib.model.networks import GENERATORS
 from SSPELib.model.networks.blocks import InstanceNorm, ResidualBlock, ScopeStem, Upsample
 from SSPELib.model.networks.convolution import Convolution
-from SSPELib.model.networks.discriminator import PatchDiscriminator
 from SSPELib.model.networks.interruption import followed
 from SSPELib.model.networks.resunet import ResUNet
 from SSPELib.model.networks.transformer import sinusoidal_positions
+from SSPEResearch.training.discriminator import PatchDiscriminator
 
 every_generator = pytest.mark.parametrize("architecture", list(GENERATORS))
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
     from pydicom.dataset import Dataset
 
-SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 SYNTHETIC_LABEL = "Synthetic slices"
 
 

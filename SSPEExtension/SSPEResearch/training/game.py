@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from SSPELib.model.bundle import build_generator
-from SSPELib.model.networks.discriminator import PatchDiscriminator
 
 from .config import TrainingConfig
+from .discriminator import PatchDiscriminator
 from .losses import (
     adversarial_loss,
     discriminator_loss,

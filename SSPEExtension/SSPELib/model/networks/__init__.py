@@ -1,4 +1,4 @@
-"""The networks of the paper: generators and the patch discriminator, one network a file."""
+"""The generators of the paper, one network a file."""
 
 from .resunet import ResUNet
 from .transunet import TransResUNet, TransUNet

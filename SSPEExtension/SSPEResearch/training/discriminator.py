@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .blocks import InstanceNorm
+from SSPELib.model.networks.blocks import InstanceNorm
 
 DISCRIMINATOR_SLOPE = 0.2
 
