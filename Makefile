@@ -28,13 +28,13 @@ acceptance: $(VENV)/development.done
 lock: $(VENV)/development.done
 	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 
-# The lower ends of the ranges in pyproject.toml, in an environment of its own (some gigabytes).
+# The lower ends of the ranges in pyproject.toml, in an environment of its own (some gigabytes), which has no Slicer.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --requirement Testing/requirements.lowest
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	.venv-lowest/bin/python -m pytest Testing/Unit -m "not alone" --numprocesses auto
-	.venv-lowest/bin/python -m pytest Testing/Unit -m alone
+	.venv-lowest/bin/python -m pytest --confcutdir Testing/Unit Testing/Unit -m "not alone" --numprocesses auto
+	.venv-lowest/bin/python -m pytest --confcutdir Testing/Unit Testing/Unit -m alone
 
 clean:
 	rm -rf $(VENV) .venv-lowest demo-output screenshots
