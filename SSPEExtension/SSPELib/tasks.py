@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .options import DISTANCE, FEWEST_PARTS, MOST_PARTS, ExpandOptions, MergeOptions, RegisterOptions, Start
+from .poses import to_transform
 from .progress import Progress, part, silent
 from .stages import stage
 from .volume import End, Volume, check_ct, real_part, synthetic_mm
 from .volume.no_data import with_no_data
+from .volume.overlap import ends_that_meet
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -330,7 +332,6 @@ def _gaps_filled(
 ) -> tuple[list[Volume], list[str]]:
     """The parts, expanded toward each other where there are gaps and these are to be filled; warnings."""
     from .merging.gap import gap_mm
-    from .poses import to_transform
 
     filled, warnings = list(parts), []
     order = network.downward(parts)
@@ -357,17 +358,12 @@ def _grown_over(
     fixed: Volume, moving: Volume, gap: float, transform: sitk.Transform, options: MergeOptions, progress: Progress
 ) -> tuple[Volume, Volume, list[str]]:
     """Both volumes expanded toward each other over the whole gap, and warnings."""
-    from .poses import matrix_of
-    from .volume.overlap import upper_of
-
     expander = _expander(options.model, options.device)
-    ends: tuple[Direction, Direction] = ("inferior", "superior")
-    if upper_of(fixed, moving, matrix_of(transform)) == "moving":
-        ends = ("superior", "inferior")
+    [fixed_end], [moving_end] = ends_that_meet(fixed, moving, transform)
     slack = max(*fixed.spacing, *moving.spacing)
     distance = min(max(gap + slack, DISTANCE.low or 0.0), DISTANCE.high or gap)
-    first, doubts = expander.expand(fixed, ends[0], distance, part(progress, 0.0, 0.5))
-    second, more = expander.expand(moving, ends[1], distance, part(progress, 0.5, 1.0))
+    first, doubts = expander.expand(fixed, fixed_end, distance, part(progress, 0.0, 0.5))
+    second, more = expander.expand(moving, moving_end, distance, part(progress, 0.5, 1.0))
     return first, second, [*doubts, *more]
 
 
@@ -388,7 +384,6 @@ def _expanded_toward(
 ) -> tuple[Volume, Volume, str | None, list[str]]:
     """Both volumes grown toward each other, where they are not expanded already; the model and warnings."""
     from .side_by_side import side_by_side
-    from .volume.overlap import ends_that_meet
 
     wanted = ends_that_meet(fixed, moving, start)
     lacking = [
