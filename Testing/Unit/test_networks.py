@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from SSPELib.errors import Cancelled
 from SSPELib.model import prediction
 from SSPELib.model.bundle import build_generator, load_bundle
+from SSPELib.model.device import computes_bf16
 from SSPELib.model.networks import GENERATORS
 from SSPELib.model.networks.blocks import InstanceNorm, ResidualBlock, ScopeStem, Upsample
 from SSPELib.model.networks.convolution import Convolution
@@ -111,6 +112,11 @@ def test_a_large_kernel_with_few_channels_on_a_side_is_the_one_of_pytorch(inputs
         layout = torch.channels_last_3d
         ours.to(memory_format=layout)
         torch.testing.assert_close(ours(scope.contiguous(memory_format=layout)), theirs(scope), rtol=1e-4, atol=1e-5)
+
+
+def test_a_pytorch_that_cannot_tell_of_bfloat16_goes_without(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not computes_bf16()
 
 
 def test_large_scopes_are_predicted_in_bfloat16_and_can_be_followed(monkeypatch):

@@ -21,6 +21,12 @@ def test_index_to_lps_agrees_with_simpleitk(geometry, index):
     assert (volume.index_to_lps @ [*index, 1])[:3] == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_turn_by_next_to_nothing_leaves_places_known_to_simpleitk():
+    direction = np.array([[1.0, 1e-310, 0.0], [-1e-310, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    image = Volume(np.zeros((4, 5, 6)), (1.0, 2.0, 3.0), (7.0, 8.0, 9.0), direction).to_image()
+    assert image.TransformPhysicalPointToContinuousIndex((8.0, 12.0, 15.0)) == (1.0, 2.0, 2.0)
+
+
 @given(any_geometry())
 def test_image_round_trip_keeps_voxels_and_geometry(geometry):
     volume = oriented_volume(geometry, (4, 5, 6))

@@ -50,9 +50,14 @@ def load_torch_ahead() -> None:
 
 
 def computes_bf16() -> bool:
-    """Tell whether the CPU has instructions for bfloat16; where PyTorch cannot tell, it is taken to have them."""
+    """Tell whether the CPU has instructions for bfloat16.
+
+    A processor of which PyTorch knows nothing is taken to have them; a PyTorch too old to tell, as 2.4, goes without.
+    """
     import torch
 
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return False
     capabilities = torch.cpu.get_capabilities()
     return capabilities.get("architecture") != "x86_64" or any(capabilities[n] for n in ("avx512_bf16", "amx_bf16"))
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from ..hounsfield import AIR_HU as AIR_HU
 from .provenance import Provenance
 
+# ITK cannot invert matrices with numbers near the smallest that there are: all places would be NaN.
+NO_ANGLE = 1e-30
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -52,6 +55,7 @@ class Volume:
         object.__setattr__(self, "spacing", tuple(float(value) for value in self.spacing))
         object.__setattr__(self, "origin", tuple(float(value) for value in self.origin))
         direction = np.array(self.direction, dtype=np.float64).reshape(3, 3)
+        direction[np.abs(direction) < NO_ANGLE] = 0.0
         direction.flags.writeable = False
         object.__setattr__(self, "direction", direction)
 
