@@ -81,6 +81,8 @@ def resample_averaged(
 
 def averaged(image: sitk.Image, spacing: Sequence[float]) -> sitk.Image:
     """An image as float32 with as many whole voxels averaged along each axis as fit into a spacing (x, y, z), mm."""
+    # sitk.BinShrink rounds integers, so that it needs a float copy of the whole CT, padded to whole bins: of 512 x 512
+    # x 300 int16 voxels, to 4 mm, that takes 455 MiB and 0.23 s, not 91 MiB and 0.10 s; to 1.6 mm 375, not 225 MiB.
     factors = [max(1, int(wanted / own + 1e-6)) for wanted, own in zip(spacing, image.GetSpacing(), strict=True)]
     array = sitk.GetArrayViewFromImage(image)
     for axis, factor in enumerate(reversed(factors)):
