@@ -33,7 +33,7 @@ test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --requirement Testing/requirements.lowest
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	.venv-lowest/bin/python -m pytest --confcutdir Testing/Unit Testing/Unit -m "not alone" --numprocesses auto
+	.venv-lowest/bin/python -m pytest --confcutdir Testing/Unit Testing/Unit -m "not alone" --numprocesses auto --dist worksteal
 	.venv-lowest/bin/python -m pytest --confcutdir Testing/Unit Testing/Unit -m alone
 
 clean:
