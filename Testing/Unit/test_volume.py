@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from SSPELib.volume import Provenance, Volume, body_axis, body_length_mm, body_mask, slices, with_slices
-from SSPELib.volume.body import BODY_THRESHOLD_HU, OPENING_RADIUS_MM, SMALLEST_BODY_PART, mask_of_slices
+from SSPELib.volume.body import BODY_THRESHOLD_HU, OPENING_RADIUS_MM, SMALLEST_BODY_PART, BodyMask, mask_of_slices
 
 
 @given(any_geometry(), st.tuples(*[st.integers(0, 4)] * 3))
@@ -107,6 +109,25 @@ def test_body_mask_keeps_lungs_and_end_slices_and_drops_the_table():
     assert not mask[:, 64:].any()
     assert np.array_equal(mask[0], mask[5])
     assert np.array_equal(mask[-1], mask[5])
+
+
+@given(any_geometry(), st.data())
+def test_the_body_within_a_box_is_that_of_the_whole_mask(geometry, data):
+    volume, _ = body_and_table(geometry)
+    box = []
+    for count in volume.array.shape:
+        start = data.draw(st.integers(0, count - 1))
+        box.append(slice(start, data.draw(st.integers(start + 1, count))))
+    assert np.array_equal(BodyMask.of(volume).within(box), body_mask(volume)[tuple(box)])
+
+
+@given(any_geometry(), st.sets(st.sampled_from(list(Provenance))))
+def test_a_volume_holds_what_is_in_its_provenance(geometry, kinds):
+    volume = oriented_volume(geometry, (4, 5, 6))
+    assert [volume.holds(kind) for kind in Provenance] == [True, False, False]
+    provenance = np.resize(np.array(sorted(kinds) or [Provenance.REAL], dtype=np.uint8), volume.array.shape)
+    marked = replace(volume, provenance=provenance)
+    assert [marked.holds(kind) for kind in Provenance] == [marked.where(kind).any() for kind in Provenance]
 
 
 def test_body_mask_of_air_is_empty():

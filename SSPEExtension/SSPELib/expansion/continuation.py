@@ -56,7 +56,7 @@ def beginning(volume: Volume, end: End, length_mm: float) -> Beginning:
     Raises:
         InputError: fewer whole slices than 30 mm are left.
     """
-    if volume.provenance is None or not volume.where(Provenance.NO_DATA).any():
+    if not volume.holds(Provenance.NO_DATA):
         return Beginning(volume, 0)
     found = _up_to_whole(volume, end)
     if found.incomplete:

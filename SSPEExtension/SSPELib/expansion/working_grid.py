@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,55 +95,88 @@ def append_to_own_grid(volume: Volume, working: WorkingVolume, grown: NDArray[np
     """
     axis = body_axis(volume)
     at_last_index = axis.at_last(working.end)
-    length = volume.size[axis.index]
-    border = length - 1 if at_last_index else 0
-    # The own border slice and the new slices, one block in index order along the body.
-    first = border if at_last_index else -count
-    size, origin_index = list(volume.size), [0.0, 0.0, 0.0, 1.0]
-    size[axis.index], origin_index[axis.index] = count + 1, float(first)
-    reference = sitk.Image(size, sitk.sitkUInt8)
-    reference.SetSpacing(volume.spacing)
-    reference.SetDirection(volume.direction.ravel().tolist())
-    reference.SetOrigin((volume.index_to_lps @ np.array(origin_index))[:3].tolist())
-    stack = np.moveaxis(_body_on(reference, working, grown), axis.numpy_axis, 0)
+    border = volume.size[axis.index] - 1 if at_last_index else 0
     own = np.moveaxis(volume.array, axis.numpy_axis, 0)[border].astype(np.float32)
-    if at_last_index:
-        coarse, new = stack[0], stack[1:]
-    else:
-        coarse, new = stack[-1], stack[:-1][::-1]
     inside = mask_of_slices(own[None], in_plane_mm(volume))[0]
     background = _background(own, inside)
-    distance = np.arange(1, count + 1, dtype=np.float32) * volume.spacing[axis.index]
-    detail = np.where(inside, own - coarse, 0.0)
-    new = new + np.exp(-distance / DETAIL_FADES_MM)[:, None, None] * detail
-    new = np.where(new < BACKGROUND_BELOW_HU, background, new)
-    ordered = np.moveaxis(new if at_last_index else new[::-1], 0, axis.numpy_axis)
-    return as_type(ordered, volume.array.dtype)
+    # The own border slice and the new slices outward.
+    steps = np.arange(count + 1)
+    coarse = _body_on(volume, working, grown, border + (steps if at_last_index else -steps))
+    detail = np.where(inside, own - next(coarse), 0.0)
+    distance = steps[1:].astype(np.float32) * volume.spacing[axis.index]
+    result = np.empty((count, *own.shape), dtype=volume.array.dtype)
+    outward = result if at_last_index else result[::-1]
+    # One slice at a time stays in the cache.
+    for target, new, share in zip(outward, coarse, np.exp(-distance / DETAIL_FADES_MM), strict=True):
+        new = new + share * detail
+        target[:] = as_type(np.where(new < BACKGROUND_BELOW_HU, background, new), target.dtype)
+    return np.moveaxis(result, 0, axis.numpy_axis)
 
 
-def _body_on(reference: sitk.Image, working: WorkingVolume, grown: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The last real working slice and the grown ones on another grid: the mean HU of the body nearby, air elsewhere."""
+def _body_on(
+    volume: Volume, working: WorkingVolume, grown: NDArray[np.float32], indices: NDArray[np.int_]
+) -> Iterator[NDArray[np.float32]]:
+    """Slices of a volume made of the last real working slice and the grown ones: the mean HU of the body nearby.
+
+    Where there is none, air. The axes of both grids are the same but for order and direction, so that linear
+    interpolation goes axis by axis.
+
+    Args:
+        volume: whose rows and columns are wanted.
+        working: the same on the working grid.
+        grown: (z, y, x) HU, z away from the volume, on the working grid beyond its anchored end.
+        indices: of the slices along the body axis of the volume.
+    """
     body = np.concatenate([working.outward(working.mask)[-1:], mask_of_slices(grown, [working.spacing_mm] * 2)])
     weight = body.astype(np.float32)
     hu = weight * np.concatenate([working.outward(working.array)[-1:], grown])
-    share, total = (
-        sitk.GetArrayFromImage(sitk.Resample(_beyond(working, part), reference, sitk.Transform(), sitk.sitkLinear, 0.0))
-        for part in (weight, hu)
+    matrix = np.linalg.inv(Volume.from_image(working.reference).index_to_lps) @ volume.index_to_lps
+    along = body_axis(volume).index
+    # Outward from the last real slice; the far end is held for one more.
+    forward, last = (1, working.array.shape[0] - 1) if working.end == "superior" else (-1, 0)
+    layers = _Between.of(forward * (matrix[2, along] * indices + matrix[2, 3] - last), len(weight) + 1)
+    parts = [layers.taken(np.concatenate([part, part[-1:]]), 0) for part in (weight, hu)]
+    own_rows, own_columns = (index for index in (2, 1, 0) if index != along)
+    row_axis, column_axis = (1, 0) if abs(matrix[1, own_rows]) > abs(matrix[0, own_rows]) else (0, 1)
+    rows, columns = (
+        _Between.of(matrix[axis, own] * np.arange(volume.size[own]) + matrix[axis, 3], working.array.shape[2 - axis])
+        for axis, own in ((row_axis, own_rows), (column_axis, own_columns))
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(share > BODY_FROM_SHARE, total / share, np.float32(AIR_HU))
+    for planes in zip(*parts, strict=True):
+        share, total = (
+            rows.taken(columns.taken(plane if row_axis == 1 else plane.T, 1), 0).astype(np.float32) for plane in planes
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            yield np.where(share > BODY_FROM_SHARE, total / share, np.float32(AIR_HU))
 
 
-def _beyond(working: WorkingVolume, outward: NDArray[np.float32]) -> sitk.Image:
-    """An upright image of slices from the last real one outward (z, y, x); its far end is held for one more slice."""
-    held = np.concatenate([outward, outward[-1:]])
-    last = working.array.shape[0] - 1 if working.end == "superior" else 0
-    first = last if working.end == "superior" else last - (held.shape[0] - 1)
-    image = sitk.GetImageFromArray(working.outward(held))
-    image.SetSpacing(working.reference.GetSpacing())
-    image.SetDirection(working.reference.GetDirection())
-    image.SetOrigin(working.reference.TransformContinuousIndexToPhysicalPoint([0.0, 0.0, float(first)]))
-    return image
+@dataclass(frozen=True, eq=False)
+class _Between:
+    """Places (n,) between values along an axis, and what the values to both sides count there.
+
+    Attributes:
+        before, after: (n,) indices of the values.
+        shares: what they count; 0 half a step beyond the ends of the axis.
+    """
+
+    before: NDArray[np.int_]
+    after: NDArray[np.int_]
+    shares: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, places: NDArray[np.float64], count: int) -> _Between:
+        """Places in steps from the first of count values."""
+        inner = places.clip(0, count - 1)
+        before = inner.astype(int)
+        within = (places >= -0.5) & (places < count - 0.5)
+        share = (inner - before) * within
+        return cls(before, np.minimum(before + 1, count - 1), (within - share, share))
+
+    def taken(self, array: NDArray[np.floating], axis: int) -> NDArray[np.float64]:
+        """An array interpolated linearly along an axis."""
+        shape = [-1 if number == axis else 1 for number in range(array.ndim)]
+        before, after = (share.reshape(shape) for share in self.shares)
+        return array.take(self.before, axis) * before + array.take(self.after, axis) * after
 
 
 def _background(own: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,10 +11,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import RegistrationError
-from ..volume import AIR_HU, Provenance, Volume, body_axis, body_mask
-from ..volume.body import outside_to_air
+from ..volume import AIR_HU, Provenance, Volume, body_axis
+from ..volume.body import BodyMask, outside_to_air
 from ..volume.points import at_indices, indices_at
-from ..volume.resampling import averaged, resample_averaged
+from ..volume.resampling import averaged_layers, resample_averaged, whole_factors
+
+Box = tuple[slice, ...]
+"""Some voxels (z, y, x) of a volume."""
 
 MARGIN_MM = 16.0
 SMALLEST_BODY_LITERS = 0.05
@@ -99,22 +103,21 @@ class ImagePyramid:
             RegistrationError: the volume shows no body.
         """
         self.volume = volume
-        self.synthetic = volume.provenance is not None and bool(volume.where(Provenance.SYNTHETIC).any())
-        mask = body_mask(volume)
-        missing = None if volume.provenance is None else volume.where(Provenance.NO_DATA)
-        if missing is not None:
-            mask &= ~missing
-        liters = mask.sum() * float(np.prod(volume.spacing)) / 1e6
+        self.synthetic = volume.holds(Provenance.SYNTHETIC)
+        self._mask = BodyMask.of(volume)
+        incomplete = volume.holds(Provenance.NO_DATA)
+        hits, voxels = self._hits(incomplete)
+        liters = voxels * float(np.prod(volume.spacing)) / 1e6
         if liters < SMALLEST_BODY_LITERS:
             raise RegistrationError(
                 f"{volume.name} shows no body ({liters:.2f} liters above air). Choose a CT in HU with the patient in "
                 "view."
             )
-        self._bounds = self._body_bounds(mask)
+        self._bounds = self._body_bounds(hits)
         self._box = self._box_of_bounds()
-        self.hu = self._averaged(outside_to_air(volume.array[self._box], mask[self._box]))
-        self.body = self._averaged(mask[self._box])
-        self._data = self._averaged(~missing[self._box]) if missing is not None and missing.any() else None
+        self.hu = self._averaged(lambda box: outside_to_air(volume.array[box], self._inside(box, incomplete)))
+        self.body = self._averaged(lambda box: self._inside(box, incomplete))
+        self._data = self._averaged(self._known) if incomplete else None
         self._depth_along = self._slice_depths()
         # Where synthetic voxels fill up slices that hold real ones, the share of either.
         self._mixed = (
@@ -159,19 +162,45 @@ class ImagePyramid:
         index = np.arange(self.volume.size[axis.index])
         if self.volume.provenance is None:
             return np.zeros(index.size)
-        across = tuple(other for other in range(3) if other != axis.numpy_axis)
-        real, synthetic = (self.volume.where(kind).any(axis=across) for kind in (Provenance.REAL, Provenance.SYNTHETIC))
+        stack = np.moveaxis(self.volume.provenance, axis.numpy_axis, 0)
+        real, synthetic = (
+            np.array([(layer == kind).any() for layer in stack]) for kind in (Provenance.REAL, Provenance.SYNTHETIC)
+        )
         if (real & synthetic).any():
             return None
         kept = np.flatnonzero(real)
         away = np.where(synthetic, np.maximum(np.maximum(kept[0] - index, index - kept[-1]), 0), 0)
         return away * self.volume.spacing[axis.index]
 
-    def _body_bounds(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _known(self, box: Box) -> NDArray[np.bool_]:
+        """Which voxels of a box are no padding."""
+        assert self.volume.provenance is not None
+        known: NDArray[np.bool_] = self.volume.provenance[box] != Provenance.NO_DATA
+        return known
+
+    def _inside(self, box: Box, incomplete: bool) -> NDArray[np.bool_]:
+        """Which voxels of a box belong to the body and are, in a volume with padding, none of it."""
+        inside = self._mask.within(box)
+        return inside & self._known(box) if incomplete else inside
+
+    def _hits(self, incomplete: bool) -> tuple[list[NDArray[np.bool_]], int]:
+        """The layers, rows and columns that hold any of the body, and its number of voxels."""
+        depth, height, width = self.volume.array.shape
+        hits: list[NDArray[np.bool_]] = [np.zeros(count, dtype=bool) for count in (depth, height, width)]
+        voxels = 0
+        for layer in range(depth):
+            inside = self._inside((slice(layer, layer + 1), slice(0, height), slice(0, width)), incomplete)[0]
+            rows = inside.any(axis=1)
+            hits[0][layer] = rows.any()
+            hits[1] |= rows
+            hits[2] |= inside.any(axis=0)
+            voxels += int(np.count_nonzero(inside))
+        return hits, voxels
+
+    def _body_bounds(self, hits: list[NDArray[np.bool_]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         spans = []
-        for axis in range(3):
-            others = tuple(i for i in range(3) if i != axis)
-            kept = np.flatnonzero(mask.any(axis=others))
+        for along in hits:
+            kept = np.flatnonzero(along)
             spans.append((kept[0] - 0.5, kept[-1] + 0.5))
         corners = np.array([(i, j, k, 1.0) for i in spans[2] for j in spans[1] for k in spans[0]])
         lps = (corners @ self.volume.index_to_lps.T)[:, :3]
@@ -202,7 +231,7 @@ class ImagePyramid:
             depth = _depth_of_mixed_slices(*(resample_averaged(share, reference, 0.0) for share in self._mixed))
         return valid, depth
 
-    def _box_of_bounds(self) -> tuple[slice, ...]:
+    def _box_of_bounds(self) -> Box:
         """The part of the array (z, y, x) that the grids of all images lie in."""
         low, high = self._bounds
         corners = np.array(np.meshgrid(*zip(low - MARGIN_MM, high + MARGIN_MM, strict=True))).reshape(3, -1).T
@@ -211,18 +240,26 @@ class ImagePyramid:
         stop = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 1, self.volume.size)
         return tuple(slice(int(a), int(b)) for a, b in zip(first[::-1], stop[::-1], strict=True))
 
-    def _averaged(self, array: NDArray[Any]) -> sitk.Image:
-        """The box of an array (z, y, x) on the grid of `hu`."""
-        image = sitk.GetImageFromArray(array.astype(np.uint8) if array.dtype == bool else array)
-        image.SetSpacing(self.volume.spacing)
-        image.SetDirection(self.volume.direction.ravel().tolist())
-        first = np.array([[part.start for part in self._box[::-1]]], dtype=np.float64)
-        image.SetOrigin(at_indices(self.volume, first)[0].tolist())
-        return averaged(image, [FINEST_MM] * 3)
+    def _averaged(self, voxels: Callable[[Box], NDArray[Any]]) -> sitk.Image:
+        """What a function gives of boxes (z, y, x) of the volume, of the box around the body, on the grid of `hu`."""
+        factors = whole_factors(self.volume.spacing, [FINEST_MM] * 3)
+        layers, rows, columns = self._box
 
-    def _share(self, provenance: Provenance) -> sitk.Image:
-        assert self.volume.provenance is not None
-        return self._averaged(self.volume.provenance[self._box] == provenance)
+        def some(at: slice) -> NDArray[Any]:
+            return voxels((slice(layers.start + at.start, layers.start + at.stop), rows, columns))
+
+        shape = [span.stop - span.start for span in self._box]
+        image = sitk.GetImageFromArray(averaged_layers(some, shape, factors[::-1]))
+        image.SetSpacing([own * factor for own, factor in zip(self.volume.spacing, factors, strict=True)])
+        image.SetDirection(self.volume.direction.ravel().tolist())
+        first = np.array([span.start for span in self._box[::-1]]) + (np.array(factors) - 1) / 2
+        image.SetOrigin(at_indices(self.volume, first[None])[0].tolist())
+        return image
+
+    def _share(self, kind: Provenance) -> sitk.Image:
+        provenance = self.volume.provenance
+        assert provenance is not None
+        return self._averaged(lambda box: provenance[box] == kind)
 
 
 def _depth_of_mixed_slices(real: sitk.Image, synthetic: sitk.Image) -> NDArray[np.float32]:

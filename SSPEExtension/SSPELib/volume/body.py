@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,19 +18,47 @@ OPENING_RADIUS_MM = 8.0
 SMALLEST_BODY_PART = 0.05
 
 
-def body_mask(volume: Volume) -> NDArray[np.bool_]:
-    """Return the voxels (z, y, x) that belong to the body, air inside it (lungs, bowel) included.
+@dataclass(frozen=True, eq=False)
+class BodyMask:
+    """What belongs to the body, air inside it (lungs, bowel) included, of a volume or of any box of it.
 
     The mask is found on a coarse grid in the plane of each slice and brought back by nearest neighbors. All
     morphology is done within slices, so the first and the last slice are treated like any other: a mask that erodes
     them would make the expansion continue air.
+
+    Attributes:
+        coarse: (z, y, x) bool, one for every few voxels.
+        steps: how many voxels (z, y, x) each stands for.
     """
-    axis = body_axis(volume)
-    stack = np.moveaxis(volume.array, axis.numpy_axis, 0)
-    rows, columns = coarse_steps(volume)
-    mask = mask_of_slices(coarse_slices(volume, volume.array), coarse_in_plane_mm(volume))
-    fine = mask.repeat(rows, axis=1).repeat(columns, axis=2)[:, : stack.shape[1], : stack.shape[2]]
-    return np.ascontiguousarray(np.moveaxis(fine, 0, axis.numpy_axis))
+
+    coarse: NDArray[np.bool_]
+    steps: tuple[int, ...]
+
+    @classmethod
+    def of(cls, volume: Volume) -> BodyMask:
+        """Find the body of a CT."""
+        along = body_axis(volume).numpy_axis
+        mask = mask_of_slices(coarse_slices(volume, volume.array), coarse_in_plane_mm(volume))
+        steps = list(coarse_steps(volume))
+        steps.insert(along, 1)
+        return cls(np.moveaxis(mask, 0, along), tuple(steps))
+
+    def within(self, box: Sequence[slice]) -> NDArray[np.bool_]:
+        """The voxels (z, y, x) of a box of the volume that belong to the body."""
+        part = self.coarse
+        for axis, (span, step) in enumerate(zip(box, self.steps, strict=True)):
+            first = span.start // step
+            part = np.moveaxis(np.moveaxis(part, axis, 0)[first : -(-span.stop // step)], 0, axis)
+            if step > 1:
+                part = part.repeat(step, axis=axis)
+                start = span.start - first * step
+                part = np.moveaxis(np.moveaxis(part, axis, 0)[start : start + span.stop - span.start], 0, axis)
+        return part
+
+
+def body_mask(volume: Volume) -> NDArray[np.bool_]:
+    """Return the voxels (z, y, x) that belong to the body; see `BodyMask`."""
+    return np.ascontiguousarray(BodyMask.of(volume).within([slice(0, count) for count in volume.array.shape]))
 
 
 def coarse_steps(volume: Volume) -> tuple[int, int]:

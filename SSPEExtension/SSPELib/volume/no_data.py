@@ -164,7 +164,10 @@ def _outside(
             np.minimum(high, rest / c, out=high)
         else:
             np.maximum(low, rest / c, out=low)
-    outside: NDArray[np.bool_] = (x < low[..., None]) | (x > high[..., None]) | empty[..., None]
+    outside = np.empty(shape, dtype=bool)
+    # One layer at a time stays in the cache.
+    for layer, first, last, whole in zip(outside, low[..., None], high[..., None], empty[..., None], strict=True):
+        layer[:] = (x < first) | (x > last) | whole
     return outside
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -82,15 +82,37 @@ def resample_averaged(
 def averaged(image: sitk.Image, spacing: Sequence[float]) -> sitk.Image:
     """An image as float32 with as many whole voxels averaged along each axis as fit into a spacing (x, y, z), mm."""
     # sitk.BinShrink rounds integers, so that it needs a float copy of the whole CT, padded to whole bins: of 512 x 512
-    # x 300 int16 voxels, to 4 mm, that takes 455 MiB and 0.23 s, not 91 MiB and 0.10 s; to 1.6 mm 375, not 225 MiB.
-    factors = [max(1, int(wanted / own + 1e-6)) for wanted, own in zip(spacing, image.GetSpacing(), strict=True)]
+    # x 300 int16 voxels, to 4 mm, that takes 455 MiB and 0.23 s.
+    factors = whole_factors(image.GetSpacing(), spacing)
     array = sitk.GetArrayViewFromImage(image)
-    for axis, factor in enumerate(reversed(factors)):
-        array = _binned(array, axis, factor)
-    result = sitk.GetImageFromArray(array.astype(np.float32, copy=False))
+    result = sitk.GetImageFromArray(averaged_layers(lambda at: array[at], array.shape, factors[::-1]))
     result.SetSpacing([own * factor for own, factor in zip(image.GetSpacing(), factors, strict=True)])
     result.SetOrigin(image.TransformContinuousIndexToPhysicalPoint([(factor - 1) / 2 for factor in factors]))
     result.SetDirection(image.GetDirection())
+    return result
+
+
+def whole_factors(own: Sequence[float], wanted: Sequence[float]) -> list[int]:
+    """How many voxels of a spacing fit into those of another one along each axis, at least 1."""
+    return [max(1, int(coarse / fine + 1e-6)) for fine, coarse in zip(own, wanted, strict=True)]
+
+
+def averaged_layers(
+    layers: Callable[[slice], NDArray[Any]], shape: Sequence[int], factors: Sequence[int]
+) -> NDArray[np.float32]:
+    """An array (z, y, x) as float32, averaged by so many voxels along each axis; behind the last one it goes on.
+
+    Args:
+        layers: gives some layers along z, a few at a time, so that they stay in the cache.
+        shape: of the whole array.
+        factors: along z, y and x.
+    """
+    result = np.empty([-(-count // factor) for count, factor in zip(shape, factors, strict=True)], dtype=np.float32)
+    for number in range(len(result)):
+        part = layers(slice(number * factors[0], min((number + 1) * factors[0], shape[0])))
+        for axis, factor in enumerate(factors):
+            part = _binned(part, axis, factor)
+        result[number] = part[0]
     return result
 
 

@@ -93,6 +93,13 @@ class Volume:
         mask: NDArray[np.bool_] = self.provenance == provenance
         return mask
 
+    def holds(self, provenance: Provenance) -> bool:
+        """Return whether any voxel comes from somewhere."""
+        if self.provenance is None:
+            return provenance == Provenance.REAL
+        # Layer by layer, as only the first ones may have to be looked at.
+        return any(bool((layer == provenance).any()) for layer in self.provenance)
+
     def like(self, array: NDArray[Any]) -> Volume:
         """Return other voxels (z, y, x) of the same shape and provenance on this grid."""
         if array.shape != self.array.shape:
