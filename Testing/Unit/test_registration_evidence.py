@@ -14,6 +14,8 @@ from SSPELib.poses import about, mean_distance, rotation_matrix
 from SSPELib.progress import silent
 from SSPELib.registration.evidence import (
     BINS,
+    FIELDS,
+    SLOPED,
     SYNTHETIC_SCALE_HU,
     SYNTHETIC_TRUST,
     Density,
@@ -27,7 +29,7 @@ from SSPELib.registration.evidence import (
     voxel_fields,
 )
 from SSPELib.registration.images import GridImage, ImagePyramid
-from SSPELib.registration.overlay import Overlay
+from SSPELib.registration.overlay import FieldSampler, Overlay
 from SSPELib.registration.refine import (
     Climb,
     climb,
@@ -92,6 +94,31 @@ def test_evidence_is_highest_at_the_truth_negative_beside_it_and_nothing_apart(p
     assert truth.real_voxels > 1000
     assert apart.total == 0
     assert apart.real_voxels == 0
+
+
+def test_voxels_beside_data_continue_them_and_slopes_are_differences_of_neighbors(pair):
+    image = pair[1]
+    density = Density.of(pair)
+    known = voxel_fields(image, density)
+    valid = image.valid
+    assert 0 < valid.sum() < valid.size
+    expected = known.copy()
+    around = [np.pad(field * valid, 1) for field in known]
+    count = np.pad(valid, 1).astype(int)
+    for z, y, x in np.argwhere(~valid):
+        near = np.s_[z : z + 3, y : y + 3, x : x + 3]
+        if count[near].any():
+            for number in range(len(known)):
+                if number != FIELDS.index("valid"):
+                    expected[number, z, y, x] = around[number][near].sum() / count[near].sum()
+    table = FieldSampler(image, density, CPU, smooth=False).table.numpy()
+    assert not table[-1].any()
+    table = table[:-1].reshape(*valid.shape, -1)
+    np.testing.assert_allclose(np.moveaxis(table[..., : len(FIELDS)], 3, 0), expected, rtol=1e-5, atol=1e-5)
+    slopes = table[..., len(FIELDS) :].reshape(*valid.shape, 3, len(SLOPED))
+    for number, axis in enumerate((2, 1, 0)):
+        steps = np.gradient(expected[: len(SLOPED)], axis=axis + 1)
+        np.testing.assert_allclose(np.moveaxis(slopes[..., number, :], 3, 0), steps, rtol=1e-4, atol=1e-3)
 
 
 def test_parts_of_which_nothing_is_near_have_no_evidence_and_no_slope(pair):
