@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from SSPELib import tasks
-from SSPELib.io import read_volume, write_image, write_transform
+from SSPELib.io import read_volumes, write_image, write_transform
 from SSPELib.options import ExpandOptions, MergeOptions, RegisterOptions
 from SSPELib.report import Assembly, Subject, summary_of, summary_of_assembly
 from SSPELib.report.assembly_page import page_of_assembly
@@ -78,7 +78,7 @@ def _stitch(row: Row, folder: Path) -> Outcome:
 
 
 def _volumes(row: Row) -> list[Volume]:
-    return [read_volume(path, how) for path, how in zip(row.paths, row.reading, strict=True)]
+    return read_volumes(row.paths, row.reading)
 
 
 def _expand(row: Row, folder: Path) -> Outcome:

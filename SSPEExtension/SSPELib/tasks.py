@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import functools
+import gc
+import importlib
+import sys
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
 
 # Of the time that a registration takes.
 EXPANSION_SHARE = 0.4
+# How long a thread that imports may keep others from the interpreter.
+SHORT_TURN_S = 0.0002
 
 Expansions = dict[tuple[Volume, "Direction"], tuple[Volume, tuple[str, ...]]]
 """Expanded volumes and doubts about them, by the volume and the ends that grew."""
@@ -135,14 +143,16 @@ def register(
         RegistrationError: no transform could be found at all.
     """
     from .registration.backends import backend_of
-    from .registration.register import register as align
-    from .side_by_side import side_by_side
 
     options.check()
     started = time.monotonic()
     chosen = backend or backend_of(options.backend)
-    with stage("preparation"):
-        checked = side_by_side(_checked, (fixed, moving), part(progress, 0.0, 0.02), "Checking the volumes")
+    progress(0.0, "Checking the volumes")
+    with stage("preparation"), ThreadPoolExecutor(2) as pool:
+        checked = list(pool.map(_checked, (fixed, moving)))
+    # This waits for PyTorch, which may still be loading.
+    from .registration.register import register as align
+
     fixed, moving = (volume for volume, _ in checked)
     warnings = [warning for _, found in checked for warning in found]
     start = options.start if start_transform is None else start_transform
@@ -367,10 +377,9 @@ def _grown_over(
     return first, second, [*doubts, *more]
 
 
-def _checked(volume: Volume, progress: Progress) -> tuple[Volume, list[str]]:
+def _checked(volume: Volume) -> tuple[Volume, list[str]]:
     """The volume with its padding marked, and warnings."""
     volume = with_no_data(volume)
-    progress(0.5, "Checking the volumes")
     return volume, check_ct(real_part(volume))
 
 
@@ -412,6 +421,26 @@ def _expanded_toward(
 
 def _direction(ends: list[End]) -> Direction:
     return "both" if len(ends) == 2 else ends[0]
+
+
+def load_ahead(options: ExpandOptions | RegisterOptions) -> None:
+    """Begin to import what a task stands on: PyTorch alone takes longer than a volume to be read and checked."""
+    names = ["torch", *([".registration.register"] if isinstance(options, RegisterOptions) else [])]
+
+    def load() -> None:
+        # What is imported stays: to look for garbage in it costs a fifth of the time, and half a second at the end.
+        gc.disable()
+        # The work beside needs the interpreter often, and only for a moment.
+        patience = sys.getswitchinterval()
+        sys.setswitchinterval(SHORT_TURN_S)
+        with suppress(ImportError):  # who needs it will tell
+            for name in names:
+                importlib.import_module(name, __package__)
+        sys.setswitchinterval(patience)
+        gc.freeze()
+        gc.enable()
+
+    threading.Thread(target=load).start()
 
 
 def forget_models() -> None:

@@ -16,11 +16,12 @@ from geometries import rotation
 from phantoms import torso, write
 
 from SSPELib.errors import InputError
-from SSPELib.io import read_volume
+from SSPELib.io import read_volume, read_volumes
 from SSPELib.io.nifti import StoredVoxels, stored_voxels
 from SSPELib.io.silence import libraries_silenced
 from SSPELib.io.writing import Outputs
 from SSPELib.io.zipping import BLOCK_BYTES, unzip_file, zip_pieces
+from SSPELib.options import ReadOptions
 from SSPELib.volume import Volume, body_axis
 
 FLIPPED = np.diag([-1.0, 1.0, -1.0])
@@ -209,6 +210,23 @@ def test_a_zipped_file_is_read_itself_and_not_the_unzipped_one_beside_it(tmp_pat
         outputs.image(small_torso.to_image(), tmp_path / "out.nii")
         outputs.image(small_torso.like(small_torso.array + 1).to_image(), tmp_path / "out.nii.gz")
     np.testing.assert_array_equal(read_volume(tmp_path / "out.nii.gz").array, small_torso.array + 1)
+
+
+def test_several_volumes_read_at_once_keep_their_order_and_say_what_is_wrong(
+    tmp_path: Path, small_torso: Volume, capfd: pytest.CaptureFixture[str]
+) -> None:
+    paths = [
+        write(small_torso.like(small_torso.array + number), tmp_path / f"{number}{suffix}")
+        for number, suffix in enumerate((".nii.gz", ".nrrd", ".nii.gz", ".mha"))
+    ]
+    options = [ReadOptions()] * len(paths)
+    for number, volume in enumerate(read_volumes(paths, options)):
+        np.testing.assert_array_equal(volume.array, small_torso.array + number)
+    paths[2].write_bytes(paths[2].read_bytes()[:-400])
+    with pytest.raises(InputError, match=r"2\.nii\.gz is damaged"):
+        read_volumes(paths, options)
+    os.write(2, b"heard again\n")
+    assert capfd.readouterr().err == "heard again\n"
 
 
 def test_gzip_files_of_several_streams_and_trailing_zeros_are_unzipped(tmp_path: Path) -> None:

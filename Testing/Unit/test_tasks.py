@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +25,20 @@ def parts() -> tuple[Volume, Volume]:
     """Upper and lower part of a torso."""
     whole = torso(size=(48, 36, 64), spacing=(8, 8, 5))
     return replace(slices(whole, 28, 64), name="upper"), replace(slices(whole, 0, 36), name="lower")
+
+
+def test_what_is_loaded_ahead_is_there_and_garbage_is_looked_for_again() -> None:
+    code = (
+        "import gc, sys, threading\n"
+        "from SSPELib import tasks\n"
+        "from SSPELib.options import RegisterOptions\n"
+        "assert 'torch' not in sys.modules\n"
+        "tasks.load_ahead(RegisterOptions())\n"
+        "[one.join() for one in threading.enumerate() if one is not threading.main_thread()]\n"
+        "assert {'torch', 'SSPELib.registration.register'} <= set(sys.modules)\n"
+        "assert gc.isenabled()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
 
 
 @pytest.fixture

@@ -48,7 +48,6 @@ def expand(
     """
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
-    from ..model.device import load_torch_ahead
 
     options = ExpandOptions(direction=direction, distance_mm=distance, model=model, device=device)
     options.check()
@@ -58,14 +57,16 @@ def expand(
 
         with needs_extra("dicom", "--dicom"):
             check_folder(dicom)
-    load_torch_ahead()
-    volume = read_volume(input_path, ReadOptions(series=series, assume_lps=assume_lps))
 
     from .. import tasks
     from ..volume import synthetic_mm
 
+    tasks.load_ahead(options)
+    volume = read_volume(input_path, ReadOptions(series=series, assume_lps=assume_lps))
     with progress_bar("Expanding") as progress:
         done = tasks.expand(volume, options, progress)
+    # The longer one holds all of it, and writing takes memory too.
+    del volume
     with Outputs() as outputs:
         outputs.image(done.volume.to_image(), output)
         if mask is not None:
@@ -77,7 +78,7 @@ def expand(
             export_volume(
                 outputs.folder(dicom),
                 done.volume,
-                [source_of(input_path, volume, series)],
+                [source_of(input_path, done.volume, series)],
                 "SSPE expanded, research use",
                 f"CT continued beyond its end by the generative network {done.model} (SSPE).",
             )

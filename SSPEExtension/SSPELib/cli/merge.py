@@ -67,7 +67,7 @@ def merge(
     Example: sspe merge chest.nii.gz abdomen.nii.gz merged.nii.gz --transform found.tfm --provenance map.nii.gz
     """
     from ..alignment import read_alignment
-    from ..io import Outputs, read_volume
+    from ..io import Outputs, read_volumes
     from ..io.writing import IMAGE_SUFFIXES
 
     options = MergeOptions(
@@ -96,7 +96,8 @@ def merge(
             check_folder(dicom)
         alignment = read_alignment(transform, registration)
     reading = read_options(series, assume_lps, ("FIXED", "MOVING"))
-    volumes = read_volume(fixed, reading[0]), read_volume(moving, reading[1])
+    fixed_volume, moving_volume = read_volumes(paths, reading)
+    volumes = fixed_volume, moving_volume
 
     from .. import tasks
 

@@ -89,9 +89,8 @@ def register(
 
     Example: sspe register chest.nii.gz abdomen.nii.gz --transform found.tfm --report report.json
     """
-    from ..io import Outputs, read_volume
+    from ..io import Outputs, read_volumes
     from ..io.writing import IMAGE_SUFFIXES, TRANSFORM_SUFFIXES
-    from ..model.device import load_torch_ahead
 
     options = RegisterOptions(
         transform_type=transform_type,
@@ -126,13 +125,13 @@ def register(
     if same_path and read_fixed == read_moving:
         raise InputError(_same(fixed, moving))
     start_transform = _landmark_start(fixed_landmarks, moving_landmarks)
-    load_torch_ahead()
-    fixed_volume, moving_volume = read_volume(fixed, read_fixed), read_volume(moving, read_moving)
-    if _identical(fixed_volume, moving_volume):
-        raise InputError(_same(fixed, moving))
 
     from .. import tasks
 
+    tasks.load_ahead(options)
+    fixed_volume, moving_volume = read_volumes((fixed, moving), (read_fixed, read_moving))
+    if _identical(fixed_volume, moving_volume):
+        raise InputError(_same(fixed, moving))
     with progress_bar("Registering") as progress:
         done = tasks.register(fixed_volume, moving_volume, options, progress, start_transform=start_transform)
     result, warnings = done.registration, list(done.warnings)

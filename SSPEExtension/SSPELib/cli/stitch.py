@@ -75,7 +75,7 @@ def stitch(
 
     Example: sspe stitch neck.nii.gz pelvis.nii.gz chest.nii.gz whole.nii.gz --report whole.json
     """
-    from ..io import Outputs, read_volume
+    from ..io import Outputs, read_volumes
     from ..io.writing import IMAGE_SUFFIXES
 
     *files, output = paths
@@ -102,10 +102,11 @@ def stitch(
         with needs_extra("dicom", "--dicom"):
             check_folder(dicom)
     reading = read_options(series, assume_lps, [file.name for file in files])
-    parts = [read_volume(file, how) for file, how in zip(files, reading, strict=True)]
 
     from .. import tasks
 
+    tasks.load_ahead(register_options)
+    parts = read_volumes(files, reading)
     with progress_bar("Stitching") as progress:
         done = tasks.stitch(parts, register_options, merge_options, progress, keep_going=True)
     network = done.network

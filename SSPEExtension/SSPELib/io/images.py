@@ -63,7 +63,7 @@ def _stored(path: Path, remarks: list[str], layers: bool = False) -> sitk.Image:
         raise InputError(f"{path} is empty (0 bytes); copy or export it again.")
     reader = sitk.ImageFileReader()
     try:
-        with libraries_silenced(), any_sform_read(), unzipped(path) as place:
+        with unzipped(path) as place, libraries_silenced(), any_sform_read():
             reader.SetFileName(str(place))
             reader.ReadImageInformation()
             _check_kind(path, reader, layers)

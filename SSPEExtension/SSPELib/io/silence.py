@@ -5,23 +5,27 @@ from __future__ import annotations
 import locale
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_one_at_a_time = threading.RLock()
 
 
 @contextmanager
 def libraries_silenced() -> Iterator[None]:
-    """While the context lasts, nothing reaches standard error, of no thread of the process.
+    """While the context lasts, nothing reaches standard error, of no thread of the process; others wait to enter it.
 
     Behind it the locale is what it was: ITK's reader of VTK files leaves the whole process in the C locale.
     """
-    before = locale.setlocale(locale.LC_ALL)
-    try:
-        with _no_standard_error():
-            yield
-    finally:
-        if locale.setlocale(locale.LC_ALL) != before:
-            locale.setlocale(locale.LC_ALL, before)
+    with _one_at_a_time:
+        before = locale.setlocale(locale.LC_ALL)
+        try:
+            with _no_standard_error():
+                yield
+        finally:
+            if locale.setlocale(locale.LC_ALL) != before:
+                locale.setlocale(locale.LC_ALL, before)
 
 
 @contextmanager

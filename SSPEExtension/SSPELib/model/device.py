@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import threading
 from typing import TYPE_CHECKING, get_args
 
 from ..errors import DeviceError
@@ -37,16 +34,6 @@ def choose_device(name: str) -> tuple[torch.device, str | None]:
             "Choose auto or cpu, or install a PyTorch build that fits the GPU."
         )
     return torch.device(name), None
-
-
-def load_torch_ahead() -> None:
-    """Begin to import PyTorch, which takes more than a second, so that the next work goes on beside that."""
-
-    def load() -> None:
-        with contextlib.suppress(ImportError):  # who needs it will tell
-            importlib.import_module("torch")
-
-    threading.Thread(target=load).start()
 
 
 def computes_bf16() -> bool:
