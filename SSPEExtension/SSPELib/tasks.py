@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import functools
-import gc
-import importlib
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -37,8 +32,6 @@ if TYPE_CHECKING:
 
 # Of the time that a registration takes.
 EXPANSION_SHARE = 0.4
-# How long a thread that imports may keep others from the interpreter.
-SHORT_TURN_S = 0.0002
 
 Expansions = dict[tuple[Volume, "Direction"], tuple[Volume, tuple[str, ...]]]
 """Expanded volumes and doubts about them, by the volume and the ends that grew."""
@@ -421,26 +414,6 @@ def _expanded_toward(
 
 def _direction(ends: list[End]) -> Direction:
     return "both" if len(ends) == 2 else ends[0]
-
-
-def load_ahead(options: ExpandOptions | RegisterOptions) -> None:
-    """Begin to import what a task stands on: PyTorch alone takes longer than a volume to be read and checked."""
-    names = ["torch", *([".registration.register"] if isinstance(options, RegisterOptions) else [])]
-
-    def load() -> None:
-        # What is imported stays: to look for garbage in it costs a fifth of the time, and half a second at the end.
-        gc.disable()
-        # The work beside needs the interpreter often, and only for a moment.
-        patience = sys.getswitchinterval()
-        sys.setswitchinterval(SHORT_TURN_S)
-        with suppress(ImportError):  # who needs it will tell
-            for name in names:
-                importlib.import_module(name, __package__)
-        sys.setswitchinterval(patience)
-        gc.freeze()
-        gc.enable()
-
-    threading.Thread(target=load).start()
 
 
 def forget_models() -> None:

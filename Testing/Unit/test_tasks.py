@@ -30,10 +30,9 @@ def parts() -> tuple[Volume, Volume]:
 def test_what_is_loaded_ahead_is_there_and_garbage_is_looked_for_again() -> None:
     code = (
         "import gc, sys, threading\n"
-        "from SSPELib import tasks\n"
-        "from SSPELib.options import RegisterOptions\n"
+        "from SSPELib.model.device import load_ahead\n"
         "assert 'torch' not in sys.modules\n"
-        "tasks.load_ahead(RegisterOptions())\n"
+        "load_ahead('.registration.register')\n"
         "[one.join() for one in threading.enumerate() if one is not threading.main_thread()]\n"
         "assert {'torch', 'SSPELib.registration.register'} <= set(sys.modules)\n"
         "assert gc.isenabled()\n"

@@ -48,6 +48,7 @@ def expand(
     """
     from ..io import Outputs, read_volume
     from ..io.writing import IMAGE_SUFFIXES
+    from ..model.device import load_ahead
 
     options = ExpandOptions(direction=direction, distance_mm=distance, model=model, device=device)
     options.check()
@@ -61,7 +62,7 @@ def expand(
     from .. import tasks
     from ..volume import synthetic_mm
 
-    tasks.load_ahead(options)
+    load_ahead()
     volume = read_volume(input_path, ReadOptions(series=series, assume_lps=assume_lps))
     with progress_bar("Expanding") as progress:
         done = tasks.expand(volume, options, progress)

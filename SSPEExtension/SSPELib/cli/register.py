@@ -91,6 +91,7 @@ def register(
     """
     from ..io import Outputs, read_volumes
     from ..io.writing import IMAGE_SUFFIXES, TRANSFORM_SUFFIXES
+    from ..model.device import load_ahead
 
     options = RegisterOptions(
         transform_type=transform_type,
@@ -128,7 +129,7 @@ def register(
 
     from .. import tasks
 
-    tasks.load_ahead(options)
+    load_ahead(".registration.register")
     fixed_volume, moving_volume = read_volumes((fixed, moving), (read_fixed, read_moving))
     if _identical(fixed_volume, moving_volume):
         raise InputError(_same(fixed, moving))

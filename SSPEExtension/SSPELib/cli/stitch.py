@@ -77,6 +77,7 @@ def stitch(
     """
     from ..io import Outputs, read_volumes
     from ..io.writing import IMAGE_SUFFIXES
+    from ..model.device import load_ahead
 
     *files, output = paths
     if len(files) < 2:
@@ -105,7 +106,7 @@ def stitch(
 
     from .. import tasks
 
-    tasks.load_ahead(register_options)
+    load_ahead(".registration.register")
     parts = read_volumes(files, reading)
     with progress_bar("Stitching") as progress:
         done = tasks.stitch(parts, register_options, merge_options, progress, keep_going=True)

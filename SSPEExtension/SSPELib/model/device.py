@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import importlib
+import sys
+import threading
 from typing import TYPE_CHECKING, get_args
 
 from ..errors import DeviceError
@@ -9,6 +14,10 @@ from ..options import DeviceName
 
 if TYPE_CHECKING:
     import torch
+
+LIBRARY = __name__.split(".")[0]
+# How long a thread that imports may keep others from the interpreter.
+SHORT_TURN_S = 0.0002
 
 
 def choose_device(name: str) -> tuple[torch.device, str | None]:
@@ -34,6 +43,31 @@ def choose_device(name: str) -> tuple[torch.device, str | None]:
             "Choose auto or cpu, or install a PyTorch build that fits the GPU."
         )
     return torch.device(name), None
+
+
+def load_ahead(*modules: str) -> None:
+    """Begin to import PyTorch, which takes longer than a volume to be read and checked, beside which it is done.
+
+    Args:
+        modules: of the library, to be imported after it.
+    """
+
+    def load() -> None:
+        # What is imported stays: to look for garbage in it costs a fifth of the time, and half a second at the end.
+        gc.disable()
+        # The work beside needs the interpreter often, and only for a moment.
+        patience = sys.getswitchinterval()
+        sys.setswitchinterval(SHORT_TURN_S)
+        try:
+            with contextlib.suppress(ImportError):  # who needs it will tell
+                for name in ("torch", *modules):
+                    importlib.import_module(name, LIBRARY)
+        finally:
+            sys.setswitchinterval(patience)
+            gc.freeze()
+            gc.enable()
+
+    threading.Thread(target=load).start()
 
 
 def computes_bf16() -> bool:
