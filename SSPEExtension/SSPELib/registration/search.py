@@ -361,9 +361,8 @@ class Correlator:
     def peaks(self, rotation: NDArray[np.float64]) -> list[list[Peak]]:
         """The best translations at one rotation (3,), radians, by each reading."""
         turn = about(rotation_matrix(rotation), self.grid.center, np.zeros(3))
-        products = (self.fixed_conjugate * self._spectrum(self._rotated(self.where.start @ turn))).split(
-            self.features_of
-        )
+        spectrum = self._spectrum(self._rotated(self.where.start @ turn))
+        products = torch.mul(self.fixed_conjugate, spectrum, out=spectrum).split(self.features_of)
         angle = float(np.linalg.norm(rotation))
         total = self.without_rotation - 0.5 * (angle / self.where.rotation_sigma) ** 2
         found = []
