@@ -32,6 +32,8 @@ CONFIGURATION = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
+    # A worker would keep a tree of what it was at for every second, some 0.2 MiB a short row.
+    "distributed.worker.profile.enabled": False,
 }
 
 
