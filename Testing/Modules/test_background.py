@@ -22,15 +22,20 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST_CANCEL_S = 2.0
 
 
-def expansion(folder: Path, model: str, distance_mm: float = 400.0) -> dict[str, Any]:
-    """A job that takes a while."""
+def expansion(folder: Path, model: str, distance_mm: float = 400.0, times: int = 1) -> dict[str, Any]:
+    """A job that expands a volume, a number of times."""
     from SSPELib.options import ExpandOptions
     from SSPELib.worker import write_job_volume
     from SSPESlicer.selftest import halves
 
     volume = write_job_volume(halves(20.0)[0], folder, "upper")
     options = ExpandOptions(distance_mm=distance_mm, model=model, device="cpu")
-    return {"task": "expand", "volumes": [{"volume": volume, "options": options.as_dict()}]}
+    return {"task": "expand", "volumes": [{"volume": volume, "options": options.as_dict()}] * times}
+
+
+def long_job(folder: Path, model: str) -> dict[str, Any]:
+    """A job that is still at work when what follows its first report happens."""
+    return expansion(folder, model, times=40)
 
 
 def is_alive(pid: int) -> bool:
@@ -65,7 +70,7 @@ def test_cancel_ends_the_process_and_removes_its_files(sspe: Any, model: str) ->
     endings: list[Exception | None] = []
     reports: list[str] = []
     job = BackgroundJob(process, lambda fraction, message, left: reports.append(message))
-    job.start(expansion(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
+    job.start(long_job(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
     sspe.waitUntil(lambda: bool(reports), 60.0, "the first report")
     assert process._process is not None
     pid = process._process.pid
@@ -80,7 +85,7 @@ def test_cancel_ends_the_process_and_removes_its_files(sspe: Any, model: str) ->
 
 
 def test_the_worker_ends_when_slicer_goes(sspe: Any, model: str, tmp_path: Path) -> None:
-    (tmp_path / "job.json").write_text(json.dumps(expansion(tmp_path, model)), encoding="utf-8")
+    (tmp_path / "job.json").write_text(json.dumps(long_job(tmp_path, model)), encoding="utf-8")
     crash = (
         "import os, sys; from pathlib import Path; from SSPESlicer.jobs.background import PythonProcess\n"
         f"process = PythonProcess(); process.start(Path({str(tmp_path)!r}))\n"
@@ -138,7 +143,7 @@ def test_a_process_that_dies_is_reported(sspe: Any, model: str) -> None:
     process = PythonProcess()
     job = BackgroundJob(process)
     endings: list[Exception | None] = []
-    job.start(expansion(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
+    job.start(long_job(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
     sspe.waitUntil(process.isRunning, 10.0, "the start of the process")
     assert process._process is not None
     os.kill(process._process.pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import slicer
-from test_background import LONGEST_CANCEL_S, ROOT, expansion, is_alive, wait_for
+from test_background import LONGEST_CANCEL_S, ROOT, expansion, is_alive, long_job, wait_for
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_cancel_ends_the_process_and_the_next_job_has_a_new_one(sspe: Any, warm:
     reports: list[str] = []
     process = warm.WarmProcess()
     job = BackgroundJob(process, lambda fraction, message, left: reports.append(message))
-    job.start(expansion(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
+    job.start(long_job(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
     sspe.waitUntil(lambda: bool(reports), 60.0, "the first report")
     assert process._process._process.pid == first
     started = time.monotonic()
@@ -131,7 +131,7 @@ def test_a_process_that_dies_in_its_job_is_reported_and_the_next_job_works(warm:
     endings: list[Exception | None] = []
     reports: list[str] = []
     job = BackgroundJob(warm.WarmProcess(), lambda fraction, message, left: reports.append(message))
-    job.start(expansion(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
+    job.start(long_job(job.folder, model), lambda result: result, lambda value, error: endings.append(error))
     sspe.waitUntil(lambda: bool(reports), 60.0, "the first report")
     os.kill(first, signal.SIGKILL)
     sspe.waitUntil(lambda: bool(endings), 10.0, "the report of its end")
