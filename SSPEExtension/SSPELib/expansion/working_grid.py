@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..volume import AIR_HU, End, Volume, body_axis
+from ..volume import AIR_HU, End, Volume, body_axis, index_to_lps_of
 from ..volume.axis import in_plane_mm
 from ..volume.body import mask_of_slices, outside_to_air
 from ..volume.resampling import resample_averaged
@@ -130,7 +130,7 @@ def _body_on(
     body = np.concatenate([working.outward(working.mask)[-1:], mask_of_slices(grown, [working.spacing_mm] * 2)])
     weight = body.astype(np.float32)
     hu = weight * np.concatenate([working.outward(working.array)[-1:], grown])
-    matrix = np.linalg.inv(Volume.from_image(working.reference).index_to_lps) @ volume.index_to_lps
+    matrix = np.linalg.inv(index_to_lps_of(working.reference)) @ volume.index_to_lps
     along = body_axis(volume).index
     # Outward from the last real slice; the far end is held for one more.
     forward, last = (1, working.array.shape[0] - 1) if working.end == "superior" else (-1, 0)

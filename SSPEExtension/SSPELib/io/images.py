@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..options import VOLUME_FILES
 from ..volume.checks import raise_not_finite
-from ..volume.volume import Volume
+from ..volume.volume import Volume, index_to_lps_of
 from .nifti import any_sform_read, stored_voxels, unzipped
 from .nifti_header import is_nifti, places
 from .silence import libraries_silenced
@@ -172,9 +172,7 @@ def _matrix(path: Path, image: sitk.Image, assume_lps: bool, remarks: list[str])
         raise InputError(_damaged_header(path))
     if not np.allclose(np.linalg.norm(direction, axis=0), 1.0, atol=ROUNDED):
         raise InputError(_damaged_header(path))
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = direction * spacing, image.GetOrigin()
-    return matrix
+    return index_to_lps_of(image)
 
 
 def _placed(path: Path, array: NDArray[np.generic], matrix: NDArray[np.float64], remarks: list[str]) -> Volume:

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..poses import matrix_of
-from ..volume import Provenance, Volume, body_axis, body_mask
+from ..volume import Provenance, Volume, body_axis, body_mask, index_to_lps_of
 from .merge import common_grid
 
 ACROSS_MM = 6.0
@@ -60,7 +60,7 @@ class _Side:
         self.first = np.argmax(data, axis=0)
         self.last = len(stack) - 1 - np.argmax(data[::-1], axis=0)
         to_index = np.linalg.inv(volume.index_to_lps) @ matrix_of(to_volume)
-        self._to_index = to_index @ _index_to_lps(grid)
+        self._to_index = to_index @ index_to_lps_of(grid)
         self._size = np.array(volume.size)
         self._along, self._own_along = along, body_axis(volume).index
 
@@ -80,10 +80,3 @@ class _Side:
         return np.asarray(
             ((own[across] >= -0.5) & (own[across] <= self._size[across, None] - 0.5)).all(axis=0), dtype=bool
         )
-
-
-def _index_to_lps(grid: sitk.Image) -> NDArray[np.float64]:
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.array(grid.GetDirection()).reshape(3, 3) * grid.GetSpacing()
-    matrix[:3, 3] = grid.GetOrigin()
-    return matrix

@@ -105,8 +105,8 @@ class ImagePyramid:
         self.volume = volume
         self.synthetic = volume.holds(Provenance.SYNTHETIC)
         self._mask = BodyMask.of(volume)
-        incomplete = volume.holds(Provenance.NO_DATA)
-        hits, voxels = self._hits(incomplete)
+        self._padded = volume.holds(Provenance.NO_DATA)
+        hits, voxels = self._hits()
         liters = voxels * float(np.prod(volume.spacing)) / 1e6
         if liters < SMALLEST_BODY_LITERS:
             raise RegistrationError(
@@ -115,9 +115,9 @@ class ImagePyramid:
             )
         self._bounds = self._body_bounds(hits)
         self._box = self._box_of_bounds()
-        self.hu = self._averaged(lambda box: outside_to_air(volume.array[box], self._inside(box, incomplete)))
-        self.body = self._averaged(lambda box: self._inside(box, incomplete))
-        self._data = self._averaged(self._known) if incomplete else None
+        self.hu = self._averaged(lambda box: outside_to_air(volume.array[box], self._inside(box)))
+        self.body = self._averaged(self._inside)
+        self._data = self._averaged(self._known) if self._padded else None
         self._depth_along = self._slice_depths()
         # Where synthetic voxels fill up slices that hold real ones, the share of either.
         self._mixed = (
@@ -178,18 +178,18 @@ class ImagePyramid:
         known: NDArray[np.bool_] = self.volume.provenance[box] != Provenance.NO_DATA
         return known
 
-    def _inside(self, box: Box, incomplete: bool) -> NDArray[np.bool_]:
-        """Which voxels of a box belong to the body and are, in a volume with padding, none of it."""
+    def _inside(self, box: Box) -> NDArray[np.bool_]:
+        """Which voxels of a box belong to the body and are no padding."""
         inside = self._mask.within(box)
-        return inside & self._known(box) if incomplete else inside
+        return inside & self._known(box) if self._padded else inside
 
-    def _hits(self, incomplete: bool) -> tuple[list[NDArray[np.bool_]], int]:
+    def _hits(self) -> tuple[list[NDArray[np.bool_]], int]:
         """The layers, rows and columns that hold any of the body, and its number of voxels."""
         depth, height, width = self.volume.array.shape
         hits: list[NDArray[np.bool_]] = [np.zeros(count, dtype=bool) for count in (depth, height, width)]
         voxels = 0
         for layer in range(depth):
-            inside = self._inside((slice(layer, layer + 1), slice(0, height), slice(0, width)), incomplete)[0]
+            inside = self._inside((slice(layer, layer + 1), slice(0, height), slice(0, width)))[0]
             rows = inside.any(axis=1)
             hits[0][layer] = rows.any()
             hits[1] |= rows

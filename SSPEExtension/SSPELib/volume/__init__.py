@@ -4,7 +4,7 @@ from .axis import BodyAxis, End, body_axis, body_length_mm, real_part, slices, s
 from .body import body_mask
 from .checks import check_ct
 from .provenance import Provenance
-from .volume import AIR_HU, Volume
+from .volume import AIR_HU, Volume, index_to_lps_of
 
 __all__ = [
     "AIR_HU",
@@ -16,6 +16,7 @@ __all__ = [
     "body_length_mm",
     "body_mask",
     "check_ct",
+    "index_to_lps_of",
     "real_part",
     "slices",
     "synthetic_mm",

@@ -119,3 +119,11 @@ class Volume:
         matrix[:3, :3] = self.direction * np.array(self.spacing)
         matrix[:3, 3] = self.origin
         return matrix
+
+
+def index_to_lps_of(grid: sitk.Image) -> NDArray[np.float64]:
+    """(4, 4) matrix from (i, j, k, 1) of an image to LPS mm."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(grid.GetDirection()).reshape(3, 3) * grid.GetSpacing()
+    matrix[:3, 3] = grid.GetOrigin()
+    return matrix
