@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given
+from geometries import Geometry, any_geometry
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from phantoms import torso
 
@@ -24,6 +25,7 @@ from SSPELib.poses import (
     rotation_matrix,
     to_transform,
 )
+from SSPELib.registration.backends import REACH_MM, _cropped
 from SSPELib.registration.images import ImagePyramid
 from SSPELib.volume import Provenance, body_axis, slices
 from SSPELib.volume.overlap import end_centers, overlap_along_axis_mm, predict_overlap, upper_of
@@ -175,6 +177,35 @@ def test_air_around_a_body_changes_no_image():
     assert inside.mean() > 0.7
     assert np.array_equal(narrow.hu[inside], roomy.hu[inside])
     assert np.array_equal(narrow.body[inside], roomy.body[inside])
+
+
+def ball(geometry: Geometry, count: int) -> sitk.Image:
+    """A mask of some inner voxels, uint8, the middle of whose grid lies at the origin."""
+    index = np.indices((count, count, count)) - (count - 1) / 2
+    image = sitk.GetImageFromArray(((index**2).sum(axis=0) < (count / 3) ** 2).astype(np.uint8))
+    image.SetSpacing(geometry.spacing)
+    image.SetDirection(geometry.direction.ravel().tolist())
+    image.SetOrigin((-geometry.direction @ (np.array(geometry.spacing) * (count - 1) / 2)).tolist())
+    return image
+
+
+@settings(max_examples=25)
+@given(any_geometry(), any_geometry(), vectors, st.tuples(*[st.floats(-15, 15)] * 3).map(np.array))
+def test_voxels_near_the_other_part_are_those_that_simpleitk_takes_there(own, other, rotation, shift):
+    mask, there = ball(own, 12), ball(other, 9)
+    pose = about(rotation_matrix(rotation), np.zeros(3), shift)
+    low, high = np.array([(at.min(), at.max()) for at in np.nonzero(sitk.GetArrayFromImage(there))[::-1]]).T
+    reach = REACH_MM / np.array(other.spacing) + 0.5
+    met = []
+    for z, y, x in np.argwhere(sitk.GetArrayFromImage(mask)):
+        place = apply(pose, np.array([mask.TransformIndexToPhysicalPoint((int(x), int(y), int(z)))]))[0]
+        index = np.array(there.TransformPhysicalPointToContinuousIndex(place.tolist()))
+        if (index >= low - reach).all() and (index <= high + reach).all():
+            met.append((x, y, z))
+    image, cropped = _cropped(sitk.Cast(mask, sitk.sitkFloat32), mask, there, pose)
+    first, last = (np.min(met, axis=0), np.max(met, axis=0)) if met else (np.zeros(3), np.full(3, 11))
+    assert image.GetSize() == cropped.GetSize() == tuple(last - first + 1)
+    assert np.allclose(cropped.GetOrigin(), mask.TransformIndexToPhysicalPoint([int(i) for i in first]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="The variable is of glibc")

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import Cancelled, InputError, RegistrationError
 from ..options import BackendName, TransformType
-from ..poses import Matrix, to_transform
+from ..poses import Matrix
 from ..progress import Progress
+from ..volume import index_to_lps_of
 from .images import ImagePyramid
 
 # Voxels farther than this from the overlap are not compared.
@@ -31,8 +32,9 @@ class RefinementImages:
     @classmethod
     def of(cls, fixed: ImagePyramid, moving: ImagePyramid, pose: Matrix) -> RefinementImages:
         """Real voxels near the overlap under a pose, on the CTs' own grids (averaged down to about 1.6 mm)."""
-        fixed_image, fixed_mask = _cropped(fixed.hu, fixed.real_mask(), moving.real_mask(), pose)
-        moving_image, moving_mask = _cropped(moving.hu, moving.real_mask(), fixed_mask, np.linalg.inv(pose))
+        fixed_real, moving_real = fixed.real_mask(), moving.real_mask()
+        fixed_image, fixed_mask = _cropped(fixed.hu, fixed_real, moving_real, pose)
+        moving_image, moving_mask = _cropped(moving.hu, moving_real, fixed_mask, np.linalg.inv(pose))
         return cls(fixed_image, moving_image, fixed_mask, moving_mask)
 
 
@@ -155,32 +157,26 @@ def as_type(transform: sitk.Transform, transform_type: TransformType) -> sitk.Tr
 def _cropped(
     image: sitk.Image, mask: sitk.Image, other_mask: sitk.Image, pose: Matrix
 ) -> tuple[sitk.Image, sitk.Image]:
-    """Crop to the mask's voxels that a pose takes near the other mask's field of view."""
-    transform = to_transform(pose)
-    margin = [int(np.ceil(REACH_MM / spacing)) for spacing in other_mask.GetSpacing()]
-    wide = sitk.BinaryDilate(sitk.ConstantPad(other_mask > 0, margin, margin, 0), [1, 1, 1])
-    near = sitk.Resample(_bounding_box(wide, margin), mask, transform, sitk.sitkNearestNeighbor, 0)
+    """Crop to the mask's voxels that a pose takes into the box around the other mask or within REACH_MM of it."""
     # A view does not keep its image alive.
-    met = near & (mask > 0)
-    box = _box(sitk.GetArrayViewFromImage(met) > 0)
-    if box is None:
+    inside = sitk.GetArrayViewFromImage(mask) > 0
+    box, other = _box(inside), _box(sitk.GetArrayViewFromImage(other_mask) > 0)
+    if box is None or other is None:
         return image, mask
-    start, size = box
-    return sitk.RegionOfInterest(image, size, start), sitk.RegionOfInterest(mask, size, start)
-
-
-def _bounding_box(mask: sitk.Image, margin: list[int]) -> sitk.Image:
-    """The mask's bounding box grown by a margin, filled."""
-    filled = np.zeros(sitk.GetArrayViewFromImage(mask).shape, dtype=np.uint8)
-    box = _box(sitk.GetArrayViewFromImage(mask) > 0)
-    if box is not None:
-        start, size = box
-        low = [max(0, a - m) for a, m in zip(start, margin, strict=True)]
-        high = [a + n + m for a, n, m in zip(start, size, margin, strict=True)]
-        filled[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = 1
-    image = sitk.GetImageFromArray(filled)
-    image.CopyInformation(mask)
-    return image
+    (first, size), (low, extent) = box, other
+    x, y, z = (np.arange(start, start + count) for start, count in zip(first, size, strict=True))
+    near = inside[z[0] : z[-1] + 1, y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+    to_index = np.linalg.inv(index_to_lps_of(other_mask)) @ pose @ index_to_lps_of(mask)
+    for row, spacing in zip(range(3), other_mask.GetSpacing(), strict=True):
+        plane = to_index[row, 1] * y[:, None] + to_index[row, 2] * z[:, None, None] + to_index[row, 3]
+        index = to_index[row, 0] * x + plane
+        reach = REACH_MM / spacing + 0.5
+        near = near & (index >= low[row] - reach) & (index < low[row] + extent[row] - 1 + reach)
+    met = _box(near)
+    if met is None:
+        return image, mask
+    start = [begin + within for begin, within in zip(first, met[0], strict=True)]
+    return sitk.RegionOfInterest(image, met[1], start), sitk.RegionOfInterest(mask, met[1], start)
 
 
 def _box(array: NDArray[np.bool_]) -> tuple[list[int], list[int]] | None:
