@@ -13,7 +13,7 @@ from known_registration import known_findings
 from phantoms import torso
 
 from SSPELib.poses import about, apply, rotation_matrix
-from SSPELib.registration.confidence import KINDS, PLACES, features, judge, kind_of
+from SSPELib.registration.confidence import FLOOR_MM, KINDS, PLACES, features, judge, kind_of
 from SSPELib.registration.error_constants import RATIOS, WEIGHTS
 from SSPELib.registration.evidence import Density, EvidenceModel
 from SSPELib.registration.images import ImagePyramid
@@ -93,11 +93,16 @@ def test_the_sentence_is_that_of_the_product():
 
 
 def test_kinds_of_overlap():
-    """Cut faces are tilted to each other: parts may touch at one side though their middles lie apart."""
-    cases = {(40.0, 38.0): "overlap", (10.0, 0.0): "overlap", (9.0, 3.0): "touching", (-9.0, 0.6): "touching"}
-    cases |= {(-2.0, 0.1): "gap", (-30.0, 0.0): "gap"}
-    for (overlap, contact), kind in cases.items():
-        assert kind_of(known_findings(overlap_mm=overlap, contact_mm=contact)) == kind
+    for overlap, kind in ((40.0, "overlap"), (10.0, "overlap"), (9.9, "gap"), (-30.0, "gap")):
+        assert kind_of(known_findings(overlap_mm=overlap)) == kind
+
+
+def test_however_sure_a_result_is_its_bound_has_a_floor():
+    sure = known_findings(body_mm=0.0, spread_mm=0.0, real_evidence=1e9, margin=1e9)
+    half, most = RATIOS["body"][kind_of(sure)]
+    said = judge(sure, 10.0).body
+    assert said.expected_mm == pytest.approx(half * FLOOR_MM, rel=0.01)
+    assert said.bound_mm == pytest.approx(most * FLOOR_MM, rel=0.01)
 
 
 @pytest.fixture(scope="module")

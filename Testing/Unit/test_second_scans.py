@@ -130,6 +130,14 @@ def test_a_body_that_its_field_of_view_cuts_loses_its_sides_and_is_not_padded():
     assert ((source >= -0.5) & (source <= np.array(volume.size) - 0.5)).all()
 
 
+def test_a_scan_that_would_show_a_sliver_of_the_body_is_refused():
+    wide = body()
+    volume = type(wide)(wide.array[:, 18:-18], wide.spacing, wide.index_to_lps[:3] @ [0, 18, 0, 1], np.eye(3))
+    pose = about(rotation_matrix(np.array([0.0, 0.0, 0.7])), np.zeros(3), np.zeros(3))
+    with pytest.raises(InputError, match="% of the body stay in the field of view"):
+        rescanned(volume, pose, top_of(slices(volume, 0, 30)))
+
+
 def test_too_little_under_the_upper_part_is_said():
     volume = body()
     with pytest.raises(InputError, match=r"too little|whole slices"):

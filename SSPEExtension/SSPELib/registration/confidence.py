@@ -20,11 +20,15 @@ from .error_constants import RATIOS, WEIGHTS
 SAME_REGION = 0.85
 SMALL_OVERLAP_MM = 30.0
 SMALLEST_SCALE_MM, LARGEST_SCALE_MM = 0.2, 100.0
-# From which real overlap found on it counts as overlap, and from which real contact on as touching, mm.
-OVERLAP_FROM_MM, TOUCHING_FROM_MM = 10.0, 0.5
+# What findings do not tell is added to every scale (Papadopoulos et al. 2002), so that results that look best of all do
+# not decide, by ratios to next to nothing, how large the bounds of all others are. With 0, 1, 2 and 3 mm 83, 92, 92 and
+# 92 % of 24 people left out are within their bound at 0 mm, with median bounds of 8.4, 8.1, 9.0 and 9.6 mm.
+FLOOR_MM = 1.0
+# From which real overlap found on real slices decide.
+OVERLAP_FROM_MM = 10.0
 
 PLACES = ("body", "junction", "far_end")
-KINDS = ("overlap", "touching", "gap")
+KINDS = ("overlap", "gap")
 
 
 @dataclass(frozen=True)
@@ -136,14 +140,12 @@ def features(findings: Findings, place: str) -> NDArray[np.float64]:
 def scale_mm(findings: Findings, place: str, weights: Sequence[float]) -> float:
     """The scale of the error at one of PLACES."""
     exponent = np.clip(features(findings, place) @ np.array(weights), -20.0, 20.0)
-    return float(np.clip(np.exp(exponent), SMALLEST_SCALE_MM, LARGEST_SCALE_MM))
+    return float(min(np.exp(exponent) + FLOOR_MM, LARGEST_SCALE_MM))
 
 
 def kind_of(findings: Findings) -> str:
-    """The one of KINDS that a position belongs to."""
-    if findings.overlap_mm >= OVERLAP_FROM_MM:
-        return "overlap"
-    return "touching" if findings.contact_mm >= TOUCHING_FROM_MM else "gap"
+    """The one of KINDS that a position belongs to: parts that just touch err as parts with a gap do."""
+    return "overlap" if findings.overlap_mm >= OVERLAP_FROM_MM else "gap"
 
 
 def judge(findings: Findings, tolerance_mm: float, constants: Constants = CALIBRATED) -> Confidence:

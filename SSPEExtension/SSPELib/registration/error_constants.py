@@ -8,7 +8,7 @@ WEIGHTS = {
 }
 # Of errors to that scale, by place and kind of overlap: half keep the first, 9 of 10 the second.
 RATIOS = {
-    "body": {"overlap": (0.95, 1.39), "touching": (1.19, 2.79), "gap": (0.99, 1.77)},
-    "junction": {"overlap": (0.96, 1.35), "touching": (1.36, 2.71), "gap": (0.91, 2.50)},
-    "far_end": {"overlap": (1.00, 1.50), "touching": (1.14, 2.94), "gap": (1.00, 1.71)},
+    "body": {"overlap": (0.32, 0.84), "gap": (0.93, 1.58)},
+    "junction": {"overlap": (0.23, 0.41), "gap": (0.83, 1.73)},
+    "far_end": {"overlap": (0.36, 0.97), "gap": (0.94, 1.59)},
 }

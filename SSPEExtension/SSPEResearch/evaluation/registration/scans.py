@@ -21,6 +21,8 @@ SCANS: tuple[Scan, ...] = get_args(Scan)
 SHORTEST_PART_MM = 40.0
 # Air is left around the body, and air found this near to it is not taken on where the volume ends.
 AROUND_BODY_MM = 12.0
+# A second scan of less than this of the body's cross-sections is none.
+LEAST_KEPT = 0.25
 # What scanners and programs fill in where there are no data.
 PADDING_HU = (-1024, -2000, -3024)
 
@@ -181,13 +183,20 @@ def _whole(volume: Volume, cut_ends: NDArray[np.bool_], cut_sides: NDArray[np.bo
     rows, columns = _without(np.asarray(either.any(axis=0)))
     window = [rows, columns]
     window.insert(axis.numpy_axis, slice(0, volume.array.shape[axis.numpy_axis]))
+    whole_slices = slices(volume, first, last)
+    body = body_mask(whole_slices)
+    share = float(body[tuple(window)].sum() / max(body.sum(), 1))
+    if share < LEAST_KEPT:
+        raise InputError(
+            f"{volume.name}: only {share:.0%} of the body stay in the field of view after the motion. Choose a volume "
+            "with a wider one."
+        )
     start = np.array([part.start for part in window[::-1]], dtype=np.float64)
-    cropped = replace(
-        volume,
-        array=np.ascontiguousarray(volume.array[tuple(window)]),
-        origin=tuple(at_indices(volume, start[None])[0]),
+    return replace(
+        whole_slices,
+        array=np.ascontiguousarray(whole_slices.array[tuple(window)]),
+        origin=tuple(at_indices(whole_slices, start[None])[0]),
     )
-    return slices(cropped, first, last)
 
 
 def _without(plane: NDArray[Any]) -> tuple[slice, slice]:
