@@ -1,7 +1,7 @@
 """Making the constants behind the error of a result, and what they are worth on other people.
 
-Each scale is a formula of the findings, exp(features @ weights), and a floor. The exponent is fitted to the logarithms of
-errors by Huber's loss, so that a few lost cases do not decide it; the weights of findings are not negative, as each
+Each scale is a formula of the findings, exp(features @ weights), and a floor. The exponent is fitted to the logarithms
+of errors by Huber's loss, so that a few lost cases do not decide it; the weights of findings are not negative, as each
 finding grows with the error to be feared. The ratios of error to scale are made conformal: see
 `SSPELib.registration.confidence`.
 """
