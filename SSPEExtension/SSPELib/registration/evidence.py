@@ -156,8 +156,11 @@ def voxel_fields(image: GridImage, density: Density) -> NDArray[np.float32]:
         trust = np.interp(depth, SYNTHETIC_DEPTH_MM, SYNTHETIC_TRUST)
     else:
         scale, trust = np.zeros_like(depth), np.ones_like(depth)
-    fields = [image.hu, density.log_at(image.hu), image.body, image.valid, image.real, scale, trust]
-    return np.stack([np.asarray(values, dtype=np.float32) for values in fields])
+    fields = np.empty((len(FIELDS), *depth.shape), dtype=np.float32)
+    named = (image.hu, density.log_at(image.hu), image.body, image.valid, image.real, scale, trust)
+    for field, values in zip(fields, named, strict=True):
+        field[...] = values
+    return fields
 
 
 def spread(count: int, wanted: int) -> NDArray[np.int64]:

@@ -169,8 +169,10 @@ class Overlay:
         self.nats_per_voxel = independent_share(fixed.spacing)
         self.points = fixed.points(fixed.valid)
         self.number = (np.cumsum(fixed.valid) - 1).reshape(fixed.valid.shape)
-        fields = voxel_fields(fixed.chosen(fixed.valid), density)
-        self.table = torch.from_numpy(np.vstack([fields, self.points.T.astype(np.float32)]).T.copy()).to(device)
+        table = np.empty((len(self.points), len(FIELDS) + 3), dtype=np.float32)
+        table[:, : len(FIELDS)] = voxel_fields(fixed.chosen(fixed.valid), density).T
+        table[:, len(FIELDS) :] = self.points
+        self.table = torch.from_numpy(table).to(device)
         self.sampler = FieldSampler(moving, density, device, smooth)
 
     def sample(self, poses: Matrix, count: int, reach_mm: float) -> Sample:
