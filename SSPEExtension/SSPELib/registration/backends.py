@@ -158,7 +158,6 @@ def _cropped(
     image: sitk.Image, mask: sitk.Image, other_mask: sitk.Image, pose: Matrix
 ) -> tuple[sitk.Image, sitk.Image]:
     """Crop to the mask's voxels that a pose takes into the box around the other mask or within REACH_MM of it."""
-    # A view does not keep its image alive.
     inside = sitk.GetArrayViewFromImage(mask) > 0
     box, other = _box(inside), _box(sitk.GetArrayViewFromImage(other_mask) > 0)
     if box is None or other is None:
