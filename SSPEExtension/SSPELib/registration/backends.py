@@ -14,6 +14,7 @@ from ..options import BackendName, TransformType
 from ..poses import Matrix
 from ..progress import Progress
 from ..volume import index_to_lps_of
+from ..volume.points import coordinate_on_grid
 from .images import ImagePyramid
 
 # Voxels farther than this from the overlap are not compared.
@@ -166,9 +167,8 @@ def _cropped(
     x, y, z = (np.arange(start, start + count) for start, count in zip(first, size, strict=True))
     near = inside[z[0] : z[-1] + 1, y[0] : y[-1] + 1, x[0] : x[-1] + 1]
     to_index = np.linalg.inv(index_to_lps_of(other_mask)) @ pose @ index_to_lps_of(mask)
-    for row, spacing in zip(range(3), other_mask.GetSpacing(), strict=True):
-        plane = to_index[row, 1] * y[:, None] + to_index[row, 2] * z[:, None, None] + to_index[row, 3]
-        index = to_index[row, 0] * x + plane
+    for row, spacing in enumerate(other_mask.GetSpacing()):
+        index = coordinate_on_grid(to_index[row, :3], to_index[row, 3], x, y, z)
         reach = REACH_MM / spacing + 0.5
         near = near & (index >= low[row] - reach) & (index < low[row] + extent[row] - 1 + reach)
     met = _box(near)

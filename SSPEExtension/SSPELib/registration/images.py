@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import RegistrationError
 from ..volume import AIR_HU, Provenance, Volume, body_axis
 from ..volume.body import BodyMask, outside_to_air
-from ..volume.points import at_indices, indices_at
+from ..volume.points import at_indices, coordinate_on_grid, indices_at
 from ..volume.resampling import averaged_layers, resample_averaged, whole_factors
 
 Box = tuple[slice, ...]
@@ -217,12 +217,7 @@ class ImagePyramid:
         depth = np.zeros(shape, dtype=np.float32)
         for row in range(3):
             start = to_index[row, :3] @ origin + to_index[row, 3]
-            index = (
-                start
-                + to_index[row, 2] * steps[2][:, None, None]
-                + to_index[row, 1] * steps[1][None, :, None]
-                + to_index[row, 0] * steps[0][None, None, :]
-            )
+            index = coordinate_on_grid(to_index[row, :3], start, *steps)
             valid &= (index >= -0.5) & (index <= self.volume.size[row] - 0.5)
             if row == axis and self._depth_along is not None and self._depth_along.any():
                 along = np.arange(self._depth_along.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -43,6 +44,26 @@ def indices_at(volume: Volume, places: NDArray[np.float64]) -> NDArray[np.float6
     to_index = np.linalg.inv(volume.index_to_lps)
     indices: NDArray[np.float64] = places @ to_index[:3, :3].T + to_index[:3, 3]
     return indices
+
+
+def coordinate_on_grid(
+    factors: NDArray[np.floating[Any]],
+    offset: float,
+    x: NDArray[np.number[Any]],
+    y: NDArray[np.number[Any]],
+    z: NDArray[np.number[Any]],
+) -> NDArray[np.float64]:
+    """One coordinate (z, y, x) of all points of a grid under a linear map.
+
+    Args:
+        factors: (3,) row of the map, for x, y and z.
+        offset: added to all.
+        x, y, z: coordinates along the axes of the grid.
+    """
+    coordinate: NDArray[np.float64] = (
+        offset + factors[2] * z[:, None, None] + factors[1] * y[None, :, None] + factors[0] * x[None, None, :]
+    )
+    return coordinate
 
 
 def taken_back(places: NDArray[np.float64], transform: sitk.Transform) -> NDArray[np.float64]:

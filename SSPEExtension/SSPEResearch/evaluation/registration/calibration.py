@@ -21,7 +21,7 @@ from SSPELib.registration.confidence import (
     KINDS,
     LARGEST_SCALE_MM,
     PLACES,
-    SMALLEST_SCALE_MM,
+    SMALLEST_ERROR_MM,
     Constants,
     Findings,
     features,
@@ -123,7 +123,7 @@ def draw_bounds(rows: Sequence[Row], path: Path) -> None:
 
     drawing = Figure(figsize=(6, 6), layout="constrained")
     axes = drawing.subplots()
-    limits = (SMALLEST_SCALE_MM, LARGEST_SCALE_MM)
+    limits = (SMALLEST_ERROR_MM, LARGEST_SCALE_MM)
     axes.plot(limits, limits, color="gray", linewidth=1)
     for overlap in sorted({row.overlap_mm for row in rows}):
         chosen = [row for row in rows if row.overlap_mm == overlap and np.isfinite(row.error_bound_mm)]
@@ -175,7 +175,7 @@ def _kind(row: Row) -> str:
 
 
 def _error(row: Row, place: str) -> float:
-    return float(np.clip(getattr(row, ERROR_OF[place]), SMALLEST_SCALE_MM, LARGEST_SCALE_MM))
+    return float(np.clip(getattr(row, ERROR_OF[place]), SMALLEST_ERROR_MM, LARGEST_SCALE_MM))
 
 
 def _scale(row: Row, place: str, weights: tuple[float, ...]) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from SSPELib.errors import InputError
 from SSPELib.poses import Matrix, apply, to_transform
 from SSPELib.volume import Volume, body_axis, body_length_mm, body_mask, slices
-from SSPELib.volume.points import at_indices, body_points, indices_at
+from SSPELib.volume.points import at_indices, body_points, coordinate_on_grid, indices_at
 
 Scan = Literal["rescanned", "cut", "padded"]
 SCANS: tuple[Scan, ...] = get_args(Scan)
@@ -140,12 +140,7 @@ def _beyond(volume: Volume, grid: Volume, pose: Matrix) -> tuple[NDArray[np.bool
     index = [np.arange(count, dtype=np.float64) for count in grid.size]
     beyond = []
     for row, count in enumerate(volume.size):
-        place = (
-            back[row, 3]
-            + back[row, 2] * index[2][:, None, None]
-            + back[row, 1] * index[1][None, :, None]
-            + back[row, 0] * index[0][None, None, :]
-        )
+        place = coordinate_on_grid(back[row, :3], back[row, 3], *index)
         beyond.append((place < -0.5) | (place > count - 0.5))
     end = beyond.pop(body_axis(volume).index)
     return end, beyond[0] | beyond[1]

@@ -150,13 +150,13 @@ def draw(speed: Speed, path: Path) -> None:
         left = [start + width for start, width in zip(left, widths, strict=True)]
     memory.barh(names, [row.memory_gib for row in whole], color=colors.MUTED)
     # Other programs take many times as long: their bars end at the edge, with their seconds.
-    peers = speed.rows.get("peers", [])
-    longest = 1.1 * max((row.seconds for row in whole if row not in peers), default=0.0)
-    if longest:
-        bars.set_xlim(0, longest)
-    for row in whole:
-        if row.seconds > longest > 0:
-            bars.text(longest, row.name, f"{row.seconds:.0f} s ", ha="right", va="center", fontsize="small")
+    own = [row.seconds for part in ("commands", "growth") for row in speed.rows.get(part, []) if not row.failure]
+    if own:
+        edge = 1.1 * max(own)
+        bars.set_xlim(0, edge)
+        for row in whole:
+            if row.seconds > edge:
+                bars.text(edge, row.name, f"{row.seconds:.0f} s ", ha="right", va="center", fontsize="small")
     bars.invert_yaxis()
     bars.set_xlabel("seconds of a whole process")
     memory.set_xlabel("highest memory, GiB")
